@@ -1,0 +1,48 @@
+#include "base/digest.h"
+
+#include "base/assert.h"
+
+#include <openssl/evp.h>
+
+namespace davit {
+
+struct Sha256::State {
+    State() : context(EVP_MD_CTX_new()) {
+        DAVIT_ASSERT(context != nullptr);
+        DAVIT_ASSERT(EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1);
+    }
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+    ~State() { EVP_MD_CTX_free(context); }
+
+    EVP_MD_CTX* context;
+};
+
+Sha256::Sha256() : state_(std::make_unique<State>()) {}
+Sha256::Sha256(Sha256&&) noexcept = default;
+Sha256& Sha256::operator=(Sha256&&) noexcept = default;
+Sha256::~Sha256() = default;
+
+void Sha256::update(const void* data, std::size_t size) {
+    DAVIT_ASSERT(EVP_DigestUpdate(state_->context, data, size) == 1);
+}
+
+std::string Sha256::hex() && {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> raw{};
+    unsigned int size = 0;
+    DAVIT_ASSERT(EVP_DigestFinal_ex(state_->context, raw.data(), &size) == 1);
+    std::string text;
+    for (unsigned int i = 0; i < size; ++i) {
+        text += "0123456789abcdef"[raw[i] >> 4U];
+        text += "0123456789abcdef"[raw[i] & 15U];
+    }
+    return text;
+}
+
+std::string sha256_hex(std::string_view text) {
+    Sha256 digest;
+    digest.update(text);
+    return std::move(digest).hex();
+}
+
+}  // namespace davit

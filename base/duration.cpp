@@ -1,0 +1,105 @@
+#include "base/duration.h"
+
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <ctime>
+#include <fmt/format.h>
+
+namespace davit {
+namespace {
+
+/// Microseconds of one `unit`; 0 where it is none.
+double unit_us(std::string_view unit) {
+    if (unit == "us") return 1;
+    if (unit == "ms") return 1e3;
+    if (unit == "s") return 1e6;
+    if (unit == "m") return 60e6;
+    if (unit == "h") return 3600e6;
+    if (unit == "d") return 24 * 3600e6;
+    if (unit == "w") return 7 * 24 * 3600e6;
+    return 0;
+}
+
+}  // namespace
+
+Result<std::chrono::microseconds> parse_duration(std::string_view text) {
+    const auto refused = [&](std::string_view why) {
+        return Error(ErrorKind::InvalidInput, fmt::format("'{}' is not a duration: {}", text, why))
+            .help("write numbers with units, such as 1m30s or 500ms");
+    };
+    if (text == "0") return std::chrono::microseconds(0);
+    if (text.empty()) return refused("it is empty");
+    double total = 0;
+    const char* at = text.data();
+    const char* end = text.data() + text.size();
+    while (at != end) {
+        double number = 0;
+        const auto [stop, code] = std::from_chars(at, end, number, std::chars_format::fixed);
+        if (code != std::errc() || number < 0) return refused("it has no number before a unit");
+        const char* unit_end = stop;
+        while (unit_end != end && std::isalpha(static_cast<unsigned char>(*unit_end)) != 0)
+            ++unit_end;
+        const double factor =
+            unit_us(std::string_view(stop, static_cast<std::size_t>(unit_end - stop)));
+        if (factor == 0) return refused("a number has no unit of us, ms, s, m, h, d, w");
+        total += number * factor;
+        at = unit_end;
+    }
+    if (total >= 9e18) return refused("it is too long");
+    return std::chrono::microseconds(std::llround(total));
+}
+
+std::string human_duration(std::chrono::seconds duration) {
+    const auto seconds = duration.count();
+    const auto minutes = seconds / 60;
+    const auto hours = std::llround(static_cast<double>(seconds) / 3600.0);
+    if (seconds < 1) return "Less than a second";
+    if (seconds == 1) return "1 second";
+    if (seconds < 60) return fmt::format("{} seconds", seconds);
+    if (minutes == 1) return "About a minute";
+    if (minutes < 60) return fmt::format("{} minutes", minutes);
+    if (hours == 1) return "About an hour";
+    if (hours < 48) return fmt::format("{} hours", hours);
+    if (hours < 24 * 7 * 2) return fmt::format("{} days", hours / 24);
+    if (hours < 24 * 30 * 2) return fmt::format("{} weeks", hours / 24 / 7);
+    if (hours < 24 * 365 * 2) return fmt::format("{} months", hours / 24 / 30);
+    return fmt::format("{} years", hours / 24 / 365);
+}
+
+std::string rfc3339(std::chrono::system_clock::time_point time) {
+    const auto since_epoch = time.time_since_epoch();
+    const auto whole = std::chrono::floor<std::chrono::seconds>(since_epoch);
+    const auto nanos = std::chrono::duration_cast<std::chrono::nanoseconds>(since_epoch - whole);
+    const std::time_t seconds = whole.count();
+    std::tm utc{};
+    ::gmtime_r(&seconds, &utc);
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", utc.tm_year + 1900,
+                       utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+                       nanos.count());
+}
+
+Result<std::chrono::system_clock::time_point> parse_rfc3339(std::string_view text) {
+    const std::string copy(text);
+    std::tm utc{};
+    const char* rest = ::strptime(copy.c_str(), "%Y-%m-%dT%H:%M:%S", &utc);
+    long long nanos = 0;
+    if (rest != nullptr && *rest == '.') {
+        ++rest;
+        for (int digit = 0; std::isdigit(static_cast<unsigned char>(*rest)) != 0; ++digit, ++rest) {
+            if (digit < 9) nanos = nanos * 10 + (*rest - '0');
+            if (digit >= 9) continue;
+        }
+        const auto digits = static_cast<int>(copy.size() - 1 - copy.find('.') - 1);
+        for (int digit = digits; digit < 9; ++digit) nanos *= 10;
+    }
+    if (rest == nullptr || std::string_view(rest) != "Z")
+        return Error(ErrorKind::InvalidInput, fmt::format("'{}' is not a time", text))
+            .help("write it as 2026-01-02T03:04:05Z");
+    const std::chrono::seconds seconds(::timegm(&utc));
+    return std::chrono::system_clock::time_point(
+        std::chrono::duration_cast<std::chrono::system_clock::duration>(
+            seconds + std::chrono::nanoseconds(nanos)));
+}
+
+}  // namespace davit

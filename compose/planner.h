@@ -1,0 +1,34 @@
+#pragma once
+
+#include "compose/plan.h"
+#include "compose/state.h"
+
+namespace davit::compose {
+
+struct UpOptions {
+    bool force_recreate = false;
+    bool remove_orphans = false;
+    /// Only these services and what they depend on; empty: all.
+    std::vector<std::string> services = {};
+    bool no_start = false;  ///< `create`: make, but don't start.
+};
+
+/// The steps from `observed` to `desired`. Containers of the project that the file doesn't name
+/// (orphans) stay, with a warning, unless asked otherwise.
+///
+/// A pure function: the same arguments give the same plan, byte for byte; it reads no clock, no
+/// file and no environment, and logs nothing.
+Plan plan_up(const DesiredState& desired, const ObservedState& observed, const UpOptions& options,
+             const SourceMap& places);
+
+struct DownOptions {
+    bool volumes = false;  ///< Also the project's named volumes (not the external ones).
+    /// Volumes the file names, by name on this host, which may be removed; used with `volumes`.
+    std::vector<std::string> own_volumes = {};
+};
+
+/// The steps that take everything in `observed` away: containers stopped in reverse order of their
+/// dependencies and removed, then networks, then volumes where asked. Pure.
+Plan plan_down(const ObservedState& observed, const DownOptions& options);
+
+}  // namespace davit::compose

@@ -1,0 +1,136 @@
+#pragma once
+
+#include "base/source.h"
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// The Compose model as plain values: what a file says, with defaults applied and short forms
+/// written out. No pointers into the file and no positions; those stand in the SourceMap beside.
+/// Words are those of the Compose specification.
+namespace davit::compose {
+
+/// One published port. @source Compose spec, services "ports"
+struct Port {
+    std::string host_ip = {};     ///< Empty: every address of the host.
+    std::uint16_t published = 0;  ///< 0: the host picks one.
+    std::uint16_t target = 0;     ///< 1..65535
+    std::string protocol = "tcp";
+
+    bool operator==(const Port&) const = default;
+};
+
+enum class MountType { Bind, Volume };
+
+/// One mount of a service. @source Compose spec, services "volumes"
+struct Mount {
+    MountType type = MountType::Bind;
+    /// Bind: absolute path on the host. Volume: key in the top-level `volumes`; empty: anonymous.
+    std::string source = {};
+    std::string target = {};  ///< Absolute and clean, inside the container.
+    bool read_only = false;
+    bool create_host_path = true;  ///< Bind: make a missing source folder, as the short form does.
+
+    bool operator==(const Mount&) const = default;
+};
+
+/// `restart:`. @source Compose spec, services "restart"
+struct RestartPolicy {
+    enum class Condition { No, Always, OnFailure, UnlessStopped };
+    Condition condition = Condition::No;
+    int max_attempts = 0;  ///< on-failure:N; 0: no limit.
+
+    bool operator==(const RestartPolicy&) const = default;
+};
+
+/// `logging:`. Drivers: "json-file", "local" (both are davit's rotated JSON lines) and "none".
+struct Logging {
+    std::string driver = "json-file";
+    std::map<std::string, std::string> options = {};  ///< max-size ("10m"), max-file ("3").
+
+    bool operator==(const Logging&) const = default;
+};
+
+/// cgroup limits; 0: no limit. @source Compose spec, services "mem_limit", "cpus", "pids_limit"
+struct Resources {
+    std::int64_t memory_bytes = 0;
+    double cpus = 0;
+    std::int64_t pids = 0;
+
+    bool operator==(const Resources&) const = default;
+};
+
+/// One service, as the Compose specification describes it.
+struct Service {
+    std::string name = {};
+    std::string image = {};
+    std::optional<std::vector<std::string>> command = {};     ///< Absent: the image's CMD.
+    std::optional<std::vector<std::string>> entrypoint = {};  ///< Absent: the image's ENTRYPOINT.
+    /// Resolved; a name without a value that the environment doesn't have is left out.
+    std::map<std::string, std::string> environment = {};
+    std::string working_dir = {};     ///< Empty: the image's.
+    std::string user = {};            ///< Empty: the image's.
+    std::string hostname = {};        ///< Empty: the first 12 digits of the container id.
+    std::string container_name = {};  ///< Empty: <project>-<service>-<number>.
+    std::vector<Port> ports = {};
+    std::vector<Mount> volumes = {};
+    std::vector<std::string> depends_on = {};  ///< Services that must have been started first.
+    RestartPolicy restart = {};
+    std::map<std::string, std::string> labels = {};
+    Logging logging = {};
+    Resources resources = {};
+    std::string stop_signal = {};  ///< Empty: the image's, else SIGTERM.
+    std::optional<std::chrono::microseconds> stop_grace_period = {};  ///< Absent: 10 s.
+    /// `x-davit.data_root`: where its writable layer, logs and anonymous volumes live. Absolute;
+    /// empty: the stack's data root.
+    std::string data_root = {};
+
+    bool operator==(const Service&) const = default;
+};
+
+/// A top-level volume.
+struct Volume {
+    std::string name = {};  ///< On this host: `name:` of the file, else <project>_<key>.
+    bool external = false;
+    std::map<std::string, std::string> labels = {};
+
+    bool operator==(const Volume&) const = default;
+};
+
+/// A top-level network.
+struct Network {
+    std::string name = {};    ///< On this host: `name:` of the file, else <project>_<key>.
+    std::string subnet = {};  ///< CIDR from `ipam`, or empty: the host picks one.
+    std::map<std::string, std::string> labels = {};
+
+    bool operator==(const Network&) const = default;
+};
+
+struct Project {
+    std::string name = {};
+    std::string working_dir = {};         ///< Absolute folder against which paths were resolved.
+    std::vector<std::string> files = {};  ///< Absolute paths of the files read; "-" for stdin.
+    std::string data_root = {};           ///< `x-davit.data_root`, absolute; empty where not said.
+    std::map<std::string, Service> services = {};
+    std::map<std::string, Volume> volumes = {};
+    std::map<std::string, Network> networks = {};  ///< Has "default" as soon as a service is there.
+
+    bool operator==(const Project&) const = default;
+};
+
+/// Where in the user's files a value came from, by its path: "services.web.ports[0]".
+class SourceMap {
+public:
+    void set(std::string path, SourcePos pos) { places_[std::move(path)] = std::move(pos); }
+    /// The place of `path`, or of the nearest thing around it; nowhere where nothing is known.
+    SourcePos find(std::string path) const;
+
+private:
+    std::map<std::string, SourcePos> places_;
+};
+
+}  // namespace davit::compose

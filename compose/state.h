@@ -1,0 +1,76 @@
+#pragma once
+
+#include "compose/project.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace davit::compose {
+
+/// A network that must exist.
+struct DesiredNetwork {
+    std::string key = {};  ///< In the file: "default".
+    Network config = {};
+    std::string config_hash = {};
+
+    bool operator==(const DesiredNetwork&) const = default;
+};
+
+/// A named volume that must exist.
+struct DesiredVolume {
+    std::string key = {};
+    Volume config = {};
+
+    bool operator==(const DesiredVolume&) const = default;
+};
+
+/// A container that must exist and run.
+struct DesiredContainer {
+    std::string service = {};
+    int number = 1;
+    Service config = {};
+    /// Covers every setting whose change needs a new container, and nothing else.
+    std::string config_hash = {};
+    std::vector<std::string> networks = {};  ///< Names on this host.
+    std::vector<std::string> volumes = {};   ///< Names on this host of the named volumes it uses.
+    std::vector<std::string> needs = {};     ///< Containers that must have been started first.
+
+    bool operator==(const DesiredContainer&) const = default;
+};
+
+/// Everything a project asks for, by name on this host.
+struct DesiredState {
+    std::string project = {};
+    std::map<std::string, DesiredNetwork> networks = {};
+    std::map<std::string, DesiredVolume> volumes = {};
+    std::map<std::string, DesiredContainer> containers = {};
+
+    bool operator==(const DesiredState&) const = default;
+};
+
+/// What a project asks for, names and hashes worked out. Pure.
+DesiredState desired_state(const Project& project);
+
+/// What was found on this machine, read once before planning.
+struct ObservedContainer {
+    std::string service = {};
+    std::string config_hash = {};
+    std::string image_id = {};
+    bool running = false;  ///< Running, restarting or paused: the guard has it in hand.
+    std::vector<std::string> networks = {};
+    std::vector<std::string> needs = {};  ///< As recorded when it was created; gives the stop order.
+};
+struct ObservedNetwork {
+    std::string config_hash = {};
+    bool in_kernel = false;  ///< False: recorded, but its bridge is gone (after a reboot).
+};
+struct ObservedState {
+    std::map<std::string, ObservedNetwork> networks = {};
+    std::vector<std::string> volumes = {};
+    std::map<std::string, ObservedContainer> containers = {};
+    /// Id of each image that the desired containers name and that the store has.
+    std::map<std::string, std::string> image_ids = {};
+};
+
+}  // namespace davit::compose

@@ -1,0 +1,107 @@
+#pragma once
+
+#include "base/json.h"
+#include "base/result.h"
+#include "image/reference.h"
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace davit::image {
+
+/// What an image says about running it. @source OCI image-spec, config.md
+struct ImageConfig {
+    std::vector<std::string> entrypoint = {};
+    std::vector<std::string> cmd = {};
+    std::vector<std::string> env = {};  ///< "NAME=value"
+    std::string working_dir = {};
+    std::string user = {};
+    std::string stop_signal = {};
+    std::vector<std::string> exposed_ports = {};  ///< "80/tcp"
+    std::vector<std::string> volumes = {};        ///< Absolute paths.
+    std::map<std::string, std::string> labels = {};
+    std::string architecture = {};
+    std::string os = {};
+};
+
+/// One image of the store, whole: every layer is unpacked and verified.
+struct Image {
+    std::string id = {};               ///< 64 hex digits: SHA-256 of its configuration.
+    std::string manifest_digest = {};  ///< "sha256:…"
+    std::vector<Reference> names = {};
+    std::string created = {};  ///< RFC 3339, or empty.
+    std::int64_t size_bytes = 0;         ///< Unpacked.
+    std::vector<std::string> diff_ids = {};  ///< Bottom layer first.
+    /// Folders of the unpacked layers, top layer first: the order of overlayfs' lowerdir.
+    std::vector<std::string> layers = {};
+    ImageConfig config = {};
+};
+
+/// What `remove` did, in the words of `docker rmi`.
+struct Removed {
+    std::vector<std::string> untagged = {};  ///< "nginx:latest"
+    std::vector<std::string> deleted = {};   ///< "sha256:…"
+};
+
+/// The images of one data root: a valid OCI image layout (images/) and the unpacked layers
+/// (layers/). Safe under concurrent commands and under kill -9 at any moment: what is visible is
+/// complete, what is not visible is swept by the next change.
+///
+///     images/oci-layout, index.json, blobs/sha256/<hex>    manifests and configurations
+///     layers/<diffID hex>/diff                              one unpacked layer, overlayfs form
+///     layers/<diffID hex>/meta.json                         size, entries, compressed digest
+///     images/tmp/<random>/                                  everything in the making
+class Store {
+public:
+    /// Opens the store of `data_root`, making it where it is missing.
+    static Result<Store> open(const std::string& data_root);
+
+    /// As `open`, but touches nothing; nothing where there is no store yet.
+    static Result<std::optional<Store>> open_existing(const std::string& data_root);
+
+    /// All images, newest first.
+    Result<std::vector<Image>> list() const;
+
+    /// The image that `text` means: a name (default tag latest), an id or an unambiguous beginning
+    /// of one (at least 4 digits, with or without "sha256:").
+    /// @errors NotFound, with help that says how to get it; InvalidInput where it is ambiguous
+    Result<Image> find(const std::string& text) const;
+
+    /// Reads a docker-archive or an OCI archive, plain or compressed with gzip or zstd; "-" is
+    /// standard input; a folder is taken as an OCI layout. Returns the images it brought, as
+    /// "nginx:latest" or "sha256:…" where it has no name.
+    /// @errors InvalidInput where it is neither, or a digest, size or path in it is wrong; then
+    /// nothing has changed
+    Result<std::vector<std::string>> load(const std::string& archive);
+
+    struct ImportOptions {
+        std::string reference = {};             ///< May be empty: an image without a name.
+        std::vector<std::string> changes = {};  ///< Dockerfile instructions: "CMD [\"nginx\"]".
+        std::string message = {};
+    };
+    /// Makes an image of one root file system tar, plain or compressed; "-" is standard input.
+    /// Returns its id. @errors InvalidInput, naming the instruction or the archive's entry
+    Result<std::string> import(const std::string& archive, const ImportOptions& options);
+
+    /// Gives the image `source` one more name.
+    Result<void> tag(const std::string& source, const std::string& target);
+
+    /// Takes a name away, and with the last name the image and the layers that no other one needs.
+    /// `ids_in_use`: images of containers, which are never deleted.
+    /// @errors Busy where the image is in use; NotFound
+    Result<Removed> remove(const std::string& text, const std::set<std::string>& ids_in_use,
+                           bool force);
+
+    const std::string& data_root() const { return root_; }
+
+private:
+    explicit Store(std::string root) : root_(std::move(root)) {}
+    std::string root_;
+};
+
+}  // namespace davit::image

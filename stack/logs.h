@@ -1,0 +1,41 @@
+#pragma once
+
+#include "base/result.h"
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace davit::stack {
+
+/// One line of a container's output, as the guard wrote it (JSON lines, Docker's json-file form).
+struct LogLine {
+    enum class Stream { Stdout, Stderr };
+    std::size_t source = 0;  ///< Index of the container in the call.
+    Stream stream = Stream::Stdout;
+    std::chrono::system_clock::time_point time = {};
+    std::string text = {};  ///< With its line break where it has one; bytes as the program wrote them.
+};
+
+struct LogOptions {
+    std::optional<std::size_t> tail = {};  ///< Lines per container; absent: all.
+    std::optional<std::chrono::system_clock::time_point> since = {};
+    std::optional<std::chrono::system_clock::time_point> until = {};
+};
+
+/// Reads what `log_paths` hold now, rotated files included (oldest first), one container after the
+/// other. A missing file is empty.
+Result<void> read_logs(const std::vector<std::string>& log_paths, const LogOptions& options,
+                       const std::function<void(const LogLine&)>& on_line);
+
+/// As `read_logs`, then goes on with new lines (inotify, no polling) through rotations and
+/// restarts, until `done` says so. `done` is asked after every wake-up and at least every
+/// `wake_fd` readiness (an eventfd or signalfd of the caller's, or -1). `on_line` returning false
+/// ends it too.
+Result<void> follow_logs(const std::vector<std::string>& log_paths, const LogOptions& options,
+                         int wake_fd, const std::function<bool()>& done,
+                         const std::function<void(const LogLine&)>& on_line);
+
+}  // namespace davit::stack

@@ -1,0 +1,65 @@
+#pragma once
+
+#include "compose/loader.h"
+#include "compose/planner.h"
+#include "stack/executor.h"
+#include "stack/records.h"
+#include "stack/status.h"
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// What the commands do, without a word of rendering: each takes the project's lock, observes,
+/// plans, carries out.
+namespace davit::stack {
+
+struct Environment {
+    Paths paths = {};
+    std::string runtime_program = {};  ///< Absolute path of davit-runtime.
+};
+
+
+struct UpRequest {
+    const compose::LoadedProject* loaded = nullptr;
+    compose::UpOptions options = {};
+    std::optional<std::chrono::milliseconds> stop_timeout = {};  ///< -t
+};
+
+/// Works out what `up` would do. Changes nothing, takes no lock: for `plan` and `--dry-run`.
+/// @errors NotFound where an image is missing, at the place in the file that names it
+Result<compose::Plan> preview_up(const Environment& environment, const UpRequest& request);
+
+/// Brings the project up: locks, observes, plans, checks everything that can be checked beforehand
+/// (images, host ports, bind sources), and only then acts. Returns what failed.
+/// @errors what makes the whole attempt impossible; then nothing has changed
+Result<std::vector<FailedStep>> up(const Environment& environment, const UpRequest& request,
+                                   const ExecuteOptions& execute_options, const OnEvent& on_event,
+                                   std::vector<std::string>& warnings);
+
+struct DownRequest {
+    std::string project = {};
+    bool volumes = false;                        ///< -v: named volumes of the file, and anonymous ones always go.
+    std::vector<std::string> own_volumes = {};   ///< Names on this host that the file declares, not external.
+    std::optional<std::chrono::milliseconds> stop_timeout = {};  ///< -t
+};
+
+/// Takes the project away, whatever state it is in, also after a crash of anything.
+/// Returns what failed. `found_any` tells whether there was anything to remove.
+Result<std::vector<FailedStep>> down(const Environment& environment, const DownRequest& request,
+                                     const ExecuteOptions& execute_options,
+                                     const OnEvent& on_event, bool& found_any);
+
+/// Stops the project's containers (of `services`, or all), in reverse order of their dependencies,
+/// without removing anything.
+Result<std::vector<FailedStep>> stop(const Environment& environment, const std::string& project,
+                                     const std::vector<std::string>& services,
+                                     std::optional<std::chrono::milliseconds> timeout,
+                                     const ExecuteOptions& execute_options,
+                                     const OnEvent& on_event);
+
+/// Data root of a project that is up, from the run root's index; empty where it is not up.
+std::string data_root_of_running(const Paths& paths, const std::string& project);
+
+}  // namespace davit::stack

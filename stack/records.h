@@ -1,0 +1,126 @@
+#pragma once
+
+#include "base/file.h"
+#include "base/result.h"
+#include "compose/project.h"
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+/// What davit wrote down about networks, volumes and containers. One JSON file each, one owner each,
+/// replaced by rename; see docs/architecture.md, "On disk".
+namespace davit::stack {
+
+/// Where everything lives. Computes paths, touches nothing.
+struct Paths {
+    std::string data_root = "/var/lib/davit";
+    std::string run_root = "/run/davit";
+
+    std::string projects() const { return data_root + "/projects"; }
+    std::string project(const std::string& name) const { return projects() + "/" + name; }
+    std::string project_lock(const std::string& name) const { return project(name) + "/lock"; }
+    std::string networks(const std::string& name) const { return project(name) + "/networks"; }
+    std::string containers(const std::string& name) const { return project(name) + "/containers"; }
+    std::string container(const std::string& project_name, const std::string& container_name) const {
+        return containers(project_name) + "/" + container_name;
+    }
+    std::string volumes() const { return data_root + "/volumes"; }
+    std::string run_project(const std::string& name) const { return run_root + "/" + name; }
+    std::string run_container(const std::string& project_name,
+                              const std::string& container_name) const {
+        return run_project(project_name) + "/" + container_name;
+    }
+};
+
+/// One attachment of a container to a network.
+struct Endpoint {
+    std::string network = {};  ///< Name on this host.
+    std::string ip = {};       ///< "172.17.0.2"
+    int prefix = 16;
+    std::string gateway = {};
+    std::string mac = {};
+    std::string host_link = {};  ///< The veth end on the bridge.
+    std::vector<std::string> aliases = {};
+};
+
+/// A mount as `inspect` shows it.
+struct MountRecord {
+    std::string type = {};         ///< "bind" or "volume"
+    std::string name = {};         ///< Of the volume; empty for a bind.
+    std::string source = {};       ///< Absolute path on the host.
+    std::string destination = {};  ///< Inside the container.
+    bool read_only = false;
+    bool anonymous = false;
+};
+
+struct ContainerRecord {
+    std::string id = {};  ///< 64 hex digits.
+    std::string name = {};
+    std::string project = {};
+    std::string service = {};
+    int number = 1;
+    std::string image = {};     ///< As the file names it.
+    std::string image_id = {};  ///< 64 hex digits.
+    std::string config_hash = {};
+    std::string created = {};  ///< RFC 3339
+    std::string working_dir = {};  ///< Of the project.
+    std::vector<std::string> files = {};
+    std::string hostname = {};
+    std::string user = {};
+    std::string cwd = {};
+    std::vector<std::string> entrypoint = {};  ///< As resolved against the image.
+    std::vector<std::string> cmd = {};
+    std::vector<std::string> env = {};
+    std::map<std::string, std::string> labels = {};
+    std::vector<std::string> exposed_ports = {};  ///< "80/tcp", of the image and the file.
+    std::vector<compose::Port> ports = {};        ///< With the host port that was chosen.
+    std::vector<MountRecord> mounts = {};
+    std::vector<Endpoint> endpoints = {};
+    std::vector<std::string> needs = {};  ///< Containers it depends on.
+    compose::RestartPolicy restart = {};
+    compose::Logging logging = {};
+    compose::Resources resources = {};
+    std::string stop_signal = {};
+    std::chrono::milliseconds stop_timeout{10000};
+    std::uint32_t uid_base = 0;  ///< First host id of its range; 0: the host's user namespace.
+    std::string state_dir = {};  ///< Folder of rw/ and logs/ (on the service's data root).
+    std::string log_path = {};
+};
+
+struct NetworkRecord {
+    std::string name = {};
+    std::string key = {};
+    std::string project = {};
+    std::string bridge = {};
+    std::string subnet = {};   ///< CIDR
+    std::string gateway = {};
+    std::string config_hash = {};
+    std::string created = {};
+};
+
+struct VolumeRecord {
+    std::string name = {};
+    std::string project = {};  ///< The project that made it.
+    std::string created = {};
+    std::map<std::string, std::string> labels = {};
+};
+
+/// All containers of a project, by name. A half-made one (killed between its folder and its record)
+/// has only name and project set, so that `down` finds and removes it.
+Result<std::map<std::string, ContainerRecord>> read_containers(const Paths& paths,
+                                                               const std::string& project);
+Result<std::map<std::string, NetworkRecord>> read_networks(const Paths& paths,
+                                                           const std::string& project);
+Result<std::map<std::string, VolumeRecord>> read_volumes(const Paths& paths);
+
+/// Names of all projects that have a folder in the data root.
+Result<std::vector<std::string>> list_projects(const Paths& paths);
+
+Result<void> write_record(const Paths& paths, const ContainerRecord& record);
+Result<void> write_record(const Paths& paths, const NetworkRecord& record);
+Result<void> write_record(const Paths& paths, const VolumeRecord& record);
+
+}  // namespace davit::stack
