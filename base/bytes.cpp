@@ -17,8 +17,8 @@ Result<std::int64_t> parse_bytes(std::string_view text) {
     const std::string_view trimmed = trim(text);
     double number = 0;
     const char* end = trimmed.data() + trimmed.size();
-    const auto [stop, code] = std::from_chars(trimmed.data(), end, number,
-                                              std::chars_format::fixed);
+    const auto [stop, code] =
+        std::from_chars(trimmed.data(), end, number, std::chars_format::fixed);
     if (code != std::errc()) return refused("it has no number");
     if (number < 0) return refused("it is negative");
 

@@ -57,9 +57,8 @@ void Diagnostics::sort_by_place() {
         return std::tuple(d.where.file ? d.where.file->path : std::string(), d.where.line,
                           d.where.column);
     };
-    std::stable_sort(list_.begin(), list_.end(), [&](const Diagnostic& a, const Diagnostic& b) {
-        return place(a) < place(b);
-    });
+    std::stable_sort(list_.begin(), list_.end(),
+                     [&](const Diagnostic& a, const Diagnostic& b) { return place(a) < place(b); });
 }
 
 }  // namespace davit

@@ -41,19 +41,19 @@ bool is_dot(const char* name) {
 Result<void> remove_children(UniqueFd dir, dev_t device, const std::string& where) {
     Dir stream(::fdopendir(dir.get()));
     if (!stream) return failed("fdopendir(3)").doing("read folder '{}'", where);
-    const int at = dir.release();  // the stream closes it
+    const int at = dir.release();                            // the stream closes it
     while (const dirent* entry = ::readdir(stream.get())) {  // NOLINT(concurrency-mt-unsafe)
         if (is_dot(entry->d_name)) continue;
         const std::string path = where + "/" + entry->d_name;
         if (::unlinkat(at, entry->d_name, 0) == 0 || errno == ENOENT) continue;
         if (errno != EISDIR && errno != EPERM)
             return failed("unlinkat(2)").doing("remove '{}'", path);
-        const int fd =
-            ::openat(at, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        const int fd = ::openat(at, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd == -1) return failed("openat(2)").doing("open folder '{}'", path);
         UniqueFd child(fd);
         struct stat info {};
-        if (::fstat(child.get(), &info) == -1) return failed("fstat(2)").doing("look at '{}'", path);
+        if (::fstat(child.get(), &info) == -1)
+            return failed("fstat(2)").doing("look at '{}'", path);
         if (info.st_dev != device)
             return Error(ErrorKind::Busy, fmt::format("something is mounted on '{}'", path))
                 .help(fmt::format("unmount it: umount '{}'", path));

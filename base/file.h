@@ -21,7 +21,8 @@ Result<void> write_all(const UniqueFd& fd, std::string_view text);
 enum class Sync { No, Yes };
 
 /// Replaces `path` by `text` in one step: a reader sees the old file or the new one, never a part.
-/// Written to a temporary file beside it, then renamed; with Sync::Yes also synced, file and folder.
+/// Written to a temporary file beside it, then renamed; with Sync::Yes also synced, file and
+/// folder.
 Result<void> write_atomically(const std::string& path, std::string_view text, mode_t mode,
                               Sync sync);
 
@@ -29,7 +30,8 @@ Result<void> write_atomically(const std::string& path, std::string_view text, mo
 /// into a container, where a rename would not be seen).
 Result<void> write_in_place(const std::string& path, std::string_view text, mode_t mode);
 
-/// Writes `text` to a control file of the kernel in one write(2), such as a sysctl or a cgroup file.
+/// Writes `text` to a control file of the kernel in one write(2), such as a sysctl or a cgroup
+/// file.
 Result<void> write_control_file(const std::string& path, std::string_view text);
 
 /// mkdir -p: makes `path` and every missing parent with `mode`. One that is there already is fine.

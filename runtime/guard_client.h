@@ -33,8 +33,8 @@ Result<CreatedContainer> launch_guard(const GuardLaunch& launch);
 Result<void> start(const std::string& run_dir);
 
 /// Stops the container: `signal` (0: as configured), SIGKILL after `timeout`, and waits until
-/// it has ended and the guard is gone. Without a guard (it was killed) the process is ended directly.
-/// One that does not run is fine.
+/// it has ended and the guard is gone. Without a guard (it was killed) the process is ended
+/// directly. One that does not run is fine.
 Result<void> stop(const std::string& run_dir, int signal, std::chrono::milliseconds timeout);
 
 /// Sends a signal to the init process. @errors NotFound where it does not run

@@ -1,0 +1,77 @@
+#pragma once
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "runtime/spec.h"
+
+#include <string>
+#include <vector>
+
+namespace davit::runtime {
+
+enum class CgroupLayout { None, V1, Hybrid, V2 };
+
+/// Where the cgroup hierarchies of this machine are mounted.
+struct CgroupMounts {
+    CgroupLayout layout = CgroupLayout::None;
+    std::string unified = {};  ///< Mount point of the v2 hierarchy, or empty.
+    /// v1 controllers that davit uses, with their mount points: {"memory",
+    /// "/sys/fs/cgroup/memory"}.
+    std::vector<std::pair<std::string, std::string>> v1 = {};
+};
+
+const char* to_string(CgroupLayout layout);
+
+/// Reads the mount table of the calling process. @source cgroups(7), proc(5) mountinfo
+CgroupMounts find_cgroup_mounts();
+
+/// One write to a control file: {"memory.max", "536870912"}.
+struct ControlWrite {
+    std::string controller = {};  ///< v1 hierarchy; empty on v2.
+    std::string file = {};
+    std::string value = {};
+    bool operator==(const ControlWrite&) const = default;
+};
+
+/// The writes that bring `resources` about, in the order the kernel accepts them. Pure.
+/// @source cgroup-v2.rst "cpu.max", "memory.max", "pids.max"; OCI runtime-spec config-linux.md
+std::vector<ControlWrite> control_writes(const SpecResources& resources, bool v2);
+
+/// The cgroups of one container, one in each hierarchy in use. Does not remove them when dropped:
+/// a cgroup outlives the process that made it.
+class Cgroup {
+public:
+    /// Makes the cgroups at `path` ("/davit/shop/web-1") and sets the limits. Ones that are there
+    /// already are taken as they are, unless processes live in them.
+    /// @errors Busy where processes live there; Unsupported where a limit needs a controller that
+    /// this machine doesn't have
+    static Result<Cgroup> create(const std::string& path, const SpecResources& resources);
+
+    /// The cgroups at `path`, made or not, to clean up after a crash.
+    static Cgroup at(const std::string& path);
+
+    /// Descriptor of the v2 cgroup for CLONE_INTO_CGROUP; closed where there is no v2 hierarchy.
+    const UniqueFd& unified() const { return unified_; }
+    /// The v1 `tasks` files, opened for writing: the child writes "0" to each, which joins without
+    /// the grace period that moving another process costs (10 ms).
+    const std::vector<UniqueFd>& tasks() const { return tasks_; }
+
+    /// How often the kernel killed in here for lack of memory.
+    long long oom_kills() const;
+    /// Kills every process inside, also ones forked meanwhile where the kernel can (cgroup.kill).
+    Result<void> kill_all() const;
+    /// Removes the cgroups, and the ones above that davit made and that are empty now.
+    Result<void> remove() const;
+
+private:
+    Cgroup(CgroupMounts mounts, std::string path)
+        : mounts_(std::move(mounts)), path_(std::move(path)) {}
+    std::vector<std::string> folders() const;
+
+    CgroupMounts mounts_;
+    std::string path_;
+    UniqueFd unified_;
+    std::vector<UniqueFd> tasks_;
+};
+
+}  // namespace davit::runtime

@@ -1,0 +1,72 @@
+#pragma once
+
+#include "runtime/namespaces.h"
+#include "runtime/rootfs.h"
+#include "runtime/seccomp.h"
+#include "runtime/spec.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace davit::runtime {
+
+/// Everything the child does before execve(2), in this order.
+enum class ChildStage : std::uint8_t {
+    JoinCgroup,
+    JoinNamespaces,
+    CloneInit,
+    PrivateMounts,
+    AttachRoot,
+    Mount,   ///< index: into Spec::mounts
+    Device,  ///< index: into PreparedRoot::devices
+    DeviceLink,
+    Sysctl,        ///< index: into ChildPlan::sysctls
+    ReadonlyPath,  ///< index: into Spec::readonly_paths
+    MaskedPath,    ///< index: into Spec::masked_paths
+    ReadonlyRoot,
+    PivotRoot,
+    Hostname,
+    WorkingDirectory,
+    Created,  ///< No failure: the child waits for the word to start.
+    Output,
+    Capabilities,
+    User,
+    Seccomp,
+    Exec,
+};
+
+/// What the child tells the guard. Fits one atomic pipe write. After Created, a closed pipe without
+/// another report means that execve(2) has succeeded.
+struct ChildReport {
+    ChildStage stage = ChildStage::JoinCgroup;
+    int error_number = 0;
+    std::uint32_t index = 0;
+};
+
+/// What the child needs, all of it made before it exists: between clone and execve it allocates
+/// nothing, locks nothing and logs nothing. It reads the guard's memory as it was at the clone.
+struct ChildPlan {
+    const Spec* spec = nullptr;
+    const HeldNamespaces* held = nullptr;
+    const PreparedRoot* root = nullptr;
+    const std::vector<UniqueFd>* cgroup_tasks = nullptr;
+    const SeccompProgram* seccomp = nullptr;                        ///< Empty: no filter.
+    std::vector<std::pair<std::string, std::string>> sysctls = {};  ///< "proc/sys/a/b", value
+    std::vector<std::string> programs = {};  ///< argv[0] as found along PATH, in order.
+    std::vector<char*> argv = {};            ///< Ends with a null pointer, as `environment` does.
+    std::vector<char*> environment = {};
+    int init_pid_fd = -1;  ///< Pipe: the joiner writes the pid of the init process.
+    int report_fd = -1;    ///< Pipe: ChildReport.
+    int start_fd = -1;     ///< Pipe: one byte is the word to start, its end means the guard died.
+    int stdin_fd = -1;
+    int stdout_fd = -1;
+    int stderr_fd = -1;
+    int last_capability = 40;
+};
+
+/// The first child: joins cgroups and held namespaces, clones the init process with the remaining
+/// namespaces as a child of the guard, tells its pid, and ends.
+[[noreturn]] void run_joiner(const ChildPlan& plan);
+
+}  // namespace davit::runtime

@@ -1,0 +1,80 @@
+#pragma once
+
+#include "runtime/cgroup.h"
+#include "runtime/child.h"
+#include "runtime/namespaces.h"
+#include "runtime/spec.h"
+
+#include <string>
+#include <sys/types.h>
+
+namespace davit::runtime {
+
+/// How a run ended.
+struct ExitStatus {
+    int code = 0;  ///< Exit status, or 128 + signal.
+    bool oom_killed = false;
+};
+
+/// The descriptors that become the program's standard streams.
+struct Streams {
+    int in = -1;
+    int out = -1;
+    int err = -1;
+};
+
+/// One container on this kernel, as its parent sees it. Its held namespaces live as long as this
+/// object; the init process and the cgroups come and go with each run.
+class Container {
+public:
+    /// Makes the held namespaces and compiles the filter. Starts nothing.
+    static Result<Container> open(Spec spec, const std::string& cache_dir);
+
+    Container(Container&&) = default;
+    Container& operator=(Container&&) = default;
+    Container(const Container&) = delete;
+    Container& operator=(const Container&) = delete;
+    ~Container() = default;
+
+    /// Makes cgroups, root file system and init process, which has everything done and waits.
+    /// On failure nothing is left. @errors what the child reports, as if it had happened here
+    Result<void> create(const Streams& streams);
+
+    /// Lets the waiting init process execute the program; returns when execve(2) has succeeded.
+    /// On failure the init process has ended and is to be collected with `reap`.
+    /// @errors NotFound, PermissionDenied, naming the program
+    Result<void> start();
+
+    /// Sends `signal` to the init process.
+    Result<void> signal(int number) const;
+    /// Ends every process of the container.
+    Result<void> kill_all() const;
+
+    /// Collects the ended init process and removes the cgroups. Call when `pidfd` reports its end.
+    Result<ExitStatus> reap();
+
+    pid_t pid() const { return pid_; }
+    /// Readable when the init process has ended; closed where none exists.
+    const UniqueFd& pidfd() const { return pidfd_; }
+    const Spec& spec() const { return spec_; }
+
+private:
+    explicit Container(Spec spec) : spec_(std::move(spec)) {}
+    Result<void> clone_init(const Streams& streams);
+    Result<void> await_created();
+    Error explain(const ChildReport& report) const;
+    void discard_init();
+
+    Spec spec_;
+    HeldNamespaces held_;
+    SeccompProgram seccomp_;
+    Cgroup cgroup_ = Cgroup::at("/davit");
+    pid_t pid_ = 0;
+    UniqueFd pidfd_;
+    UniqueFd report_;  ///< Read end.
+    UniqueFd start_;   ///< Write end.
+    std::vector<std::pair<std::string, std::string>> sysctls_;
+    std::vector<std::string> programs_;
+};
+
+}  // namespace davit::runtime

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+#include <string>
+
+namespace davit::runtime {
+
+struct GuardOptions {
+    std::string bundle = {};
+    std::string run_dir = {};
+    UniqueFd launcher = {};  ///< Socket to whoever starts the guard; gets one answer.
+};
+
+/// The guard: parent of one container. Keeps its namespaces, writes its log, records its exit,
+/// applies the restart policy, holds its ports, and answers on run_dir/control.sock. One thread,
+/// one epoll loop. Returns the process's exit status when the container has ended for good.
+int run_guard(GuardOptions options);
+
+}  // namespace davit::runtime

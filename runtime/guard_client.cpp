@@ -1,0 +1,227 @@
+#include "runtime/guard_client.h"
+
+#include "base/file.h"
+#include "base/sys.h"
+#include "runtime/cgroup.h"
+#include "runtime/clone.h"
+#include "runtime/protocol.h"
+#include "runtime/spec.h"
+
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/sched.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace davit::runtime {
+namespace {
+
+constexpr const char* kGuardsCgroup = "/davit/guards";
+
+/// The cgroup that all guards live in, in the v2 hierarchy, so that the end of a login session
+/// doesn't take them along; closed where there is none to be had.
+UniqueFd guards_cgroup() {
+    const CgroupMounts mounts = find_cgroup_mounts();
+    if (mounts.unified.empty()) return {};
+    const std::string folder = mounts.unified + kGuardsCgroup;
+    if (!make_directories(folder, 0755)) return {};
+    Result<UniqueFd> fd = sys::open(folder, O_RDONLY | O_DIRECTORY);
+    return fd ? *std::move(fd) : UniqueFd();
+}
+
+/// Removes the guards' cgroup and davit's own where they are empty.
+void remove_empty_cgroups() {
+    const CgroupMounts mounts = find_cgroup_mounts();
+    if (mounts.unified.empty()) return;
+    if (::rmdir((mounts.unified + kGuardsCgroup).c_str()) == 0)
+        ::rmdir((mounts.unified + "/davit").c_str());
+}
+
+struct GuardProcess {
+    pid_t pid = -1;
+    UniqueFd pidfd = {};
+    UniqueFd socket = {};
+};
+
+/// What the child of `spawn_guard` executes, made before it exists.
+struct GuardProgram {
+    const char* path = nullptr;
+    char* const* argv = nullptr;
+    char* const* environment = nullptr;
+    int null_fd = -1;
+    int socket_fd = -1;
+};
+
+// --- The child's side: only async-signal-safe calls. ---
+[[noreturn]] void run_guard_program(const GuardProgram& program) {
+    ::setsid();
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    // Descriptor 3 is the guard's; a socket that is 3 already only has to survive execve(2).
+    const bool moved =
+        program.socket_fd == 3 ? ::fcntl(3, F_SETFD, 0) == 0 : ::dup2(program.socket_fd, 3) == 3;
+    if (moved && ::dup2(program.null_fd, 0) == 0 && ::dup2(program.null_fd, 1) == 1 &&
+        ::dup2(program.null_fd, 2) == 2)
+        ::execve(program.path, program.argv, program.environment);
+    ::_exit(127);
+}
+
+Result<GuardProcess> spawn_guard(const GuardLaunch& launch) {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == -1)
+        return Error::from_errno(errno, "socketpair(2)");
+    GuardProcess guard;
+    guard.socket.reset(ends[0]);
+    const UniqueFd theirs(ends[1]);
+    const UniqueFd null_device = TRY(sys::open("/dev/null", O_RDWR));
+    const UniqueFd cgroup = guards_cgroup();
+
+    std::string words[] = {launch.program, "guard",     "--bundle",
+                           launch.bundle,  "--run-dir", launch.run_dir};
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    // Nothing of the caller's environment has a place in a process that outlives it.
+    char* const environment[] = {nullptr};
+    GuardProgram program;
+    program.path = launch.program.c_str();
+    program.argv = argv.data();
+    program.environment = environment;
+    program.null_fd = null_device.get();
+    program.socket_fd = theirs.get();
+
+    int pidfd = -1;
+    CloneCall call{.flags = CLONE_VFORK | CLONE_PIDFD, .exit_signal = SIGCHLD, .pidfd = &pidfd};
+    if (cgroup) {
+        call.flags |= CLONE_INTO_CGROUP;
+        call.cgroup_fd = cgroup.get();
+    }
+    pid_t pid = clone_process(call);
+    if (pid == -1 && cgroup) {  // another davit has just removed the cgroup, or it is not ours
+        call.flags &= ~std::uint64_t{CLONE_INTO_CGROUP};
+        call.cgroup_fd = -1;
+        pid = clone_process(call);
+    }
+    if (pid == -1) return Error::from_errno(errno, "clone3(2)").doing("start a guard");
+    if (pid == 0) run_guard_program(program);
+    guard.pid = pid;
+    guard.pidfd.reset(pidfd);
+    return guard;
+}
+
+/// Collects the guard where it is our child, so that it does not stay a zombie.
+void reap_guard(const UniqueFd& pidfd) {
+    siginfo_t info{};
+    sys::retry_on_eintr(
+        [&] { return ::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &info, WEXITED); });
+}
+
+/// The container's process ended by hand, its guard being gone.
+Result<void> stop_orphan(const ContainerState& state, std::chrono::milliseconds timeout) {
+    const Result<UniqueFd> process = sys::open_process(state.pid, state.start_ticks);
+    if (!process) return {};
+    if (timeout.count() > 0) {
+        TRY(sys::pidfd_send_signal(*process, SIGTERM));
+        if (TRY(sys::wait_for_exit(*process, static_cast<int>(timeout.count())))) return {};
+    }
+    TRY(sys::pidfd_send_signal(*process, SIGKILL));
+    (void)TRY(sys::wait_for_exit(*process, 10000));
+    return {};
+}
+
+/// Waits until the guard process has gone, and collects it where it is our child.
+Result<void> await_guard(const ContainerState& state) {
+    const Result<UniqueFd> guard = sys::open_process(state.guard_pid, state.guard_start_ticks);
+    if (!guard) return {};
+    if (!TRY(sys::wait_for_exit(*guard, 10000)))
+        return Error(ErrorKind::TimedOut,
+                     fmt::format("guard {} does not end within 10 s", state.guard_pid))
+            .help(fmt::format("end it: kill -9 {}", state.guard_pid));
+    reap_guard(*guard);
+    return {};
+}
+
+}  // namespace
+
+Result<CreatedContainer> launch_guard(const GuardLaunch& launch) {
+    GuardProcess guard = TRY_DOING(spawn_guard(launch), "run '{}'", launch.program);
+    const Result<Json> answer = receive_packet(guard.socket);
+    Result<void> created =
+        answer ? as_result(*answer)
+               : Result<void>(Error(ErrorKind::System,
+                                    fmt::format("'{}' ended without a word", launch.program))
+                                  .help("check that it is there and executable"));
+    if (!created) {
+        // It says its word right before its end; until then its sockets and files are still there.
+        if (const Result<bool> ended = sys::wait_for_exit(guard.pidfd, 10000); ended && *ended)
+            reap_guard(guard.pidfd);
+        return std::move(created).error();
+    }
+    CreatedContainer container;
+    container.pid = static_cast<pid_t>(integer_or(*answer, "pid"));
+    container.netns = TRY(sys::open(fmt::format("/proc/{}/ns/net", container.pid), O_RDONLY));
+    return container;
+}
+
+Result<void> start(const std::string& run_dir) {
+    const UniqueFd socket = TRY(connect_control(run_dir));
+    TRY(send_packet(socket, {{"op", "start"}}));
+    const Json answer = TRY(receive_packet(socket));
+    return as_result(answer);
+}
+
+Result<void> stop(const std::string& run_dir, int signal, std::chrono::milliseconds timeout) {
+    const Result<ContainerState> state = read_state(run_dir);
+    if (!state) {
+        if (state.error().kind() == ErrorKind::NotFound) return {};
+        return state.error();
+    }
+    Result<void> done;
+    if (guard_alive(*state)) {
+        Result<UniqueFd> socket = connect_control(run_dir);
+        if (socket) {
+            done = send_packet(
+                *socket, {{"op", "stop"}, {"signal", signal}, {"timeout_ms", timeout.count()}});
+            // The end of the guard is an answer too: it ends when its container has.
+            if (done) (void)receive_packet(*socket);
+        } else {
+            // Alive without a socket: killed halfway through its preparations, or about to end.
+            const Result<UniqueFd> guard =
+                sys::open_process(state->guard_pid, state->guard_start_ticks);
+            if (guard) (void)sys::pidfd_send_signal(*guard, SIGKILL);
+        }
+        TRY(await_guard(*state));
+    }
+    const Result<ContainerState> after = read_state(run_dir);
+    if (after && after->pid != 0) TRY(stop_orphan(*after, timeout));
+    remove_empty_cgroups();
+    return {};
+}
+
+Result<void> kill(const std::string& run_dir, int signal) {
+    const UniqueFd socket = TRY(connect_control(run_dir));
+    TRY(send_packet(socket, {{"op", "kill"}, {"signal", signal}}));
+    const Json answer = TRY(receive_packet(socket));
+    return as_result(answer);
+}
+
+Result<void> remove_leftovers(const std::string& bundle) {
+    const Result<Json> config = read_json(bundle + "/config.json");
+    if (!config) return {};  // killed before it was written: nothing was made by it
+    const auto linux_part = config->find("linux");
+    if (linux_part == config->end()) return {};
+    const std::string path = string_or(*linux_part, "cgroupsPath");
+    if (!path.starts_with("/davit/")) return {};
+    const Cgroup cgroup = Cgroup::at(path);
+    TRY(cgroup.kill_all());
+    TRY(cgroup.remove());
+    remove_empty_cgroups();
+    return {};
+}
+
+}  // namespace davit::runtime

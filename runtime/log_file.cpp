@@ -1,0 +1,161 @@
+#include "runtime/log_file.h"
+
+#include "base/duration.h"
+#include "base/file.h"
+#include "base/sys.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+namespace davit::runtime {
+namespace {
+
+constexpr std::size_t kLongestLine = 16384;
+
+/// Length of the UTF-8 sequence at the beginning of `text`; 0 where there is none.
+/// @source RFC 3629, which also refuses surrogates and overlong forms
+std::size_t utf8_length(std::string_view text) {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const auto follows = [&](std::size_t i) {
+        return i < text.size() && (byte(i) & 0xc0U) == 0x80;
+    };
+    const unsigned char first = byte(0);
+    if (first < 0x80) return 1;
+    if (first >= 0xc2 && first <= 0xdf) return follows(1) ? 2 : 0;
+    if (first >= 0xe0 && first <= 0xef) {
+        if (!follows(1) || !follows(2)) return 0;
+        if ((first == 0xe0 && byte(1) < 0xa0) || (first == 0xed && byte(1) > 0x9f)) return 0;
+        return 3;
+    }
+    if (first >= 0xf0 && first <= 0xf4) {
+        if (!follows(1) || !follows(2) || !follows(3)) return 0;
+        if ((first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) > 0x8f)) return 0;
+        return 4;
+    }
+    return 0;
+}
+
+/// Where to cut a line that is too long: not inside a character, where that can be helped.
+std::size_t cut(std::string_view text) {
+    std::size_t at = kLongestLine;
+    for (int back = 0; back < 4 && (static_cast<unsigned char>(text[at]) & 0xc0U) == 0x80; ++back)
+        --at;
+    return at;
+}
+
+std::string record(LogFile::Stream stream, std::string_view text,
+                   std::chrono::system_clock::time_point now) {
+    return fmt::format("{{\"log\":{},\"stream\":\"{}\",\"time\":\"{}\"}}\n", json_quoted(text),
+                       stream == LogFile::Stream::Stdout ? "stdout" : "stderr", rfc3339(now));
+}
+
+}  // namespace
+
+std::string json_quoted(std::string_view text) {
+    std::string quoted = "\"";
+    quoted.reserve(text.size() + 2);
+    while (!text.empty()) {
+        const char c = text.front();
+        const std::size_t length = utf8_length(text);
+        if (length == 0) {
+            quoted += "\\ufffd";
+        } else if (c == '"' || c == '\\') {
+            quoted += '\\';
+            quoted += c;
+        } else if (c == '\n') {
+            quoted += "\\n";
+        } else if (c == '\r') {
+            quoted += "\\r";
+        } else if (c == '\t') {
+            quoted += "\\t";
+        } else if (static_cast<unsigned char>(c) < 0x20) {
+            quoted += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+        } else {
+            quoted += text.substr(0, length);
+        }
+        text.remove_prefix(std::max<std::size_t>(length, 1));
+    }
+    return quoted += '"';
+}
+
+Result<LogFile> LogFile::open(Options options) {
+    LogFile log(std::move(options));
+    const std::string& path = log.options_.path;
+    TRY(make_directories(path.substr(0, path.rfind('/')), 0700));
+    TRY(log.reopen());
+    return log;
+}
+
+Result<void> LogFile::reopen() {
+    file_ = TRY(sys::open(options_.path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640));
+    struct stat info {};
+    size_ = ::fstat(file_.get(), &info) == 0 ? info.st_size : 0;
+    return {};
+}
+
+void LogFile::append(Stream stream, std::string_view bytes,
+                     std::chrono::system_clock::time_point now) {
+    std::string& waiting = partial(stream);
+    std::string lines;
+    waiting += bytes;
+    std::string_view rest = waiting;
+    for (;;) {
+        const std::size_t line_break = rest.find('\n');
+        std::size_t length = line_break == std::string_view::npos ? 0 : line_break + 1;
+        if (length > kLongestLine || (length == 0 && rest.size() > kLongestLine))
+            length = cut(rest);
+        if (length == 0) break;
+        lines += record(stream, rest.substr(0, length), now);
+        rest.remove_prefix(length);
+    }
+    waiting.erase(0, waiting.size() - rest.size());
+    if (!lines.empty()) write(lines);
+}
+
+void LogFile::flush(std::chrono::system_clock::time_point now) {
+    for (const Stream stream : {Stream::Stdout, Stream::Stderr}) {
+        std::string& waiting = partial(stream);
+        if (waiting.empty()) continue;
+        write(record(stream, waiting, now));
+        waiting.clear();
+    }
+}
+
+void LogFile::write(const std::string& lines) {
+    if (options_.max_size > 0 && size_ > 0 &&
+        size_ + static_cast<std::int64_t>(lines.size()) > options_.max_size)
+        rotate();
+    std::string text;
+    if (lost_lines_ > 0)
+        text =
+            record(Stream::Stderr,
+                   fmt::format("davit: {} lines could not be written and are lost\n", lost_lines_),
+                   std::chrono::system_clock::now());
+    text += lines;
+    if (!file_ || !write_all(file_, text)) {
+        lost_lines_ += static_cast<std::uint64_t>(std::count(lines.begin(), lines.end(), '\n'));
+        return;
+    }
+    lost_lines_ = 0;
+    size_ += static_cast<std::int64_t>(text.size());
+}
+
+void LogFile::rotate() {
+    const auto name = [&](int number) {
+        return number == 0 ? options_.path : fmt::format("{}.{}", options_.path, number);
+    };
+    if (options_.max_files <= 1) {
+        ::unlink(options_.path.c_str());
+    } else {
+        // The oldest one is overwritten by the rename of the one before it.
+        for (int number = options_.max_files - 1; number >= 1; --number)
+            ::rename(name(number - 1).c_str(), name(number).c_str());
+    }
+    // Where it can't be opened (folder removed by hand), lines are lost and counted until it can.
+    if (!reopen()) file_.reset();
+}
+
+}  // namespace davit::runtime

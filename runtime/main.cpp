@@ -1,0 +1,50 @@
+#include "base/log.h"
+#include "runtime/guard.h"
+
+#include <fcntl.h>
+#include <string_view>
+#include <unistd.h>
+
+namespace {
+
+constexpr std::string_view kUsage =
+    "usage: davit-runtime guard --bundle DIR --run-dir DIR\n"
+    "       davit-runtime --version\n"
+    "\n"
+    "The guard is started by davit, with a socket to it on descriptor 3.\n";
+
+int usage_error() {
+    (void)!::write(STDERR_FILENO, kUsage.data(), kUsage.size());
+    return 64;  // EX_USAGE
+}
+
+int guard_main(int argc, char** argv) {
+    davit::runtime::GuardOptions options;
+    for (int i = 2; i + 1 < argc; i += 2) {
+        const std::string_view flag = argv[i];
+        if (flag == "--bundle")
+            options.bundle = argv[i + 1];
+        else if (flag == "--run-dir")
+            options.run_dir = argv[i + 1];
+        else
+            return usage_error();
+    }
+    if (options.bundle.empty() || options.run_dir.empty() || argc % 2 != 0) return usage_error();
+    if (::fcntl(3, F_SETFD, FD_CLOEXEC) == -1) return usage_error();
+    options.launcher.reset(3);
+    (void)davit::log::configure(
+        {.level = davit::log::Level::Warn, .file = options.run_dir + "/guard.log"});
+    return davit::runtime::run_guard(std::move(options));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const std::string_view command = argc > 1 ? argv[1] : "";
+    if (command == "guard") return guard_main(argc, argv);
+    if (command == "--version") {
+        constexpr std::string_view kVersion = "davit-runtime " DAVIT_VERSION "\n";
+        return ::write(STDOUT_FILENO, kVersion.data(), kVersion.size()) > 0 ? 0 : 1;
+    }
+    return usage_error();
+}

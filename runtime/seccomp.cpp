@@ -1,0 +1,150 @@
+#include "runtime/seccomp.h"
+
+#include "base/file.h"
+#include "base/sys.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/audit.h>
+#include <memory>
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace davit::runtime {
+namespace {
+
+struct ReleaseFilter {
+    void operator()(void* filter) const noexcept { seccomp_release(filter); }
+};
+using Filter = std::unique_ptr<void, ReleaseFilter>;
+
+Error invalid(std::string message) { return Error(ErrorKind::InvalidInput, std::move(message)); }
+
+Result<std::uint32_t> parse_action(const std::string& name, const Json& owner, const char* key) {
+    const auto errno_value = static_cast<std::uint32_t>(integer_or(owner, key, EPERM));
+    if (name == "SCMP_ACT_ALLOW") return std::uint32_t{SCMP_ACT_ALLOW};
+    if (name == "SCMP_ACT_ERRNO") return std::uint32_t{SCMP_ACT_ERRNO(errno_value)};
+    if (name == "SCMP_ACT_KILL" || name == "SCMP_ACT_KILL_THREAD")
+        return std::uint32_t{SCMP_ACT_KILL_THREAD};
+    if (name == "SCMP_ACT_KILL_PROCESS") return std::uint32_t{SCMP_ACT_KILL_PROCESS};
+    if (name == "SCMP_ACT_TRAP") return std::uint32_t{SCMP_ACT_TRAP};
+    if (name == "SCMP_ACT_LOG") return std::uint32_t{SCMP_ACT_LOG};
+    if (name == "SCMP_ACT_TRACE") return std::uint32_t{SCMP_ACT_TRACE(errno_value)};
+    return invalid(fmt::format("unknown seccomp action '{}'", name));
+}
+
+Result<scmp_compare> parse_operator(const std::string& name) {
+    if (name == "SCMP_CMP_NE") return SCMP_CMP_NE;
+    if (name == "SCMP_CMP_LT") return SCMP_CMP_LT;
+    if (name == "SCMP_CMP_LE") return SCMP_CMP_LE;
+    if (name == "SCMP_CMP_EQ") return SCMP_CMP_EQ;
+    if (name == "SCMP_CMP_GE") return SCMP_CMP_GE;
+    if (name == "SCMP_CMP_GT") return SCMP_CMP_GT;
+    if (name == "SCMP_CMP_MASKED_EQ") return SCMP_CMP_MASKED_EQ;
+    return invalid(fmt::format("unknown seccomp operator '{}'", name));
+}
+
+Error libseccomp_failed(int code, const char* call) { return Error::from_errno(-code, call); }
+
+Result<void> add_rules(const Filter& filter, const Json& rule, std::uint32_t default_action) {
+    const std::uint32_t action =
+        TRY(parse_action(rule.at("action").get<std::string>(), rule, "errnoRet"));
+    if (action == default_action) return {};  // libseccomp refuses a rule that changes nothing
+    std::vector<scmp_arg_cmp> comparisons;
+    if (const auto args = rule.find("args"); args != rule.end() && args->is_array()) {
+        for (const Json& arg : *args) {
+            scmp_arg_cmp comparison{};
+            comparison.arg = arg.at("index").get<unsigned>();
+            comparison.op = TRY(parse_operator(arg.at("op").get<std::string>()));
+            comparison.datum_a = arg.at("value").get<std::uint64_t>();
+            comparison.datum_b = arg.value("valueTwo", std::uint64_t{0});
+            comparisons.push_back(comparison);
+        }
+    }
+    for (const Json& name : rule.at("names")) {
+        const int number = seccomp_syscall_resolve_name(name.get<std::string>().c_str());
+        if (number == __NR_SCMP_ERROR) continue;  // unknown to this libseccomp: the default applies
+        const int code =
+            seccomp_rule_add_array(filter.get(), action, number,
+                                   static_cast<unsigned>(comparisons.size()), comparisons.data());
+        if (code < 0 && code != -EDOM)  // EDOM: not on this architecture
+            return libseccomp_failed(code, "seccomp_rule_add_array")
+                .doing("filter '{}'", name.get<std::string>());
+    }
+    return {};
+}
+
+Result<SeccompProgram> export_program(const Filter& filter) {
+    const UniqueFd memory(::memfd_create("seccomp", MFD_CLOEXEC));
+    if (!memory) return Error::from_errno(errno, "memfd_create(2)");
+    if (const int code = seccomp_export_bpf(filter.get(), memory.get()); code < 0)
+        return libseccomp_failed(code, "seccomp_export_bpf");
+    const off_t size = ::lseek(memory.get(), 0, SEEK_END);
+    SeccompProgram program(static_cast<std::size_t>(size), '\0');
+    if (::pread(memory.get(), program.data(), program.size(), 0) != size)
+        return Error(ErrorKind::Internal, "the exported filter can't be read back");
+    return program;
+}
+
+Result<SeccompProgram> compile(const Json& seccomp) {
+    const std::uint32_t default_action = TRY(
+        parse_action(seccomp.at("defaultAction").get<std::string>(), seccomp, "defaultErrnoRet"));
+    const Filter filter(seccomp_init(default_action));
+    if (!filter) return Error(ErrorKind::System, "libseccomp can't make a filter");
+    // A binary tree over the call numbers: some 10 comparisons a call instead of hundreds.
+    (void)seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    // no_new_privs is process.noNewPrivileges' business, not the filter's.
+    (void)seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_NNP, 0);
+    if (const auto architectures = seccomp.find("architectures"); architectures != seccomp.end()) {
+        for (const Json& entry : *architectures) {
+            std::string name = entry.get<std::string>();
+            if (name.starts_with("SCMP_ARCH_")) name.erase(0, 10);
+            for (char& c : name) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+            const std::uint32_t token = seccomp_arch_resolve_name(name.c_str());
+            if (token == 0)
+                return invalid(fmt::format("unknown architecture '{}'", entry.get<std::string>()));
+            const int code = seccomp_arch_add(filter.get(), token);
+            if (code < 0 && code != -EEXIST) return libseccomp_failed(code, "seccomp_arch_add");
+        }
+    }
+    if (const auto rules = seccomp.find("syscalls"); rules != seccomp.end()) {
+        for (const Json& rule : *rules) TRY(add_rules(filter, rule, default_action));
+    }
+    return export_program(filter);
+}
+
+/// FNV-1a, only to name a cache file: the whole text is compared when it is read.
+std::uint64_t fnv1a(std::string_view text) {
+    std::uint64_t hash = 0xcbf29ce484222325U;
+    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+    return hash;
+}
+
+}  // namespace
+
+Result<SeccompProgram> compile_seccomp(const Json& seccomp) {
+    auto decoded = decode_json(seccomp, "linux.seccomp", compile);
+    if (!decoded) return std::move(decoded).error();
+    return *std::move(decoded);
+}
+
+Result<SeccompProgram> cached_seccomp(const Json& seccomp, const std::string& cache_dir) {
+    // The entry is the text of the object, a NUL, and the program: what was compiled is compared,
+    // so that no hash has to be trusted. libseccomp's version is part of the text.
+    const scmp_version* version = seccomp_version();
+    const std::string key =
+        fmt::format("{}.{}.{} {}", version->major, version->minor, version->micro, seccomp.dump());
+    const std::string path = fmt::format("{}/seccomp-{:016x}.bpf", cache_dir, fnv1a(key));
+    const Result<std::string> entry = read_file(path, 4U << 20U);
+    if (entry && entry->size() > key.size() + 1 && entry->starts_with(key) &&
+        (*entry)[key.size()] == '\0' && (entry->size() - key.size() - 1) % 8 == 0)
+        return entry->substr(key.size() + 1);
+    SeccompProgram program = TRY(compile_seccomp(seccomp));
+    // A full disk or a missing folder only makes the next start slower.
+    (void)write_atomically(path, key + '\0' + program, 0600, Sync::No);
+    return program;
+}
+
+}  // namespace davit::runtime
