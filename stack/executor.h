@@ -25,8 +25,8 @@ struct FailedStep {
 };
 
 struct ExecuteOptions {
-    int parallel = 0;                     ///< Steps at the same time; 0: as many as there are cores, at least 4.
-    std::function<bool()> cancelled = {}; ///< Asked before each step; true: begin no more.
+    int parallel = 0;  ///< Steps at the same time; 0: as many as there are cores, at least 4.
+    std::function<bool()> cancelled = {};  ///< Asked before each step; true: begin no more.
 };
 
 /// Carries the plan out: a step runs as soon as all it needs have succeeded, in parallel where the

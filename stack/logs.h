@@ -16,7 +16,8 @@ struct LogLine {
     std::size_t source = 0;  ///< Index of the container in the call.
     Stream stream = Stream::Stdout;
     std::chrono::system_clock::time_point time = {};
-    std::string text = {};  ///< With its line break where it has one; bytes as the program wrote them.
+    std::string text =
+        {};  ///< With its line break where it has one; bytes as the program wrote them.
 };
 
 struct LogOptions {
@@ -36,6 +37,6 @@ Result<void> read_logs(const std::vector<std::string>& log_paths, const LogOptio
 /// ends it too.
 Result<void> follow_logs(const std::vector<std::string>& log_paths, const LogOptions& options,
                          int wake_fd, const std::function<bool()>& done,
-                         const std::function<void(const LogLine&)>& on_line);
+                         const std::function<bool(const LogLine&)>& on_line);
 
 }  // namespace davit::stack

@@ -20,7 +20,6 @@ struct Environment {
     std::string runtime_program = {};  ///< Absolute path of davit-runtime.
 };
 
-
 struct UpRequest {
     const compose::LoadedProject* loaded = nullptr;
     compose::UpOptions options = {};
@@ -40,16 +39,17 @@ Result<std::vector<FailedStep>> up(const Environment& environment, const UpReque
 
 struct DownRequest {
     std::string project = {};
-    bool volumes = false;                        ///< -v: named volumes of the file, and anonymous ones always go.
-    std::vector<std::string> own_volumes = {};   ///< Names on this host that the file declares, not external.
+    bool volumes = false;  ///< -v: named volumes of the file, and anonymous ones always go.
+    std::vector<std::string> own_volumes =
+        {};  ///< Names on this host that the file declares, not external.
     std::optional<std::chrono::milliseconds> stop_timeout = {};  ///< -t
 };
 
 /// Takes the project away, whatever state it is in, also after a crash of anything.
 /// Returns what failed. `found_any` tells whether there was anything to remove.
 Result<std::vector<FailedStep>> down(const Environment& environment, const DownRequest& request,
-                                     const ExecuteOptions& execute_options,
-                                     const OnEvent& on_event, bool& found_any);
+                                     const ExecuteOptions& execute_options, const OnEvent& on_event,
+                                     bool& found_any);
 
 /// Stops the project's containers (of `services`, or all), in reverse order of their dependencies,
 /// without removing anything.

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-/// What davit wrote down about networks, volumes and containers. One JSON file each, one owner each,
-/// replaced by rename; see docs/architecture.md, "On disk".
+/// What davit wrote down about networks, volumes and containers. One JSON file each, one owner
+/// each, replaced by rename; see docs/architecture.md, "On disk".
 namespace davit::stack {
 
 /// Where everything lives. Computes paths, touches nothing.
@@ -24,7 +24,8 @@ struct Paths {
     std::string project_lock(const std::string& name) const { return project(name) + "/lock"; }
     std::string networks(const std::string& name) const { return project(name) + "/networks"; }
     std::string containers(const std::string& name) const { return project(name) + "/containers"; }
-    std::string container(const std::string& project_name, const std::string& container_name) const {
+    std::string container(const std::string& project_name,
+                          const std::string& container_name) const {
         return containers(project_name) + "/" + container_name;
     }
     std::string volumes() const { return data_root + "/volumes"; }
@@ -65,7 +66,7 @@ struct ContainerRecord {
     std::string image = {};     ///< As the file names it.
     std::string image_id = {};  ///< 64 hex digits.
     std::string config_hash = {};
-    std::string created = {};  ///< RFC 3339
+    std::string created = {};      ///< RFC 3339
     std::string working_dir = {};  ///< Of the project.
     std::vector<std::string> files = {};
     std::string hostname = {};
@@ -95,7 +96,7 @@ struct NetworkRecord {
     std::string key = {};
     std::string project = {};
     std::string bridge = {};
-    std::string subnet = {};   ///< CIDR
+    std::string subnet = {};  ///< CIDR
     std::string gateway = {};
     std::string config_hash = {};
     std::string created = {};

@@ -1,0 +1,40 @@
+#pragma once
+
+#include "compose/loader.h"
+#include "image/store.h"
+#include "stack/lower.h"
+#include "stack/observe.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace davit::stack {
+
+/// Everything that is chosen on this host for the containers and networks that a plan makes.
+struct Choices {
+    std::map<std::string, NetworkRecord> networks = {};      ///< New and old.
+    std::map<std::string, ContainerInputs> containers = {};  ///< The ones to make.
+    std::map<std::string, ContainerRecord> records = {};     ///< Of those.
+    std::map<std::string, image::Image> images = {};  ///< By reference; `containers` point here.
+    std::vector<std::string> warnings = {};
+};
+
+struct ChoiceRequest {
+    const Environment* environment = nullptr;
+    const compose::LoadedProject* loaded = nullptr;
+    const compose::DesiredState* desired = nullptr;
+    const Observation* seen = nullptr;
+    const compose::Plan* plan = nullptr;
+};
+
+/// What can be found wrong before anything is changed: missing images, bind sources that may not be
+/// made, host ports that somebody has.
+/// @errors with the place in the file
+Result<void> check_beforehand(const ChoiceRequest& request);
+
+/// Chooses subnets, addresses, id ranges and host ports for what the plan makes, and notes them in
+/// the run root, so that no other davit gives them out again. Call with the host lock held.
+Result<Choices> choose(const ChoiceRequest& request);
+
+}  // namespace davit::stack

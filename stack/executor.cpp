@@ -1,0 +1,192 @@
+#include "stack/executor.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+
+// One thread decides and speaks: the caller's. It begins a step only when a worker is free for it,
+// hears of its end, and lets go of what waited for it. The workers only act, so neither `on_event`
+// nor `cancelled` is ever called from a thread that the caller doesn't know.
+namespace davit::stack {
+namespace {
+
+using compose::Plan;
+using compose::Step;
+using compose::StepId;
+
+struct Finished {
+    StepId id = 0;
+    Result<void> result = {};
+};
+
+/// Threads that take steps from one queue and put results into another.
+class Workers {
+public:
+    Workers(const Plan& plan, Actuator& actuator, std::size_t count)
+        : plan_(plan), actuator_(actuator) {
+        threads_.reserve(count);
+        for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
+    }
+    Workers(const Workers&) = delete;
+    Workers& operator=(const Workers&) = delete;
+    ~Workers() {
+        const std::lock_guard lock(mutex_);
+        closed_ = true;
+        step_is_there_.notify_all();
+        // threads_, declared last, is destroyed first: that joins them before the queues go.
+    }
+
+    void give(StepId id) {
+        const std::lock_guard lock(mutex_);
+        waiting_.push_back(id);
+        step_is_there_.notify_one();
+    }
+
+    /// Waits for the next step to end.
+    Finished take() {
+        std::unique_lock lock(mutex_);
+        result_is_there_.wait(lock, [&] { return !finished_.empty(); });
+        Finished next = std::move(finished_.front());
+        finished_.pop_front();
+        return next;
+    }
+
+private:
+    void work() {
+        for (;;) {
+            std::unique_lock lock(mutex_);
+            step_is_there_.wait(lock, [&] { return closed_ || !waiting_.empty(); });
+            if (waiting_.empty()) return;
+            const StepId id = waiting_.front();
+            waiting_.pop_front();
+            lock.unlock();
+            Result<void> result = perform(plan_.steps[id], actuator_);
+            lock.lock();
+            finished_.push_back({id, std::move(result)});
+            result_is_there_.notify_one();
+        }
+    }
+
+    const Plan& plan_;
+    Actuator& actuator_;
+    std::mutex mutex_;
+    std::condition_variable step_is_there_;
+    std::condition_variable result_is_there_;
+    std::deque<StepId> waiting_;
+    std::deque<Finished> finished_;
+    bool closed_ = false;
+    std::vector<std::jthread> threads_;
+};
+
+std::size_t worker_count(const Plan& plan, int parallel) {
+    const std::size_t cores = std::max<std::size_t>(std::thread::hardware_concurrency(), 4);
+    const std::size_t wanted = parallel > 0 ? static_cast<std::size_t>(parallel) : cores;
+    return std::min(wanted, plan.steps.size());
+}
+
+class Execution {
+public:
+    Execution(const Plan& plan, Actuator& actuator, const ExecuteOptions& options,
+              const OnEvent& on_event)
+        : plan_(plan),
+          options_(options),
+          on_event_(on_event),
+          limit_(worker_count(plan, options.parallel)),
+          workers_(plan, actuator, limit_),
+          unmet_(plan.steps.size()),
+          dependents_(plan.steps.size()),
+          skipped_(plan.steps.size(), false) {
+        for (StepId id = 0; id < plan.steps.size(); ++id) {
+            // A need that is named twice is one need.
+            const std::set<StepId> needs(plan.steps[id].after.begin(), plan.steps[id].after.end());
+            unmet_[id] = needs.size();
+            for (const StepId need : needs) dependents_[need].push_back(id);
+            if (needs.empty()) ready_.insert(id);
+        }
+    }
+
+    std::vector<FailedStep> run() {
+        for (;;) {
+            begin_what_can_begin();
+            if (in_flight_ == 0) break;
+            Finished finished = workers_.take();
+            --in_flight_;
+            if (finished.result.ok())
+                succeed(finished.id);
+            else
+                fail(finished.id, std::move(finished.result).error());
+        }
+        std::vector<FailedStep> failed;
+        for (auto& [id, error] : failed_) failed.push_back({plan_.steps[id], std::move(error)});
+        return failed;
+    }
+
+private:
+    void begin_what_can_begin() {
+        while (in_flight_ < limit_ && !ready_.empty() && !cancelled_) {
+            cancelled_ = options_.cancelled && options_.cancelled();
+            if (cancelled_) return;
+            const StepId id = *ready_.begin();
+            ready_.erase(ready_.begin());
+            tell(StepEvent::Kind::Begun, id, nullptr);
+            ++in_flight_;
+            workers_.give(id);
+        }
+    }
+
+    void succeed(StepId id) {
+        tell(StepEvent::Kind::Done, id, nullptr);
+        for (const StepId dependent : dependents_[id])
+            if (--unmet_[dependent] == 0) ready_.insert(dependent);
+    }
+
+    void fail(StepId id, Error error) {
+        const Error& kept = failed_.emplace(id, std::move(error)).first->second;
+        tell(StepEvent::Kind::Failed, id, &kept);
+        skip_dependents(id);
+    }
+
+    /// A skipped step can't become ready: at least the need that was not met stays unmet.
+    void skip_dependents(StepId failed) {
+        std::set<StepId> queue(dependents_[failed].begin(), dependents_[failed].end());
+        while (!queue.empty()) {
+            const StepId id = *queue.begin();
+            queue.erase(queue.begin());
+            if (skipped_[id]) continue;
+            skipped_[id] = true;
+            tell(StepEvent::Kind::Skipped, id, nullptr);
+            queue.insert(dependents_[id].begin(), dependents_[id].end());
+        }
+    }
+
+    void tell(StepEvent::Kind kind, StepId id, const Error* error) {
+        if (on_event_) on_event_({kind, &plan_.steps[id], error});
+    }
+
+    const Plan& plan_;
+    const ExecuteOptions& options_;
+    const OnEvent& on_event_;
+    std::size_t limit_;
+    Workers workers_;
+    std::vector<std::size_t> unmet_;  ///< Needs of each step that have not succeeded yet.
+    std::vector<std::vector<StepId>> dependents_;
+    std::vector<bool> skipped_;
+    std::set<StepId> ready_;
+    std::size_t in_flight_ = 0;
+    bool cancelled_ = false;
+    std::map<StepId, Error> failed_;
+};
+
+}  // namespace
+
+std::vector<FailedStep> execute(const Plan& plan, Actuator& actuator, const ExecuteOptions& options,
+                                const OnEvent& on_event) {
+    if (plan.empty()) return {};
+    return Execution(plan, actuator, options, on_event).run();
+}
+
+}  // namespace davit::stack

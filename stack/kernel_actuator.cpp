@@ -1,0 +1,286 @@
+#include "stack/kernel_actuator.h"
+
+#include "base/duration.h"
+#include "base/log.h"
+#include "network/links.h"
+#include "network/names.h"
+#include "runtime/guard_client.h"
+#include "stack/claims.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace davit::stack {
+namespace {
+
+Result<void> give_to(const std::string& path, std::uint32_t id) {
+    if (::lchown(path.c_str(), id, id) == -1) {
+        const int error_number = errno;
+        return Error::from_errno(error_number, "chown(2)").doing("give '{}' to id {}", path, id);
+    }
+    return {};
+}
+
+/// Removes `path` and then the folders above it, as far as they are empty, up to `top`.
+Result<void> remove_upward(const std::string& path, const std::string& top) {
+    TRY(remove_tree(path));
+    std::string folder = path;
+    while (folder.size() > top.size() && folder.starts_with(top)) {
+        folder.resize(folder.rfind('/'));
+        if (folder.size() <= top.size() || ::rmdir(folder.c_str()) == -1) break;
+    }
+    return {};
+}
+
+/// DATA ROOT of …/projects/<project>/containers/<name>.
+std::string root_of_state_dir(std::string folder) {
+    for (int level = 0; level < 4; ++level)
+        folder.resize(std::max<std::size_t>(folder.rfind('/'), 1));
+    return folder;
+}
+
+std::vector<std::string> names_of(const ContainerRecord& record, const Endpoint& endpoint) {
+    std::vector<std::string> names = endpoint.aliases;
+    if (std::find(names.begin(), names.end(), record.hostname) == names.end())
+        names.push_back(record.hostname);
+    return names;
+}
+
+}  // namespace
+
+std::string hosts_file(const ContainerRecord& record,
+                       const std::map<std::string, ContainerRecord>& project) {
+    network::HostEntry own;
+    std::vector<network::HostEntry> neighbours;
+    for (const Endpoint& mine : record.endpoints) {
+        const Result<network::Ipv4> address = network::parse_ipv4(mine.ip);
+        if (address && own.names.empty()) {
+            own.address = *address;
+            own.names = {record.hostname};
+            for (const std::string& name : mine.aliases) {
+                if (name != record.hostname) own.names.push_back(name);
+            }
+        }
+        for (const auto& [name, other] : project) {
+            if (name == record.name) continue;
+            for (const Endpoint& theirs : other.endpoints) {
+                const Result<network::Ipv4> ip = network::parse_ipv4(theirs.ip);
+                if (theirs.network == mine.network && ip)
+                    neighbours.push_back({*ip, names_of(other, theirs)});
+            }
+        }
+    }
+    return network::render_hosts(own, neighbours);
+}
+
+KernelActuator::KernelActuator(World world)
+    : world_(std::move(world)), rules_(world_.environment->paths) {
+    if (const Result<int> mtu = network::uplink_mtu(); mtu) mtu_ = *mtu;
+}
+
+const ContainerRecord& KernelActuator::record_of(const std::string& name) const {
+    if (world_.choices != nullptr) {
+        const auto chosen = world_.choices->records.find(name);
+        if (chosen != world_.choices->records.end()) return chosen->second;
+    }
+    return world_.seen->containers.at(name);
+}
+
+const NetworkRecord& KernelActuator::network_record(const std::string& name) const {
+    if (world_.choices != nullptr) return world_.choices->networks.at(name);
+    return world_.seen->networks.at(name);
+}
+
+// --- Networks and volumes ---
+
+Result<void> KernelActuator::create_network(const std::string& name) {
+    const NetworkRecord& record = network_record(name);
+    network::BridgeSpec bridge;
+    bridge.name = record.bridge;
+    bridge.alias = record.name;
+    bridge.mtu = mtu_;
+    const network::Cidr4 subnet = TRY(network::parse_cidr4(record.subnet));
+    bridge.address = {TRY(network::parse_ipv4(record.gateway)), subnet.prefix};
+    // Written down first: what may exist is known to `down`.
+    TRY(write_record(paths(), record));
+    TRY(write_network_claim(paths(), record));
+    TRY(network::ensure_bridge(bridge));
+    return rules_.update();
+}
+
+Result<void> KernelActuator::remove_network(const std::string& name) {
+    const NetworkRecord& record = world_.seen->networks.at(name);
+    TRY(remove_network_claim(paths(), record));
+    TRY(rules_.update());
+    TRY(network::remove_bridge(record.bridge));
+    return remove_tree(paths().networks(world_.project) + "/" + name + ".json");
+}
+
+Result<void> KernelActuator::create_volume(const std::string& name) {
+    VolumeRecord record;
+    record.name = name;
+    record.project = world_.project;
+    record.created = rfc3339(std::chrono::system_clock::now());
+    if (world_.desired != nullptr) {
+        const auto wanted = world_.desired->volumes.find(name);
+        if (wanted != world_.desired->volumes.end()) record.labels = wanted->second.config.labels;
+    }
+    TRY(make_directories(paths().volumes(), 0711));
+    TRY(make_directories(paths().volumes() + "/" + name, 0711));
+    TRY(make_directories(paths().volumes() + "/" + name + "/_data", 0755));
+    return write_record(paths(), record);
+}
+
+Result<void> KernelActuator::remove_volume(const std::string& name) {
+    return remove_tree(paths().volumes() + "/" + name);
+}
+
+// --- Containers ---
+
+Result<void> KernelActuator::make_state_folders(const ContainerRecord& record) const {
+    const std::string upper = record.state_dir + "/rw/upper";
+    TRY(make_directories(record.state_dir, 0700));
+    TRY(make_directories(upper, 0755));
+    TRY(give_to(upper, record.uid_base));
+    TRY(make_directories(record.state_dir + "/rw/work", 0700));
+    return make_directories(record.state_dir + "/logs", 0700);
+}
+
+Result<void> KernelActuator::make_mount_sources(const ContainerRecord& record) const {
+    for (const MountRecord& mount : record.mounts) {
+        // A named volume has its own step; a missing bind source is made, as Docker does.
+        if (mount.type == "volume" && !mount.anonymous) continue;
+        if (!exists(mount.source)) TRY(make_directories(mount.source, 0755));
+    }
+    return {};
+}
+
+Result<void> KernelActuator::create_container(const std::string& name) {
+    const ContainerInputs& inputs = world_.choices->containers.at(name);
+    const ContainerRecord& record = world_.choices->records.at(name);
+    const std::string bundle = paths().container(world_.project, name);
+    const std::string run_dir = paths().run_container(world_.project, name);
+    const Json config = TRY(make_config(inputs, record, run_dir));
+    const auto make = [&]() -> Result<void> {
+        TRY(make_directories(bundle + "/rootfs", 0700));
+        TRY(write_record(paths(), record));
+        TRY(make_state_folders(record));
+        TRY(make_mount_sources(record));
+        TRY(write_json(bundle + "/config.json", config, Sync::No));
+        return bring_up(record);
+    };
+    Result<void> made = make();
+    if (made) return {};
+    // As if it had never been tried. What can't be undone now is found by the next `down`.
+    if (const Result<void> undone = remove_container(name); !undone)
+        log::warn("stack", "{}, ignoring", undone.error().to_string());
+    return made;
+}
+
+/// Starts the guard of a container whose bundle is complete, and connects its network.
+Result<void> KernelActuator::bring_up(const ContainerRecord& record) {
+    const std::string run_dir = paths().run_container(record.project, record.name);
+    TRY(make_directories(run_dir, 0700));
+    std::map<std::string, ContainerRecord> project = world_.seen->containers;
+    if (world_.choices != nullptr) {
+        for (const auto& [name, chosen] : world_.choices->records) project[name] = chosen;
+    }
+    const std::string files[][2] = {
+        {"/hosts", hosts_file(record, project)},
+        {"/hostname", record.hostname + "\n"},
+        {"/resolv.conf", network::render_resolv_conf(network::host_resolv_conf())}};
+    for (const auto& [file, text] : files) {
+        TRY(write_in_place(run_dir + file, text, 0644));
+        // The run root may lie on a file system that can't be idmapped: they belong to the range.
+        TRY(give_to(run_dir + file, record.uid_base));
+    }
+    const runtime::CreatedContainer created =
+        TRY(runtime::launch_guard({.program = world_.environment->runtime_program,
+                                   .bundle = paths().container(record.project, record.name),
+                                   .run_dir = run_dir}));
+    Result<void> connected = connect(record, created.netns);
+    if (connected) {
+        ContainerClaims claims = TRY(claims_of(record));
+        claims.published = true;
+        connected = write_claims(run_dir, claims);
+        if (connected && !claims.ports.empty()) connected = rules_.update();
+    }
+    if (connected) return {};
+    (void)runtime::stop(run_dir, 0, std::chrono::milliseconds(0));
+    return connected;
+}
+
+Result<void> KernelActuator::connect(const ContainerRecord& record, const UniqueFd& netns) const {
+    if (record.endpoints.empty()) return network::loopback_up(netns);
+    int number = 0;
+    for (const Endpoint& endpoint : record.endpoints) {
+        network::AttachSpec spec;
+        spec.bridge = network_record(endpoint.network).bridge;
+        spec.host_link = endpoint.host_link;
+        spec.interface = fmt::format("eth{}", number++);
+        spec.address = {TRY(network::parse_ipv4(endpoint.ip)), endpoint.prefix};
+        spec.gateway = TRY(network::parse_ipv4(endpoint.gateway));
+        spec.mac = endpoint.mac;
+        spec.mtu = mtu_;
+        TRY_DOING(network::attach(netns, spec), "join network '{}'", endpoint.network);
+    }
+    return {};
+}
+
+Result<void> KernelActuator::start_container(const std::string& name) {
+    const ContainerRecord& record = record_of(name);
+    const std::string run_dir = paths().run_container(world_.project, name);
+    const runtime::ContainerState state = TRY(runtime::observe_state(run_dir));
+    const bool guarded = runtime::guard_alive(state);
+    if (guarded && state.status != runtime::Status::Created) return {};
+    if (!guarded) {
+        // It ended before, or its guard was killed: whatever is left of that run ends now.
+        TRY(runtime::stop(run_dir, 0, record.stop_timeout));
+        TRY(runtime::remove_leftovers(paths().container(world_.project, name)));
+        TRY(make_mount_sources(record));
+        TRY(bring_up(record));
+    }
+    Result<void> started = runtime::start(run_dir);
+    if (!started) {
+        if (const Result<void> done = withdraw_ports(name); !done)
+            log::warn("stack", "{}, ignoring", done.error().to_string());
+    }
+    return started;
+}
+
+Result<void> KernelActuator::withdraw_ports(const std::string& name) {
+    const std::string run_dir = paths().run_container(world_.project, name);
+    ContainerClaims claims = TRY(read_claims(run_dir));
+    if (!claims.published) return {};
+    claims.published = false;
+    TRY(write_claims(run_dir, claims));
+    return claims.ports.empty() ? Result<void>() : rules_.update();
+}
+
+Result<void> KernelActuator::stop_container(const std::string& name) {
+    const ContainerRecord& record = world_.seen->containers.at(name);
+    const std::string run_dir = paths().run_container(world_.project, name);
+    if (!exists(run_dir)) return {};
+    TRY(runtime::stop(run_dir, 0, world_.stop_timeout.value_or(record.stop_timeout)));
+    return withdraw_ports(name);
+}
+
+Result<void> KernelActuator::remove_container(const std::string& name) {
+    const std::string bundle = paths().container(world_.project, name);
+    const std::string run_dir = paths().run_container(world_.project, name);
+    const ContainerRecord& record =
+        world_.seen->containers.contains(name) ? world_.seen->containers.at(name) : record_of(name);
+    if (exists(run_dir)) {
+        TRY(runtime::stop(run_dir, 0, std::chrono::milliseconds(0)));
+        TRY(withdraw_ports(name));
+    }
+    TRY(runtime::remove_leftovers(bundle));
+    TRY(remove_tree(run_dir));
+    if (!record.state_dir.empty() && record.state_dir != bundle)
+        TRY(remove_upward(record.state_dir, root_of_state_dir(record.state_dir)));
+    return remove_tree(bundle);
+}
+
+}  // namespace davit::stack

@@ -1,0 +1,57 @@
+#pragma once
+
+#include "stack/actuator.h"
+#include "stack/allocate.h"
+#include "stack/rules.h"
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+
+namespace davit::stack {
+
+/// Carries steps out through runtime/, network/ and image/. Every function may be repeated after a
+/// crash at any point of its first try: what is there is taken, what is gone is fine.
+class KernelActuator : public Actuator {
+public:
+    /// What the steps need to know; must outlive the actuator.
+    struct World {
+        const Environment* environment = nullptr;
+        std::string project = {};
+        const Observation* seen = nullptr;
+        const Choices* choices = nullptr;                ///< Null for `down` and `stop`.
+        const compose::DesiredState* desired = nullptr;  ///< Null for `down` and `stop`.
+        std::optional<std::chrono::milliseconds> stop_timeout = {};
+    };
+    explicit KernelActuator(World world);
+
+    Result<void> create_network(const std::string& name) override;
+    Result<void> remove_network(const std::string& name) override;
+    Result<void> create_volume(const std::string& name) override;
+    Result<void> remove_volume(const std::string& name) override;
+    Result<void> create_container(const std::string& name) override;
+    Result<void> start_container(const std::string& name) override;
+    Result<void> stop_container(const std::string& name) override;
+    Result<void> remove_container(const std::string& name) override;
+
+private:
+    const Paths& paths() const { return world_.environment->paths; }
+    const ContainerRecord& record_of(const std::string& name) const;
+    const NetworkRecord& network_record(const std::string& name) const;
+    Result<void> make_state_folders(const ContainerRecord& record) const;
+    Result<void> make_mount_sources(const ContainerRecord& record) const;
+    Result<void> bring_up(const ContainerRecord& record);
+    Result<void> connect(const ContainerRecord& record, const UniqueFd& netns) const;
+    Result<void> withdraw_ports(const std::string& name);
+
+    World world_;
+    RuleUpdater rules_;
+    int mtu_ = 1500;
+};
+
+/// /etc/hosts of `record`, with all containers of the project that share a network with it.
+std::string hosts_file(const ContainerRecord& record,
+                       const std::map<std::string, ContainerRecord>& project);
+
+}  // namespace davit::stack

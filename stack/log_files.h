@@ -1,0 +1,51 @@
+#pragma once
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+#include <vector>
+
+namespace davit::stack {
+
+/// The log of one container as one stream of lines, whatever rotation does to its files meanwhile:
+/// `path` is being written, `path`.1 was before it, `path`.2 before that. Rotation is by rename, so
+/// an open descriptor stays on its file and the inode tells where that file stands now.
+class LogFiles {
+public:
+    explicit LogFiles(std::string path) : path_(std::move(path)) {}
+
+    /// Sets the place from which `read_new` goes on: before the last `tail` lines of all files, or
+    /// before the first. Files that were last written before `since_s` (seconds since 1970) are
+    /// passed over.
+    Result<void> seek(std::optional<std::size_t> tail, std::optional<std::int64_t> since_s);
+
+    /// Hands every whole line that was written since the last call to `on_line`, oldest first,
+    /// without its line break. Returns false as soon as `on_line` does.
+    Result<bool> read_new(const std::function<bool(std::string_view)>& on_line);
+
+    const std::string& path() const { return path_; }
+
+private:
+    struct File {
+        UniqueFd fd = {};
+        ino_t inode = 0;
+        off_t offset = 0;       ///< What was read so far.
+        std::string rest = {};  ///< A line whose end was not there yet.
+    };
+
+    /// Opens the files from the newest to the oldest, or up to the one that is `known`; gives them
+    /// oldest first. Opening in this order, a rotation in between hides none.
+    Result<std::vector<File>> open_newer_than(ino_t known) const;
+    static Result<bool> drain(File& file, const std::function<bool(std::string_view)>& on_line);
+
+    std::string path_;
+    std::vector<File> files_;  ///< Still to be read, oldest first; the last one may grow.
+};
+
+}  // namespace davit::stack

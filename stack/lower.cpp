@@ -1,0 +1,147 @@
+#include "stack/lower.h"
+
+#include "base/digest.h"
+#include "runtime/capabilities.h"
+#include "stack/lower_config.h"
+
+namespace davit::stack {
+namespace {
+
+constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The image's variables, then the service's over them, then what every program may count on.
+std::vector<std::string> environment(const ContainerInputs& in, const std::string& hostname) {
+    std::map<std::string, std::string> variables = {
+        {"PATH", kDefaultPath}, {"HOME", in.user.home}, {"HOSTNAME", hostname}};
+    for (const std::string& entry : in.image->config.env) {
+        const std::size_t equals = entry.find('=');
+        if (equals == 0 || equals == std::string::npos) continue;
+        variables[entry.substr(0, equals)] = entry.substr(equals + 1);
+    }
+    for (const auto& [name, value] : in.wanted->config.environment) variables[name] = value;
+    std::vector<std::string> list;
+    for (const auto& [name, value] : variables) list.push_back(name + "=" + value);
+    return list;
+}
+
+std::map<std::string, std::string> labels(const ContainerInputs& in) {
+    std::map<std::string, std::string> all = in.image->config.labels;
+    for (const auto& [key, value] : in.wanted->config.labels) all[key] = value;
+    std::string files;
+    for (const std::string& file : in.project->files) files += (files.empty() ? "" : ",") + file;
+    all["com.docker.compose.project"] = in.project->name;
+    all["com.docker.compose.project.working_dir"] = in.project->working_dir;
+    all["com.docker.compose.project.config_files"] = files;
+    all["com.docker.compose.service"] = in.wanted->service;
+    all["com.docker.compose.container-number"] = fmt::format("{}", in.wanted->number);
+    all["com.docker.compose.config-hash"] = in.wanted->config_hash;
+    all["com.docker.compose.image"] = "sha256:" + in.image->id;
+    all["com.docker.compose.oneoff"] = "False";
+    return all;
+}
+
+MountRecord mount_record(const ContainerInputs& in, const compose::Mount& mount) {
+    MountRecord record;
+    record.destination = mount.target;
+    record.read_only = mount.read_only;
+    if (mount.type == compose::MountType::Bind) {
+        record.type = "bind";
+        record.source = mount.source;
+        return record;
+    }
+    record.type = "volume";
+    if (mount.source.empty()) {
+        // Named by where it is mounted, so that a recreated container finds its data again.
+        record.anonymous = true;
+        record.name = sha256_hex(in.name + "\n" + mount.target);
+        record.source = in.anonymous_dir + "/" + record.name + "/_data";
+        return record;
+    }
+    const auto volume = in.project->volumes.find(mount.source);
+    record.name = volume == in.project->volumes.end() ? mount.source : volume->second.name;
+    record.source = in.volumes_dir + "/" + record.name + "/_data";
+    return record;
+}
+
+}  // namespace
+
+std::string cgroup_path(const std::string& project, const std::string& container) {
+    return "/davit/" + project + "/" + container;
+}
+
+CommandLine command_line(const compose::Service& service, const image::ImageConfig& image) {
+    CommandLine line;
+    line.entrypoint = service.entrypoint.value_or(image.entrypoint);
+    if (service.command && !service.command->empty())
+        line.cmd = *service.command;
+    else if (!service.entrypoint)
+        line.cmd = image.cmd;
+    return line;
+}
+
+ContainerRecord make_record(const ContainerInputs& in) {
+    const compose::Service& service = in.wanted->config;
+    const CommandLine line = command_line(service, in.image->config);
+    ContainerRecord record;
+    record.id = in.id;
+    record.name = in.name;
+    record.project = in.project->name;
+    record.service = in.wanted->service;
+    record.number = in.wanted->number;
+    record.image = service.image;
+    record.image_id = in.image->id;
+    record.config_hash = in.wanted->config_hash;
+    record.created = in.created;
+    record.working_dir = in.project->working_dir;
+    record.files = in.project->files;
+    record.hostname = service.hostname.empty() ? in.id.substr(0, 12) : service.hostname;
+    record.user = service.user.empty() ? in.image->config.user : service.user;
+    record.cwd = service.working_dir.empty() ? in.image->config.working_dir : service.working_dir;
+    if (record.cwd.empty()) record.cwd = "/";
+    record.entrypoint = line.entrypoint;
+    record.cmd = line.cmd;
+    record.env = environment(in, record.hostname);
+    record.labels = labels(in);
+    record.exposed_ports = in.image->config.exposed_ports;
+    record.ports = in.ports;
+    for (const compose::Mount& mount : service.volumes)
+        record.mounts.push_back(mount_record(in, mount));
+    record.endpoints = in.endpoints;
+    record.needs = in.wanted->needs;
+    record.restart = service.restart;
+    record.logging = service.logging;
+    record.resources = service.resources;
+    record.stop_signal =
+        service.stop_signal.empty() ? in.image->config.stop_signal : service.stop_signal;
+    if (service.stop_grace_period)
+        record.stop_timeout =
+            std::chrono::duration_cast<std::chrono::milliseconds>(*service.stop_grace_period);
+    record.uid_base = in.uid_base;
+    record.state_dir = in.state_dir;
+    if (service.logging.driver != "none")
+        record.log_path = in.state_dir + "/logs/" + in.id + "-json.log";
+    return record;
+}
+
+Result<Json> make_config(const ContainerInputs& in, const ContainerRecord& record,
+                         const std::string& run_dir) {
+    std::uint64_t capabilities = runtime::default_capabilities();
+    // Without a user namespace, and on cgroup v2 without device rules yet, a device node made in
+    // the container would be a way to the host's disks.
+    if (in.uid_base == 0) capabilities &= ~TRY(runtime::capability_mask({"MKNOD"}));
+    Json config = {{"ociVersion", "1.2.0"},
+                   {"process", process_json(record, in.user, capabilities)},
+                   {"root", {{"path", "rootfs"}, {"readonly", false}}},
+                   {"hostname", record.hostname},
+                   {"mounts", mounts_json(record, run_dir)},
+                   {"linux", linux_json(record, capabilities)}};
+    config["annotations"] = TRY(annotations_json(record, in.image->layers));
+    if (record.entrypoint.empty() && record.cmd.empty())
+        return Error(ErrorKind::InvalidInput,
+                     fmt::format("neither service '{}' nor its image says what to run",
+                                 record.service))
+            .help("add 'command:' to the service");
+    return config;
+}
+
+}  // namespace davit::stack

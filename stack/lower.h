@@ -1,0 +1,54 @@
+#pragma once
+
+#include "base/json.h"
+#include "compose/project.h"
+#include "compose/state.h"
+#include "image/store.h"
+#include "stack/records.h"
+#include "stack/users.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+/// From the Compose model to what the runtime consumes. Pure: everything that must be looked up or
+/// chosen on this host comes in as a value.
+namespace davit::stack {
+
+/// One container about to be made, with all choices made.
+struct ContainerInputs {
+    const compose::Project* project = nullptr;
+    const compose::DesiredContainer* wanted = nullptr;
+    const image::Image* image = nullptr;
+    std::string name = {};
+    std::string id = {};         ///< 64 hex digits.
+    std::string created = {};    ///< RFC 3339
+    std::uint32_t uid_base = 0;  ///< 0: the host's user namespace.
+    std::vector<Endpoint> endpoints = {};
+    std::vector<compose::Port> ports = {};  ///< With the host ports that were chosen.
+    ResolvedUser user = {};
+    std::string state_dir = {};
+    std::string anonymous_dir = {};  ///< Where its anonymous volumes live.
+    std::string volumes_dir = {};    ///< Where named volumes live.
+};
+
+/// What is written down about the container.
+ContainerRecord make_record(const ContainerInputs& inputs);
+
+/// Its OCI configuration. `run_dir` holds hosts, hostname and resolv.conf.
+/// @errors InvalidInput for a stop signal, log option or capability that means nothing
+Result<Json> make_config(const ContainerInputs& inputs, const ContainerRecord& record,
+                         const std::string& run_dir);
+
+/// The program and arguments, as Docker resolves the service's against the image's: an entrypoint
+/// of the service also puts the image's command aside.
+struct CommandLine {
+    std::vector<std::string> entrypoint = {};
+    std::vector<std::string> cmd = {};
+};
+CommandLine command_line(const compose::Service& service, const image::ImageConfig& image);
+
+/// Cgroup of a container, beneath each hierarchy.
+std::string cgroup_path(const std::string& project, const std::string& container);
+
+}  // namespace davit::stack

@@ -1,0 +1,75 @@
+#include "stack/observe.h"
+
+#include "image/store.h"
+#include "network/links.h"
+
+namespace davit::stack {
+namespace {
+
+bool in_hand(runtime::Status status) {
+    return status == runtime::Status::Running || status == runtime::Status::Restarting ||
+           status == runtime::Status::Paused;
+}
+
+Result<void> add_stray_run_folders(const Paths& paths, const std::string& project,
+                                   std::map<std::string, ContainerRecord>& containers) {
+    const std::vector<std::string> names = TRY(list_directory(paths.run_project(project)));
+    for (const std::string& name : names) {
+        if (name.starts_with('.') || containers.contains(name)) continue;
+        ContainerRecord stray;
+        stray.name = name;
+        stray.project = project;
+        containers[name] = std::move(stray);
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<Observation> observe(const Environment& environment, const std::string& project) {
+    const Paths& paths = environment.paths;
+    Observation seen;
+    seen.containers = TRY(read_containers(paths, project));
+    seen.networks = TRY(read_networks(paths, project));
+    TRY(add_stray_run_folders(paths, project, seen.containers));
+    for (const auto& [name, record] : seen.networks) {
+        const bool in_kernel = TRY(network::link_exists(record.bridge));
+        seen.state.networks[name] = {record.config_hash, in_kernel};
+    }
+    for (const auto& [name, record] : seen.containers) {
+        const runtime::ContainerState state =
+            TRY(runtime::observe_state(paths.run_container(project, name)));
+        seen.states[name] = state;
+        compose::ObservedContainer& found = seen.state.containers[name];
+        found.service = record.service;
+        found.config_hash = record.config_hash;
+        found.image_id = record.image_id;
+        // Without its guard nobody keeps its log or restarts it: it counts as in need of a start.
+        found.running = in_hand(state.status) && runtime::guard_alive(state);
+        for (const Endpoint& endpoint : record.endpoints)
+            found.networks.push_back(endpoint.network);
+        found.needs = record.needs;
+    }
+    const std::map<std::string, VolumeRecord> volumes = TRY(read_volumes(paths));
+    for (const auto& [name, record] : volumes) seen.state.volumes.push_back(name);
+    return seen;
+}
+
+Result<void> observe_images(const Environment& environment, const compose::DesiredState& desired,
+                            compose::ObservedState& observed) {
+    const std::optional<image::Store> store =
+        TRY(image::Store::open_existing(environment.paths.data_root));
+    if (!store) return {};
+    for (const auto& [name, container] : desired.containers) {
+        const std::string& reference = container.config.image;
+        if (observed.image_ids.contains(reference)) continue;
+        const Result<image::Image> found = store->find(reference);
+        if (found)
+            observed.image_ids[reference] = found->id;
+        else if (found.error().kind() != ErrorKind::NotFound)
+            return found.error();
+    }
+    return {};
+}
+
+}  // namespace davit::stack

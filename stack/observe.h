@@ -1,0 +1,26 @@
+#pragma once
+
+#include "compose/state.h"
+#include "stack/operations.h"
+
+#include <string>
+
+namespace davit::stack {
+
+/// A project as it was found: what was written down, and what the kernel and the guards say.
+struct Observation {
+    std::map<std::string, ContainerRecord> containers = {};
+    std::map<std::string, NetworkRecord> networks = {};
+    std::map<std::string, runtime::ContainerState> states = {};  ///< By container.
+    compose::ObservedState state = {};  ///< The same, in the planner's words.
+};
+
+/// Reads the project's records and looks at the kernel. Changes nothing. Also finds containers of
+/// which only the run folder is left.
+Result<Observation> observe(const Environment& environment, const std::string& project);
+
+/// Adds the ids of the images that `desired` names and the store has.
+Result<void> observe_images(const Environment& environment, const compose::DesiredState& desired,
+                            compose::ObservedState& observed);
+
+}  // namespace davit::stack

@@ -1,0 +1,236 @@
+#include "stack/operations.h"
+
+#include "base/json.h"
+#include "stack/allocate.h"
+#include "stack/claims.h"
+#include "stack/kernel_actuator.h"
+#include "stack/observe.h"
+
+#include <algorithm>
+#include <set>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace davit::stack {
+namespace {
+
+/// What `up` works out before it acts.
+struct Prepared {
+    compose::DesiredState desired;
+    Observation seen;
+    compose::Plan plan;
+};
+
+Result<Prepared> prepare(const Environment& environment, const UpRequest& request) {
+    Prepared prepared;
+    const compose::Project& project = request.loaded->project;
+    prepared.desired = compose::desired_state(project);
+    prepared.seen = TRY(observe(environment, project.name));
+    TRY(observe_images(environment, prepared.desired, prepared.seen.state));
+    prepared.plan = compose::plan_up(prepared.desired, prepared.seen.state, request.options,
+                                     request.loaded->places);
+    return prepared;
+}
+
+ChoiceRequest choice_request(const Environment& environment, const UpRequest& request,
+                             const Prepared& prepared) {
+    ChoiceRequest choice;
+    choice.environment = &environment;
+    choice.loaded = request.loaded;
+    choice.desired = &prepared.desired;
+    choice.seen = &prepared.seen;
+    choice.plan = &prepared.plan;
+    return choice;
+}
+
+/// One project name has one set of containers on a host, whatever its data root.
+Result<void> check_data_root(const Environment& environment, const std::string& project) {
+    const std::string other = data_root_of_running(environment.paths, project);
+    if (other.empty() || other == environment.paths.data_root) return {};
+    return Error(ErrorKind::Busy,
+                 fmt::format("project '{}' is up with data root '{}'", project, other))
+        .help(fmt::format("use --data-root {}, or another project name (-p)", other));
+}
+
+/// Containers that stay learn the names of the new ones: their hosts files are written anew in
+/// place, since they are mounted.
+Result<void> refresh_hosts(const Paths& paths, const Observation& seen, const Choices& choices) {
+    std::map<std::string, ContainerRecord> project = seen.containers;
+    for (const auto& [name, record] : choices.records) project[name] = record;
+    for (const auto& [name, record] : seen.containers) {
+        const std::string file = paths.run_container(record.project, name) + "/hosts";
+        if (choices.records.contains(name) || !exists(file)) continue;
+        TRY(write_in_place(file, hosts_file(record, project), 0644));
+    }
+    return {};
+}
+
+Result<Choices> choose_locked(const ChoiceRequest& request) {
+    const FileLock host = TRY(lock_host(request.environment->paths));
+    return choose(request);
+}
+
+/// Removes what belongs to no container, network or lock any more.
+void tidy_project(const Paths& paths, const std::string& project) {
+    for (const std::string& folder : {paths.containers(project), paths.networks(project)})
+        ::rmdir(folder.c_str());
+    const Result<std::vector<std::string>> left = list_directory(paths.project(project));
+    if (left && (left->empty() || *left == std::vector<std::string>{"lock"})) {
+        ::unlink(paths.project_lock(project).c_str());
+        ::rmdir(paths.project(project).c_str());
+        ::rmdir(paths.projects().c_str());
+    }
+}
+
+/// Takes the claims of a choice that failed halfway back, so that nothing has changed.
+void forget_choices(const ChoiceRequest& request) {
+    const Paths& paths = request.environment->paths;
+    const std::string& project = request.desired->project;
+    for (const auto& [name, wanted] : request.desired->containers) {
+        if (!request.seen->containers.contains(name))
+            (void)remove_tree(paths.run_container(project, name));
+    }
+    if (!request.seen->containers.empty() || !request.seen->networks.empty()) return;
+    (void)tidy_run_root(paths, project);
+    tidy_project(paths, project);
+}
+
+/// Folders of anonymous volumes of all containers, on whatever data root they live.
+std::set<std::string> anonymous_folders(const Paths& paths, const Observation& seen,
+                                        const std::string& project) {
+    std::set<std::string> folders = {paths.project(project) + "/anonymous"};
+    for (const auto& [name, record] : seen.containers) {
+        for (const MountRecord& mount : record.mounts) {
+            // …/projects/<project>/anonymous/<container>/<name>/_data
+            const std::size_t at = mount.source.rfind("/anonymous/");
+            if (mount.anonymous && at != std::string::npos)
+                folders.insert(mount.source.substr(0, at) + "/anonymous");
+        }
+    }
+    return folders;
+}
+
+}  // namespace
+
+std::string data_root_of_running(const Paths& paths, const std::string& project) {
+    const Result<Json> claim = read_record(paths.run_project(project) + "/.project.json", 1);
+    return claim ? string_or(*claim, "data_root") : std::string();
+}
+
+Result<compose::Plan> preview_up(const Environment& environment, const UpRequest& request) {
+    TRY(check_data_root(environment, request.loaded->project.name));
+    Prepared prepared = TRY(prepare(environment, request));
+    TRY(check_beforehand(choice_request(environment, request, prepared)));
+    return std::move(prepared.plan);
+}
+
+Result<std::vector<FailedStep>> up(const Environment& environment, const UpRequest& request,
+                                   const ExecuteOptions& execute_options, const OnEvent& on_event,
+                                   std::vector<std::string>& warnings) {
+    const Paths& paths = environment.paths;
+    const std::string& project = request.loaded->project.name;
+    // Looked at once before the first folder is made: what can't work changes nothing.
+    const compose::Plan preview = TRY(preview_up(environment, request));
+    if (preview.empty()) {
+        warnings = preview.warnings;
+        return std::vector<FailedStep>();
+    }
+
+    const FileLock lock = TRY(FileLock::exclusive(paths.project_lock(project)));
+    const Prepared prepared = TRY(prepare(environment, request));
+    const ChoiceRequest choice = choice_request(environment, request, prepared);
+    TRY(check_beforehand(choice));
+    Choices choices;
+    if (Result<Choices> chosen = choose_locked(choice); chosen) {
+        choices = *std::move(chosen);
+    } else {
+        forget_choices(choice);
+        return std::move(chosen).error();
+    }
+    warnings = prepared.plan.warnings;
+    warnings.insert(warnings.end(), choices.warnings.begin(), choices.warnings.end());
+    TRY(refresh_hosts(paths, prepared.seen, choices));
+
+    KernelActuator::World world;
+    world.environment = &environment;
+    world.project = project;
+    world.seen = &prepared.seen;
+    world.choices = &choices;
+    world.desired = &prepared.desired;
+    world.stop_timeout = request.stop_timeout;
+    KernelActuator actuator(std::move(world));
+    return execute(prepared.plan, actuator, execute_options, on_event);
+}
+
+Result<std::vector<FailedStep>> down(const Environment& environment, const DownRequest& request,
+                                     const ExecuteOptions& execute_options, const OnEvent& on_event,
+                                     bool& found_any) {
+    const Paths& paths = environment.paths;
+    const std::string& project = request.project;
+    TRY(check_data_root(environment, project));
+    found_any = exists(paths.project(project)) || exists(paths.run_project(project));
+    if (!found_any && !request.volumes) return std::vector<FailedStep>();
+
+    const FileLock lock = TRY(FileLock::exclusive(paths.project_lock(project)));
+    const Observation seen = TRY(observe(environment, project));
+    compose::DownOptions options;
+    options.volumes = request.volumes;
+    options.own_volumes = request.own_volumes;
+    const compose::Plan plan = compose::plan_down(seen.state, options);
+    found_any = !plan.empty();
+
+    KernelActuator::World world;
+    world.environment = &environment;
+    world.project = project;
+    world.seen = &seen;
+    world.stop_timeout = request.stop_timeout;
+    KernelActuator actuator(std::move(world));
+    std::vector<FailedStep> failed = execute(plan, actuator, execute_options, on_event);
+    if (!failed.empty()) return failed;
+    for (const std::string& folder : anonymous_folders(paths, seen, project))
+        TRY(remove_tree(folder));
+    TRY(tidy_run_root(paths, project));
+    tidy_project(paths, project);
+    return failed;
+}
+
+Result<std::vector<FailedStep>> stop(const Environment& environment, const std::string& project,
+                                     const std::vector<std::string>& services,
+                                     std::optional<std::chrono::milliseconds> timeout,
+                                     const ExecuteOptions& execute_options,
+                                     const OnEvent& on_event) {
+    const Paths& paths = environment.paths;
+    if (!exists(paths.project(project))) return std::vector<FailedStep>();
+    const FileLock lock = TRY(FileLock::exclusive(paths.project_lock(project)));
+    Observation seen = TRY(observe(environment, project));
+    compose::ObservedState chosen = seen.state;
+    std::erase_if(chosen.containers, [&](const auto& entry) {
+        const std::string& service = entry.second.service;
+        return !services.empty() &&
+               std::find(services.begin(), services.end(), service) == services.end();
+    });
+    // The plan of `down`, of which only the stops are carried out, in the same order.
+    const compose::Plan whole = compose::plan_down(chosen, {});
+    compose::Plan plan;
+    std::map<compose::StepId, compose::StepId> new_id;
+    for (compose::StepId id = 0; id < whole.steps.size(); ++id) {
+        compose::Step step = whole.steps[id];
+        if (step.kind != compose::StepKind::StopContainer) continue;
+        std::vector<compose::StepId> after;
+        for (const compose::StepId before : step.after) {
+            if (const auto kept = new_id.find(before); kept != new_id.end())
+                after.push_back(kept->second);
+        }
+        step.after = std::move(after);
+        new_id[id] = plan.add(std::move(step));
+    }
+    KernelActuator::World world;
+    world.environment = &environment;
+    world.project = project;
+    world.seen = &seen;
+    world.stop_timeout = timeout;
+    KernelActuator actuator(std::move(world));
+    return execute(plan, actuator, execute_options, on_event);
+}
+
+}  // namespace davit::stack

@@ -1,0 +1,318 @@
+#include "stack/records.h"
+
+#include "base/json.h"
+#include "base/log.h"
+
+// How each record looks on disk. Adding a field: one line in to_json, one in the reader, where an
+// absent field must get the value that older records meant.
+namespace davit::stack {
+namespace {
+
+constexpr int kVersion = 1;
+
+using Texts = std::vector<std::string>;
+using TextMap = std::map<std::string, std::string>;
+
+/// The value at `key`, or `otherwise` where it is missing or null. A wrong type throws, which
+/// decode_json turns into an Error.
+template <typename T>
+T value_or(const Json& json, const char* key, T otherwise) {
+    const auto found = json.find(key);
+    return found == json.end() || found->is_null() ? otherwise : found->get<T>();
+}
+
+const char* word_of(compose::RestartPolicy::Condition condition) {
+    using enum compose::RestartPolicy::Condition;
+    switch (condition) {
+        case No: return "no";
+        case Always: return "always";
+        case OnFailure: return "on-failure";
+        case UnlessStopped: return "unless-stopped";
+    }
+    return "no";
+}
+
+compose::RestartPolicy::Condition condition_of(const std::string& word) {
+    using enum compose::RestartPolicy::Condition;
+    for (const auto condition : {Always, OnFailure, UnlessStopped})
+        if (word == word_of(condition)) return condition;
+    return No;
+}
+
+Json to_json(const compose::Port& port) {
+    return {{"host_ip", port.host_ip},
+            {"published", port.published},
+            {"target", port.target},
+            {"protocol", port.protocol}};
+}
+
+compose::Port port_of(const Json& json) {
+    compose::Port port;
+    port.host_ip = value_or<std::string>(json, "host_ip", "");
+    port.published = value_or<std::uint16_t>(json, "published", 0);
+    port.target = value_or<std::uint16_t>(json, "target", 0);
+    port.protocol = value_or<std::string>(json, "protocol", "tcp");
+    return port;
+}
+
+Json to_json(const MountRecord& mount) {
+    return {{"type", mount.type},           {"name", mount.name},
+            {"source", mount.source},       {"destination", mount.destination},
+            {"read_only", mount.read_only}, {"anonymous", mount.anonymous}};
+}
+
+MountRecord mount_of(const Json& json) {
+    MountRecord mount;
+    mount.type = value_or<std::string>(json, "type", "bind");
+    mount.name = value_or<std::string>(json, "name", "");
+    mount.source = value_or<std::string>(json, "source", "");
+    mount.destination = value_or<std::string>(json, "destination", "");
+    mount.read_only = value_or(json, "read_only", false);
+    mount.anonymous = value_or(json, "anonymous", false);
+    return mount;
+}
+
+Json to_json(const Endpoint& endpoint) {
+    return {{"network", endpoint.network}, {"ip", endpoint.ip},   {"prefix", endpoint.prefix},
+            {"gateway", endpoint.gateway}, {"mac", endpoint.mac}, {"host_link", endpoint.host_link},
+            {"aliases", endpoint.aliases}};
+}
+
+Endpoint endpoint_of(const Json& json) {
+    Endpoint endpoint;
+    endpoint.network = value_or<std::string>(json, "network", "");
+    endpoint.ip = value_or<std::string>(json, "ip", "");
+    endpoint.prefix = value_or(json, "prefix", 16);
+    endpoint.gateway = value_or<std::string>(json, "gateway", "");
+    endpoint.mac = value_or<std::string>(json, "mac", "");
+    endpoint.host_link = value_or<std::string>(json, "host_link", "");
+    endpoint.aliases = value_or<Texts>(json, "aliases", {});
+    return endpoint;
+}
+
+template <typename T>
+Json list_of(const std::vector<T>& items) {
+    Json list = Json::array();
+    for (const T& item : items) list.push_back(to_json(item));
+    return list;
+}
+
+template <typename Decode>
+auto read_list(const Json& json, const char* key, Decode decode) {
+    std::vector<decltype(decode(json))> items;
+    const auto found = json.find(key);
+    if (found == json.end()) return items;
+    for (const Json& item : *found) items.push_back(decode(item));
+    return items;
+}
+
+Json to_json(const ContainerRecord& record) {
+    return {{"version", kVersion},
+            {"id", record.id},
+            {"name", record.name},
+            {"project", record.project},
+            {"service", record.service},
+            {"number", record.number},
+            {"image", record.image},
+            {"image_id", record.image_id},
+            {"config_hash", record.config_hash},
+            {"created", record.created},
+            {"working_dir", record.working_dir},
+            {"files", record.files},
+            {"hostname", record.hostname},
+            {"user", record.user},
+            {"cwd", record.cwd},
+            {"entrypoint", record.entrypoint},
+            {"cmd", record.cmd},
+            {"env", record.env},
+            {"labels", record.labels},
+            {"exposed_ports", record.exposed_ports},
+            {"ports", list_of(record.ports)},
+            {"mounts", list_of(record.mounts)},
+            {"endpoints", list_of(record.endpoints)},
+            {"needs", record.needs},
+            {"restart",
+             {{"condition", word_of(record.restart.condition)},
+              {"max_attempts", record.restart.max_attempts}}},
+            {"logging", {{"driver", record.logging.driver}, {"options", record.logging.options}}},
+            {"resources",
+             {{"memory_bytes", record.resources.memory_bytes},
+              {"cpus", record.resources.cpus},
+              {"pids", record.resources.pids}}},
+            {"stop_signal", record.stop_signal},
+            {"stop_timeout_ms", record.stop_timeout.count()},
+            {"uid_base", record.uid_base},
+            {"state_dir", record.state_dir},
+            {"log_path", record.log_path}};
+}
+
+ContainerRecord container_of(const Json& json) {
+    ContainerRecord record;
+    record.id = json.at("id").get<std::string>();
+    record.name = json.at("name").get<std::string>();
+    record.project = json.at("project").get<std::string>();
+    record.service = value_or<std::string>(json, "service", "");
+    record.number = value_or(json, "number", 1);
+    record.image = value_or<std::string>(json, "image", "");
+    record.image_id = value_or<std::string>(json, "image_id", "");
+    record.config_hash = value_or<std::string>(json, "config_hash", "");
+    record.created = value_or<std::string>(json, "created", "");
+    record.working_dir = value_or<std::string>(json, "working_dir", "");
+    record.files = value_or<Texts>(json, "files", {});
+    record.hostname = value_or<std::string>(json, "hostname", "");
+    record.user = value_or<std::string>(json, "user", "");
+    record.cwd = value_or<std::string>(json, "cwd", "");
+    record.entrypoint = value_or<Texts>(json, "entrypoint", {});
+    record.cmd = value_or<Texts>(json, "cmd", {});
+    record.env = value_or<Texts>(json, "env", {});
+    record.labels = value_or<TextMap>(json, "labels", {});
+    record.exposed_ports = value_or<Texts>(json, "exposed_ports", {});
+    record.ports = read_list(json, "ports", port_of);
+    record.mounts = read_list(json, "mounts", mount_of);
+    record.endpoints = read_list(json, "endpoints", endpoint_of);
+    record.needs = value_or<Texts>(json, "needs", {});
+    const Json restart = value_or<Json>(json, "restart", Json::object());
+    record.restart.condition = condition_of(value_or<std::string>(restart, "condition", "no"));
+    record.restart.max_attempts = value_or(restart, "max_attempts", 0);
+    const Json logging = value_or<Json>(json, "logging", Json::object());
+    record.logging.driver = value_or<std::string>(logging, "driver", "json-file");
+    record.logging.options = value_or<TextMap>(logging, "options", {});
+    const Json resources = value_or<Json>(json, "resources", Json::object());
+    record.resources.memory_bytes = value_or<std::int64_t>(resources, "memory_bytes", 0);
+    record.resources.cpus = value_or(resources, "cpus", 0.0);
+    record.resources.pids = value_or<std::int64_t>(resources, "pids", 0);
+    record.stop_signal = value_or<std::string>(json, "stop_signal", "");
+    record.stop_timeout =
+        std::chrono::milliseconds(value_or<std::int64_t>(json, "stop_timeout_ms", 10000));
+    record.uid_base = value_or<std::uint32_t>(json, "uid_base", 0);
+    record.state_dir = value_or<std::string>(json, "state_dir", "");
+    record.log_path = value_or<std::string>(json, "log_path", "");
+    return record;
+}
+
+Json to_json(const NetworkRecord& record) {
+    return {{"version", kVersion},       {"name", record.name},
+            {"key", record.key},         {"project", record.project},
+            {"bridge", record.bridge},   {"subnet", record.subnet},
+            {"gateway", record.gateway}, {"config_hash", record.config_hash},
+            {"created", record.created}};
+}
+
+NetworkRecord network_of(const Json& json) {
+    NetworkRecord record;
+    record.name = json.at("name").get<std::string>();
+    record.key = value_or<std::string>(json, "key", "");
+    record.project = value_or<std::string>(json, "project", "");
+    record.bridge = value_or<std::string>(json, "bridge", "");
+    record.subnet = value_or<std::string>(json, "subnet", "");
+    record.gateway = value_or<std::string>(json, "gateway", "");
+    record.config_hash = value_or<std::string>(json, "config_hash", "");
+    record.created = value_or<std::string>(json, "created", "");
+    return record;
+}
+
+Json to_json(const VolumeRecord& record) {
+    return {{"version", kVersion},
+            {"name", record.name},
+            {"project", record.project},
+            {"created", record.created},
+            {"labels", record.labels}};
+}
+
+VolumeRecord volume_of(const Json& json) {
+    VolumeRecord record;
+    record.name = json.at("name").get<std::string>();
+    record.project = value_or<std::string>(json, "project", "");
+    record.created = value_or<std::string>(json, "created", "");
+    record.labels = value_or<TextMap>(json, "labels", {});
+    return record;
+}
+
+/// The record at `path`; `half_made` where it is not there or not whole. A record that a newer
+/// davit wrote stays an error: taking it for half-made would throw away what it says.
+template <typename Record, typename Decode>
+Result<Record> read_or(const std::string& path, Record half_made, Decode decode) {
+    Result<Json> json = read_record(path, kVersion);
+    if (!json && (json.error().kind() == ErrorKind::NotFound ||
+                  json.error().kind() == ErrorKind::InvalidInput)) {
+        log::debug("stack", "record is missing or broken, taken for half-made path={}", path);
+        return half_made;
+    }
+    if (!json) return std::move(json).error();
+    Result<Record> record = decode_json(*json, fmt::format("record '{}'", path), decode);
+    if (!record && record.error().kind() == ErrorKind::InvalidInput) {
+        log::debug("stack", "{}, taken for half-made", record.error().to_string());
+        return half_made;
+    }
+    return record;
+}
+
+std::string container_file(const Paths& paths, const std::string& project,
+                           const std::string& name) {
+    return paths.container(project, name) + "/record.json";
+}
+
+}  // namespace
+
+Result<std::map<std::string, ContainerRecord>> read_containers(const Paths& paths,
+                                                               const std::string& project) {
+    std::map<std::string, ContainerRecord> records;
+    for (const std::string& name : TRY(list_directory(paths.containers(project)))) {
+        ContainerRecord half_made;
+        half_made.name = name;
+        half_made.project = project;
+        const std::string path = container_file(paths, project, name);
+        records[name] = TRY(read_or(path, half_made, container_of));
+    }
+    return records;
+}
+
+Result<std::map<std::string, NetworkRecord>> read_networks(const Paths& paths,
+                                                           const std::string& project) {
+    constexpr std::string_view kSuffix = ".json";
+    std::map<std::string, NetworkRecord> records;
+    for (const std::string& file : TRY(list_directory(paths.networks(project)))) {
+        if (!file.ends_with(kSuffix)) continue;  // a temporary file of a killed writer
+        NetworkRecord half_made;
+        half_made.name = file.substr(0, file.size() - kSuffix.size());
+        half_made.project = project;
+        const std::string name = half_made.name;
+        records[name] = TRY(read_or(paths.networks(project) + "/" + file, half_made, network_of));
+    }
+    return records;
+}
+
+Result<std::map<std::string, VolumeRecord>> read_volumes(const Paths& paths) {
+    std::map<std::string, VolumeRecord> records;
+    for (const std::string& name : TRY(list_directory(paths.volumes()))) {
+        VolumeRecord half_made;
+        half_made.name = name;
+        const std::string path = paths.volumes() + "/" + name + "/record.json";
+        records[name] = TRY(read_or(path, half_made, volume_of));
+    }
+    return records;
+}
+
+Result<std::vector<std::string>> list_projects(const Paths& paths) {
+    return list_directory(paths.projects());
+}
+
+Result<void> write_record(const Paths& paths, const ContainerRecord& record) {
+    TRY(make_directories(paths.container(record.project, record.name), 0700));
+    return write_json(container_file(paths, record.project, record.name), to_json(record),
+                      Sync::Yes);
+}
+
+Result<void> write_record(const Paths& paths, const NetworkRecord& record) {
+    TRY(make_directories(paths.networks(record.project), 0700));
+    return write_json(paths.networks(record.project) + "/" + record.name + ".json", to_json(record),
+                      Sync::Yes);
+}
+
+Result<void> write_record(const Paths& paths, const VolumeRecord& record) {
+    TRY(make_directories(paths.volumes() + "/" + record.name, 0700));
+    return write_json(paths.volumes() + "/" + record.name + "/record.json", to_json(record),
+                      Sync::Yes);
+}
+
+}  // namespace davit::stack

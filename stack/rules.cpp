@@ -1,0 +1,29 @@
+#include "stack/rules.h"
+
+#include "stack/claims.h"
+
+namespace davit::stack {
+
+Result<void> RuleUpdater::update() {
+    std::uint64_t mine = 0;
+    {
+        const std::lock_guard counting(counting_);
+        mine = ++asked_;
+    }
+    const std::lock_guard loading(loading_);
+    std::uint64_t covered = 0;
+    {
+        const std::lock_guard counting(counting_);
+        if (loaded_ >= mine) return {};
+        covered = asked_;
+    }
+    // Other davits change other projects' claims: read and load under the host's lock.
+    const FileLock lock = TRY(lock_host(paths_));
+    const network::Ruleset rules = TRY(gather_rules(paths_));
+    TRY_DOING(network::apply(rules), "load the packet rules");
+    const std::lock_guard counting(counting_);
+    loaded_ = covered;
+    return {};
+}
+
+}  // namespace davit::stack
