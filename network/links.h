@@ -31,8 +31,8 @@ Result<bool> link_exists(const std::string& name);
 
 struct AttachSpec {
     std::string bridge = {};
-    std::string host_link = {};       ///< Name of the veth end on the bridge.
-    std::string interface = "eth0";   ///< Name inside the container.
+    std::string host_link = {};      ///< Name of the veth end on the bridge.
+    std::string interface = "eth0";  ///< Name inside the container.
     Cidr4 address = {};
     Ipv4 gateway = {};
     std::string mac = {};

@@ -1,0 +1,104 @@
+#pragma once
+
+#include "base/result.h"
+#include "network/address.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+struct nl_msg;
+struct nl_sock;
+
+namespace davit::network {
+
+struct NlSockFree {
+    void operator()(nl_sock* socket) const noexcept;
+};
+struct NlMsgFree {
+    void operator()(nl_msg* message) const noexcept;
+};
+using NlSock = std::unique_ptr<nl_sock, NlSockFree>;
+using NlMsg = std::unique_ptr<nl_msg, NlMsgFree>;
+
+/// Opens a NETLINK_ROUTE socket in the network namespace of the calling thread.
+Result<NlSock> open_route_socket();
+
+// Requests as values: making one touches nothing. Links are named, or given by index where one is
+// known. @source rtnetlink(7), linux/if_link.h
+
+struct BridgeRequest {
+    std::string name = {};
+    std::string alias = {};
+    std::string mac = {};
+    int mtu = 1500;
+};
+/// A bridge without spanning tree and forward delay: its ports forward at once.
+NlMsg new_bridge(const BridgeRequest& request);
+
+struct VethRequest {
+    std::string name = {};
+    int master = 0;  ///< Index of the bridge.
+    std::string peer = {};
+    int peer_netns = -1;  ///< Descriptor of the namespace in which the peer appears.
+    std::string peer_mac = {};
+    int mtu = 1500;
+};
+/// A veth pair whose near end is up on its bridge and whose far end is born in another namespace.
+/// One queue each way: the default, one a CPU, costs twice the time and memory.
+NlMsg new_veth(const VethRequest& request);
+
+NlMsg set_up(const std::string& name);
+/// Lets the bridge send a frame back through the port it came from (a container reaching itself by
+/// its published port while br_netfilter is on).
+NlMsg set_hairpin(int index);
+NlMsg remove_link(const std::string& name);
+/// `replace`: one that is there already is fine.
+NlMsg new_address(int index, const Cidr4& address);
+NlMsg new_default_route(int index, Ipv4 gateway);
+
+/// Several route requests in one send(2).
+///
+/// Not a transaction: the kernel works through the requests in order and goes on after one
+/// fails, so `commit` reports every failure and the caller undoes what did succeed.
+class Batch {
+public:
+    /// `what` completes "cannot ..." in the error: "create bridge 'br-shop'".
+    void add(NlMsg request, std::string what) {
+        requests_.push_back({std::move(request), std::move(what)});
+    }
+
+    /// Sends all requests and waits for the answer to each.
+    /// @errors the first failure; the others stand in its help text.
+    Result<void> commit(nl_sock& socket) &&;
+
+private:
+    struct Request {
+        NlMsg message;
+        std::string what;
+    };
+    std::vector<Request> requests_;
+};
+
+/// A link as the kernel describes it.
+struct LinkFacts {
+    int index = 0;
+    std::string name = {};
+    int mtu = 0;
+    int master = 0;       ///< Index of its bridge; 0: none.
+    int port_state = -1;  ///< IFLA_BRPORT_STATE; -1: not a bridge port.
+};
+/// All links of the socket's namespace.
+Result<std::vector<LinkFacts>> dump_links(nl_sock& socket);
+/// One link by index. @errors NotFound
+Result<LinkFacts> look_up_link(nl_sock& socket, int index);
+
+/// Networks of all IPv4 routes (all tables) and addresses of the socket's namespace.
+struct RouteFacts {
+    Cidr4 destination = {};
+    int link = 0;
+};
+Result<std::vector<RouteFacts>> dump_routes(nl_sock& socket);
+Result<std::vector<Cidr4>> dump_addresses(nl_sock& socket);
+
+}  // namespace davit::network

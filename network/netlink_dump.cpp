@@ -1,0 +1,167 @@
+#include "network/netlink.h"
+
+#include <arpa/inet.h>
+#include <cerrno>
+#include <cstring>
+#include <fmt/format.h>
+#include <functional>
+#include <linux/if_addr.h>
+#include <linux/if_bridge.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <new>
+
+namespace davit::network {
+namespace {
+
+using OnMessage = std::function<void(const nlmsghdr*)>;
+
+struct Reading {
+    const OnMessage* on_message = nullptr;
+    bool done = false;
+    int error_number = 0;
+};
+
+/// Sends `request` and hands every answer to `on_message`, until the kernel says done.
+Result<void> ask(nl_sock& socket, const NlMsg& request, const OnMessage& on_message) {
+    if (const int code = nl_send_auto(&socket, request.get()); code < 0)
+        return Error(ErrorKind::System, fmt::format("nl_send: {}", nl_geterror(code)));
+    Reading reading;
+    reading.on_message = &on_message;
+    const std::unique_ptr<nl_cb, decltype(&nl_cb_put)> callbacks(nl_cb_alloc(NL_CB_DEFAULT),
+                                                                 nl_cb_put);
+    if (!callbacks) throw std::bad_alloc();
+    nl_cb_set(
+        callbacks.get(), NL_CB_VALID, NL_CB_CUSTOM,
+        [](nl_msg* message, void* arg) -> int {
+            (*static_cast<Reading*>(arg)->on_message)(nlmsg_hdr(message));
+            return NL_OK;
+        },
+        &reading);
+    const auto finish = [](nl_msg*, void* arg) -> int {
+        static_cast<Reading*>(arg)->done = true;
+        return NL_STOP;
+    };
+    nl_cb_set(callbacks.get(), NL_CB_FINISH, NL_CB_CUSTOM, finish, &reading);
+    nl_cb_set(callbacks.get(), NL_CB_ACK, NL_CB_CUSTOM, finish, &reading);
+    nl_cb_err(
+        callbacks.get(), NL_CB_CUSTOM,
+        [](sockaddr_nl*, nlmsgerr* answer, void* arg) -> int {
+            static_cast<Reading*>(arg)->error_number = -answer->error;
+            static_cast<Reading*>(arg)->done = true;
+            return NL_STOP;
+        },
+        &reading);
+    while (!reading.done) {
+        if (const int code = nl_recvmsgs(&socket, callbacks.get()); code < 0)
+            return Error(ErrorKind::System, fmt::format("nl_recvmsgs: {}", nl_geterror(code)));
+    }
+    if (reading.error_number != 0) return Error::from_errno(reading.error_number, "rtnetlink");
+    return {};
+}
+
+template <typename Header>
+NlMsg dump_request(int type) {
+    NlMsg message(nlmsg_alloc_simple(type, NLM_F_REQUEST | NLM_F_DUMP));
+    if (!message) throw std::bad_alloc();
+    Header header{};
+    if (nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO) < 0)
+        throw std::bad_alloc();
+    return message;
+}
+
+Ipv4 ip_of(const nlattr* attribute) {
+    std::uint32_t network_order = 0;
+    std::memcpy(&network_order, nla_data(attribute), sizeof network_order);
+    return {ntohl(network_order)};
+}
+
+/// The state of a bridge port, which stands two levels down.
+int port_state_of(nlattr* link_info) {
+    nlattr* const slave_data = nla_find(static_cast<nlattr*>(nla_data(link_info)),
+                                        nla_len(link_info), IFLA_INFO_SLAVE_DATA);
+    if (slave_data == nullptr) return -1;
+    nlattr* const state = nla_find(static_cast<nlattr*>(nla_data(slave_data)), nla_len(slave_data),
+                                   IFLA_BRPORT_STATE);
+    return state == nullptr ? -1 : nla_get_u8(state);
+}
+
+LinkFacts link_of(const nlmsghdr* header) {
+    LinkFacts facts;
+    facts.index = static_cast<const ifinfomsg*>(nlmsg_data(header))->ifi_index;
+    nlattr* attributes[IFLA_MAX + 1] = {};
+    if (nlmsg_parse(const_cast<nlmsghdr*>(header), sizeof(ifinfomsg), attributes, IFLA_MAX,
+                    nullptr) < 0)
+        return facts;
+    if (attributes[IFLA_IFNAME] != nullptr) facts.name = nla_get_string(attributes[IFLA_IFNAME]);
+    if (attributes[IFLA_MTU] != nullptr)
+        facts.mtu = static_cast<int>(nla_get_u32(attributes[IFLA_MTU]));
+    if (attributes[IFLA_MASTER] != nullptr)
+        facts.master = static_cast<int>(nla_get_u32(attributes[IFLA_MASTER]));
+    if (attributes[IFLA_LINKINFO] != nullptr)
+        facts.port_state = port_state_of(attributes[IFLA_LINKINFO]);
+    return facts;
+}
+
+}  // namespace
+
+Result<std::vector<LinkFacts>> dump_links(nl_sock& socket) {
+    std::vector<LinkFacts> links;
+    TRY_DOING(ask(socket, dump_request<ifinfomsg>(RTM_GETLINK),
+                  [&](const nlmsghdr* header) { links.push_back(link_of(header)); }),
+              "list the links");
+    return links;
+}
+
+Result<LinkFacts> look_up_link(nl_sock& socket, int index) {
+    NlMsg message(nlmsg_alloc_simple(RTM_GETLINK, NLM_F_REQUEST | NLM_F_ACK));
+    if (!message) throw std::bad_alloc();
+    ifinfomsg info{};
+    info.ifi_index = index;
+    if (nlmsg_append(message.get(), &info, sizeof info, NLMSG_ALIGNTO) < 0) throw std::bad_alloc();
+    LinkFacts facts;
+    TRY_DOING(ask(socket, message, [&](const nlmsghdr* header) { facts = link_of(header); }),
+              "look at link {}", index);
+    return facts;
+}
+
+Result<std::vector<RouteFacts>> dump_routes(nl_sock& socket) {
+    std::vector<RouteFacts> routes;
+    const OnMessage on_route = [&](const nlmsghdr* header) {
+        const auto* info = static_cast<const rtmsg*>(nlmsg_data(header));
+        if (info->rtm_family != AF_INET) return;
+        nlattr* attributes[RTA_MAX + 1] = {};
+        if (nlmsg_parse(const_cast<nlmsghdr*>(header), sizeof(rtmsg), attributes, RTA_MAX,
+                        nullptr) < 0)
+            return;
+        RouteFacts route;
+        route.destination.prefix = info->rtm_dst_len;
+        if (attributes[RTA_DST] != nullptr) route.destination.address = ip_of(attributes[RTA_DST]);
+        if (attributes[RTA_OIF] != nullptr)
+            route.link = static_cast<int>(nla_get_u32(attributes[RTA_OIF]));
+        routes.push_back(route);
+    };
+    TRY_DOING(ask(socket, dump_request<rtmsg>(RTM_GETROUTE), on_route), "list the routes");
+    return routes;
+}
+
+Result<std::vector<Cidr4>> dump_addresses(nl_sock& socket) {
+    std::vector<Cidr4> addresses;
+    const OnMessage on_address = [&](const nlmsghdr* header) {
+        const auto* info = static_cast<const ifaddrmsg*>(nlmsg_data(header));
+        if (info->ifa_family != AF_INET) return;
+        nlattr* attributes[IFA_MAX + 1] = {};
+        if (nlmsg_parse(const_cast<nlmsghdr*>(header), sizeof(ifaddrmsg), attributes, IFA_MAX,
+                        nullptr) < 0)
+            return;
+        if (attributes[IFA_LOCAL] != nullptr)
+            addresses.push_back({ip_of(attributes[IFA_LOCAL]), info->ifa_prefixlen});
+    };
+    TRY_DOING(ask(socket, dump_request<ifaddrmsg>(RTM_GETADDR), on_address), "list the addresses");
+    return addresses;
+}
+
+}  // namespace davit::network

@@ -1,0 +1,161 @@
+#include "network/netlink.h"
+
+#include <arpa/inet.h>
+#include <array>
+#include <cstring>
+#include <linux/if.h>
+#include <linux/if_addr.h>
+#include <linux/if_bridge.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <netinet/ether.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <new>
+
+namespace davit::network {
+namespace {
+
+/// Group of all links that davit makes, so that they can be told apart and removed together.
+constexpr std::uint32_t kLinkGroup = 0xda717;
+
+NlMsg new_request(int type, int flags) {
+    NlMsg message(nlmsg_alloc_simple(type, NLM_F_REQUEST | NLM_F_ACK | flags));
+    if (!message) throw std::bad_alloc();
+    return message;
+}
+
+template <typename Header>
+void append(NlMsg& message, Header header) {
+    if (nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO) < 0)
+        throw std::bad_alloc();
+}
+
+NlMsg new_link_request(int type, int flags, unsigned ifi_flags = 0, int index = 0) {
+    NlMsg message = new_request(type, flags);
+    ifinfomsg info{};
+    info.ifi_family = AF_UNSPEC;
+    info.ifi_index = index;
+    info.ifi_flags = ifi_flags;
+    info.ifi_change = ifi_flags;
+    append(message, info);
+    return message;
+}
+
+void put_mac(NlMsg& message, const std::string& mac) {
+    ether_addr address{};
+    if (::ether_aton_r(mac.c_str(), &address) != nullptr)
+        nla_put(message.get(), IFLA_ADDRESS, sizeof address, &address);
+}
+
+void put_ip(NlMsg& message, int attribute, Ipv4 ip) {
+    const std::uint32_t network_order = htonl(ip.value);
+    nla_put(message.get(), attribute, sizeof network_order, &network_order);
+}
+
+/// A nested attribute that ends with the scope.
+class Nest {
+public:
+    Nest(NlMsg& message, int type)
+        : message_(message), start_(nla_nest_start(message.get(), type)) {}
+    Nest(const Nest&) = delete;
+    Nest& operator=(const Nest&) = delete;
+    ~Nest() { nla_nest_end(message_.get(), start_); }
+
+private:
+    NlMsg& message_;
+    nlattr* start_;
+};
+
+}  // namespace
+
+NlMsg new_bridge(const BridgeRequest& request) {
+    NlMsg message = new_link_request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+    nla_put_string(message.get(), IFLA_IFNAME, request.name.c_str());
+    nla_put_string(message.get(), IFLA_IFALIAS, request.alias.c_str());
+    nla_put_u32(message.get(), IFLA_MTU, static_cast<std::uint32_t>(request.mtu));
+    nla_put_u32(message.get(), IFLA_GROUP, kLinkGroup);
+    put_mac(message, request.mac);
+    const Nest info(message, IFLA_LINKINFO);
+    nla_put_string(message.get(), IFLA_INFO_KIND, "bridge");
+    const Nest data(message, IFLA_INFO_DATA);
+    nla_put_u32(message.get(), IFLA_BR_FORWARD_DELAY, 0);
+    nla_put_u32(message.get(), IFLA_BR_STP_STATE, 0);
+    nla_put_u8(message.get(), IFLA_BR_MCAST_SNOOPING, 0);
+    return message;
+}
+
+NlMsg new_veth(const VethRequest& request) {
+    NlMsg message = new_link_request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, IFF_UP);
+    nla_put_string(message.get(), IFLA_IFNAME, request.name.c_str());
+    nla_put_u32(message.get(), IFLA_MASTER, static_cast<std::uint32_t>(request.master));
+    nla_put_u32(message.get(), IFLA_MTU, static_cast<std::uint32_t>(request.mtu));
+    nla_put_u32(message.get(), IFLA_GROUP, kLinkGroup);
+    nla_put_u32(message.get(), IFLA_NUM_TX_QUEUES, 1);
+    nla_put_u32(message.get(), IFLA_NUM_RX_QUEUES, 1);
+    const Nest info(message, IFLA_LINKINFO);
+    nla_put_string(message.get(), IFLA_INFO_KIND, "veth");
+    const Nest data(message, IFLA_INFO_DATA);
+    const Nest peer(message, VETH_INFO_PEER);
+    append(message, ifinfomsg{});  // not up: its other end must exist first
+    nla_put_string(message.get(), IFLA_IFNAME, request.peer.c_str());
+    nla_put_u32(message.get(), IFLA_NET_NS_FD, static_cast<std::uint32_t>(request.peer_netns));
+    nla_put_u32(message.get(), IFLA_MTU, static_cast<std::uint32_t>(request.mtu));
+    nla_put_u32(message.get(), IFLA_NUM_TX_QUEUES, 1);
+    nla_put_u32(message.get(), IFLA_NUM_RX_QUEUES, 1);
+    put_mac(message, request.peer_mac);
+    return message;
+}
+
+NlMsg set_up(const std::string& name) {
+    NlMsg message = new_link_request(RTM_NEWLINK, 0, IFF_UP);
+    nla_put_string(message.get(), IFLA_IFNAME, name.c_str());
+    return message;
+}
+
+NlMsg set_hairpin(int index) {
+    NlMsg message = new_request(RTM_SETLINK, 0);
+    ifinfomsg info{};
+    info.ifi_family = AF_BRIDGE;
+    info.ifi_index = index;
+    append(message, info);
+    const Nest port(message, IFLA_PROTINFO | NLA_F_NESTED);
+    nla_put_u8(message.get(), IFLA_BRPORT_MODE, 1);
+    return message;
+}
+
+NlMsg remove_link(const std::string& name) {
+    NlMsg message = new_link_request(RTM_DELLINK, 0);
+    nla_put_string(message.get(), IFLA_IFNAME, name.c_str());
+    return message;
+}
+
+NlMsg new_address(int index, const Cidr4& address) {
+    NlMsg message = new_request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
+    ifaddrmsg info{};
+    info.ifa_family = AF_INET;
+    info.ifa_prefixlen = static_cast<unsigned char>(address.prefix);
+    info.ifa_index = static_cast<unsigned>(index);
+    append(message, info);
+    put_ip(message, IFA_LOCAL, address.address);
+    put_ip(message, IFA_ADDRESS, address.address);
+    if (address.prefix < 31) put_ip(message, IFA_BROADCAST, address.last());
+    return message;
+}
+
+NlMsg new_default_route(int index, Ipv4 gateway) {
+    NlMsg message = new_request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
+    rtmsg info{};
+    info.rtm_family = AF_INET;
+    info.rtm_table = RT_TABLE_MAIN;
+    info.rtm_protocol = RTPROT_BOOT;
+    info.rtm_scope = RT_SCOPE_UNIVERSE;
+    info.rtm_type = RTN_UNICAST;
+    append(message, info);
+    put_ip(message, RTA_GATEWAY, gateway);
+    nla_put_u32(message.get(), RTA_OIF, static_cast<std::uint32_t>(index));
+    return message;
+}
+
+}  // namespace davit::network
