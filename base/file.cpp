@@ -49,7 +49,10 @@ Result<void> remove_children(UniqueFd dir, dev_t device, const std::string& wher
         if (errno != EISDIR && errno != EPERM)
             return failed("unlinkat(2)").doing("remove '{}'", path);
         const int fd = ::openat(at, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd == -1) return failed("openat(2)").doing("open folder '{}'", path);
+        if (fd == -1) {
+            if (errno == ENOENT) continue;  // somebody else is removing it too
+            return failed("openat(2)").doing("open folder '{}'", path);
+        }
         UniqueFd child(fd);
         struct stat info {};
         if (::fstat(child.get(), &info) == -1)

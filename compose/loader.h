@@ -30,7 +30,7 @@ struct LoadedProject {
 std::optional<LoadedProject> load_project(const LoadOptions& options, Diagnostics& diagnostics);
 
 /// The compose file that `options` mean, without reading it; nothing where there is none. Looks
-/// for compose.yaml, compose.yml, docker-compose.yaml, docker-compose.yml in the working folder and
+/// for compose.yaml, compose.yml, docker-compose.yml, docker-compose.yaml in the working folder and
 /// then in each one above it.
 std::optional<std::string> find_compose_file(const LoadOptions& options);
 

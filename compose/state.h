@@ -49,6 +49,9 @@ struct DesiredState {
     bool operator==(const DesiredState&) const = default;
 };
 
+/// What a container of the service is called on this host.
+std::string container_name(const Project& project, const Service& service, int number = 1);
+
 /// What a project asks for, names and hashes worked out. Pure.
 DesiredState desired_state(const Project& project);
 

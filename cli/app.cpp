@@ -1,0 +1,241 @@
+#include "cli/app.h"
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "cli/exit_code.h"
+#include "cli/render.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <climits>
+#include <memory>
+#include <unistd.h>
+
+namespace davit::cli {
+namespace {
+
+/// Commands of docker compose and docker that davit doesn't have yet: asking for one is no typing
+/// mistake.
+const std::vector<std::string> kNotYet = {
+    "attach",  "build",  "commit", "cp",      "create", "diff",    "events",  "exec",  "export",
+    "history", "kill",   "login",  "logout",  "ls",     "network", "pause",   "port",  "publish",
+    "pull",    "push",   "rename", "restart", "rm",     "run",     "save",    "scale", "start",
+    "stats",   "system", "top",    "unpause", "update", "volume",  "volumes", "wait",  "watch"};
+
+void declare_globals(CLI::App& app, Globals& globals) {
+    // One value a flag: "-f a.yaml up" must not take "up" for a second file.
+    app.add_option("-f,--file", globals.files, "Compose file; may be repeated")
+        ->allow_extra_args(false)
+        ->type_name("FILE");
+    app.add_option("-p,--project-name", globals.project_name, "Name of the project")
+        ->type_name("NAME");
+    app.add_option("--project-directory", globals.project_directory,
+                   "Folder that paths in the file are relative to")
+        ->type_name("FOLDER");
+    app.add_option("--env-file", globals.env_files, "File with variables; may be repeated")
+        ->allow_extra_args(false)
+        ->type_name("FILE");
+    app.add_option("--data-root", globals.data_root,
+                   "Where images, volumes and containers are kept (default /var/lib/davit)")
+        ->type_name("FOLDER");
+    app.add_option("--log-level", globals.log_level, "debug, info, warn, error or off")
+        ->type_name("LEVEL");
+    app.add_option("--log-format", globals.log_format, "text or json")->type_name("FORMAT");
+    app.add_option("--ansi", globals.ansi, "Colours: auto, never or always")->type_name("WHEN");
+    app.add_option("--progress", globals.progress, "auto, tty, plain or quiet")->type_name("KIND");
+    app.add_flag("--dry-run", globals.dry_run, "up, down: say what would be done, and do nothing");
+}
+
+template <typename Flags>
+void add_command(CLI::App& app, const char* name, const char* about, Command& chosen) {
+    CLI::App* command = app.add_subcommand(name, about);
+    const auto flags = std::make_shared<Flags>();
+    declare(*command, *flags);
+    command->callback([flags, &chosen] { chosen = *flags; });
+}
+
+void declare_commands(CLI::App& app, Command& chosen) {
+    app.fallthrough();  // global flags may also stand after the command
+    app.require_subcommand(0, 1);
+    add_command<UpFlags>(app, "up", "Create and start the stack", chosen);
+    add_command<DownFlags>(app, "down", "Stop and remove the stack", chosen);
+    add_command<StopFlags>(app, "stop", "Stop containers without removing them", chosen);
+    add_command<PlanFlags>(app, "plan", "Show what 'up' would change, and why", chosen);
+    add_command<PsFlags>(app, "ps", "List containers", chosen);
+    add_command<LogsFlags>(app, "logs", "Show what containers have written", chosen);
+    add_command<InspectFlags>(app, "inspect", "Show everything about containers as JSON", chosen);
+    add_command<ConfigFlags>(app, "config", "Check the compose file", chosen);
+    add_command<ImagesFlags>(app, "images", "List images", chosen);
+    add_command<LoadFlags>(app, "load", "Load images from an archive", chosen);
+    add_command<ImportFlags>(app, "import", "Make an image of a root file system", chosen);
+    add_command<TagFlags>(app, "tag", "Give an image another name", chosen);
+    add_command<RmiFlags>(app, "rmi", "Remove images", chosen);
+    add_command<VersionFlags>(app, "version", "Show the version and what the kernel offers",
+                              chosen);
+}
+
+EarlyExit mistake(int code, std::string what, std::string help) {
+    Error error = Error(ErrorKind::InvalidInput, std::move(what)).help(std::move(help));
+    return {code, {}, render(error, false)};
+}
+
+std::vector<std::string> command_names(const CLI::App& app) {
+    std::vector<std::string> names;
+    for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+    return names;
+}
+
+EarlyExit unknown_command(const CLI::App& app, const std::string& word) {
+    if (std::find(kNotYet.begin(), kNotYet.end(), word) != kNotYet.end())
+        return mistake(kFailed, fmt::format("the command '{}' is not supported yet", word),
+                       "see 'davit --help' for those that are");
+    const auto near = nearest(word, command_names(app));
+    return mistake(kBadUsage, fmt::format("unknown command '{}'", printable(word)),
+                   near ? fmt::format("the nearest command is '{}'", *near)
+                        : "see 'davit --help' for all commands");
+}
+
+EarlyExit unknown_flag(const CLI::App& app, const std::string& flag) {
+    std::vector<std::string> names;
+    const auto collect = [&](const CLI::App& from) {
+        for (const CLI::Option* option : from.get_options())
+            for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    };
+    collect(app);
+    std::string command;
+    for (const CLI::App* chosen : app.get_subcommands()) {
+        collect(*chosen);
+        command = " " + chosen->get_name();
+    }
+    const std::string name = flag.substr(0, flag.find('='));
+    const auto near = name.starts_with("--") ? nearest(name, names) : std::nullopt;
+    return mistake(kBadUsage, fmt::format("unknown flag: {}", printable(name)),
+                   near ? fmt::format("the nearest flag is '{}'", *near)
+                        : fmt::format("see 'davit{} --help'", command));
+}
+
+/// The first word that is neither a global flag nor the value of one: the command. Looked for
+/// before parsing, so that flags of an unknown command are not what is complained about.
+std::string command_word(const CLI::App& app, const std::vector<std::string>& arguments) {
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+        const std::string& word = arguments[i];
+        if (!word.starts_with('-') || word == "-") return word;
+        const CLI::Option* option = app.get_option_no_throw(word);
+        const bool takes_value = option != nullptr && option->get_items_expected_max() > 0;
+        if (takes_value) ++i;
+    }
+    return {};
+}
+
+EarlyExit explain(const CLI::App& app, const CLI::ParseError& problem) {
+    if (problem.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success))
+        return {kOk, app.help(), {}};  // --help
+    const std::vector<std::string> rest = app.remaining(true);
+    std::string command;
+    for (const CLI::App* chosen : app.get_subcommands()) command = " " + chosen->get_name();
+    if (dynamic_cast<const CLI::ExtrasError*>(&problem) != nullptr && !rest.empty()) {
+        const auto flag = std::find_if(rest.begin(), rest.end(), [](const std::string& word) {
+            return word.starts_with('-');
+        });
+        if (flag != rest.end()) return unknown_flag(app, *flag);
+        return mistake(kFailed, fmt::format("too many arguments: '{}'", printable(rest.front())),
+                       fmt::format("see 'davit{} --help'", command));
+    }
+    std::string text = problem.what();
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    return mistake(kFailed, std::move(text), fmt::format("see 'davit{} --help'", command));
+}
+
+std::string help_of(const CLI::App& app) {
+    const auto chosen = app.get_subcommands();
+    return chosen.empty() ? app.help() : chosen.front()->help("davit");
+}
+
+std::string working_dir() {
+    char path[PATH_MAX];
+    return ::getcwd(path, sizeof path) == nullptr ? "/" : path;
+}
+
+Result<int> run_command(const Context& context, const Command& command) {
+    const bool can_dry_run = std::holds_alternative<UpFlags>(command) ||
+                             std::holds_alternative<DownFlags>(command) ||
+                             std::holds_alternative<PlanFlags>(command);
+    if (context.globals.dry_run && !can_dry_run)
+        return Error(ErrorKind::Unsupported, "--dry-run is only for up and down");
+    return std::visit(
+        [&](const auto& flags) -> Result<int> {
+            if constexpr (std::is_same_v<decltype(flags), const std::monostate&>)
+                return kOk;
+            else
+                return run(context, flags);
+        },
+        command);
+}
+
+Result<void> set_up(Context& context) {
+    context.terminal = TRY(probe_terminal(context.globals.ansi, context.environment));
+    log::Options options;
+    options.level = TRY(log::parse_level(context.globals.log_level));
+    options.format = TRY(log::parse_format(context.globals.log_format));
+    return log::configure(options);
+}
+
+}  // namespace
+
+std::variant<Invocation, EarlyExit> parse(const std::vector<std::string>& arguments) {
+    Invocation invocation;
+    bool version = false;
+    CLI::App app("Runs Compose files on this host, without a daemon.", "davit");
+    declare_globals(app, invocation.globals);
+    app.add_flag("-v,--version", version, "Show the version");
+    declare_commands(app, invocation.command);
+
+    const std::string word = command_word(app, arguments);
+    const std::vector<std::string> known = command_names(app);
+    if (!word.empty() && std::find(known.begin(), known.end(), word) == known.end()) {
+        if (word == "help") return EarlyExit{kOk, app.help(), {}};
+        return unknown_command(app, word);
+    }
+    try {
+        std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 has it
+        app.parse(std::move(reversed));
+    } catch (const CLI::CallForHelp&) {
+        return EarlyExit{kOk, help_of(app), {}};
+    } catch (const CLI::ParseError& problem) {
+        return explain(app, problem);
+    }
+    if (version) return EarlyExit{kOk, fmt::format("davit version {}\n", version_number()), {}};
+    if (std::holds_alternative<std::monostate>(invocation.command))
+        return EarlyExit{kOk, app.help(), {}};
+    return invocation;
+}
+
+int run_app(const std::vector<std::string>& arguments,
+            const std::map<std::string, std::string>& environment) {
+    const auto parsed = parse(arguments);
+    if (const auto* early = std::get_if<EarlyExit>(&parsed)) {
+        to_stdout(early->out);
+        to_stderr(early->err);
+        return flush_stdout() ? early->code : kFailed;
+    }
+    const Invocation& invocation = std::get<Invocation>(parsed);
+    Context context;
+    context.globals = invocation.globals;
+    context.environment = environment;
+    context.working_dir = working_dir();
+    const auto everything = [&]() -> Result<int> {
+        TRY(set_up(context));
+        return run_command(context, invocation.command);
+    };
+    const Result<int> result = everything();
+    if (!flush_stdout()) {
+        to_stderr(render(Error(ErrorKind::System, "standard output takes no more"),
+                         context.terminal.err_colour));
+        return kFailed;
+    }
+    if (result) return *result;
+    to_stderr(render(result.error(), context.terminal.err_colour));
+    return result.error().kind() == ErrorKind::Cancelled ? kInterrupted : kFailed;
+}
+
+}  // namespace davit::cli

@@ -1,0 +1,149 @@
+#pragma once
+
+#include "base/result.h"
+#include "cli/context.h"
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+/// The commands: what each one's flags say, and two functions for it, both in the file of its name.
+/// `declare` tells the parser about the flags; `run` does it and returns the exit status, or the
+/// error that app.cpp prints. A new command: a struct here, its file, one line in app.cpp.
+namespace davit::cli {
+
+struct UpFlags {
+    bool detach = false;
+    bool force_recreate = false;
+    bool remove_orphans = false;
+    bool no_start = false;
+    std::optional<int> timeout_s = {};
+    bool no_log_prefix = false;
+    bool no_color = false;
+    std::vector<std::string> services = {};
+};
+
+struct DownFlags {
+    bool volumes = false;
+    bool remove_orphans = false;  ///< Accepted; orphans always go.
+    std::optional<int> timeout_s = {};
+};
+
+struct StopFlags {
+    std::optional<int> timeout_s = {};
+    std::vector<std::string> services = {};
+};
+
+struct PsFlags {
+    bool all = false;
+    bool quiet = false;
+    bool services_only = false;
+    std::string format = "table";
+    std::vector<std::string> services = {};
+};
+
+struct LogsFlags {
+    bool follow = false;
+    std::string tail = "all";
+    bool timestamps = false;
+    std::string since = {};
+    std::string until = {};
+    bool no_log_prefix = false;
+    bool no_color = false;
+    std::vector<std::string> services = {};
+};
+
+struct InspectFlags {
+    std::string format = {};
+    std::vector<std::string> names = {};
+};
+
+struct PlanFlags {
+    std::string format = "text";
+    bool detailed_exitcode = false;
+    std::vector<std::string> services = {};
+};
+
+struct ConfigFlags {
+    bool quiet = false;
+    bool services = false;
+};
+
+struct ImagesFlags {
+    bool quiet = false;
+    bool digests = false;
+    bool no_trunc = false;
+    std::string format = "table";
+};
+
+struct LoadFlags {
+    std::string input = {};
+    bool quiet = false;
+};
+
+struct ImportFlags {
+    std::vector<std::string> changes = {};
+    std::string message = {};
+    std::string archive = {};
+    std::string reference = {};
+};
+
+struct TagFlags {
+    std::string source = {};
+    std::string target = {};
+};
+
+struct RmiFlags {
+    bool force = false;
+    std::vector<std::string> images = {};
+};
+
+struct VersionFlags {
+    bool brief = false;
+    std::string format = "pretty";
+};
+
+using Command = std::variant<std::monostate, UpFlags, DownFlags, StopFlags, PsFlags, LogsFlags,
+                             InspectFlags, PlanFlags, ConfigFlags, ImagesFlags, LoadFlags,
+                             ImportFlags, TagFlags, RmiFlags, VersionFlags>;
+
+void declare(CLI::App& command, UpFlags& flags);
+void declare(CLI::App& command, DownFlags& flags);
+void declare(CLI::App& command, StopFlags& flags);
+void declare(CLI::App& command, PsFlags& flags);
+void declare(CLI::App& command, LogsFlags& flags);
+void declare(CLI::App& command, InspectFlags& flags);
+void declare(CLI::App& command, PlanFlags& flags);
+void declare(CLI::App& command, ConfigFlags& flags);
+void declare(CLI::App& command, ImagesFlags& flags);
+void declare(CLI::App& command, LoadFlags& flags);
+void declare(CLI::App& command, ImportFlags& flags);
+void declare(CLI::App& command, TagFlags& flags);
+void declare(CLI::App& command, RmiFlags& flags);
+void declare(CLI::App& command, VersionFlags& flags);
+
+Result<int> run(const Context& context, const UpFlags& flags);
+Result<int> run(const Context& context, const DownFlags& flags);
+Result<int> run(const Context& context, const StopFlags& flags);
+Result<int> run(const Context& context, const PsFlags& flags);
+Result<int> run(const Context& context, const LogsFlags& flags);
+Result<int> run(const Context& context, const InspectFlags& flags);
+Result<int> run(const Context& context, const PlanFlags& flags);
+Result<int> run(const Context& context, const ConfigFlags& flags);
+Result<int> run(const Context& context, const ImagesFlags& flags);
+Result<int> run(const Context& context, const LoadFlags& flags);
+Result<int> run(const Context& context, const ImportFlags& flags);
+Result<int> run(const Context& context, const TagFlags& flags);
+Result<int> run(const Context& context, const RmiFlags& flags);
+Result<int> run(const Context& context, const VersionFlags& flags);
+
+/// The number and the commit of this davit, as `davit version` prints them.
+std::string version_number();
+std::string version_commit();
+
+}  // namespace davit::cli

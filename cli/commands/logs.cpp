@@ -1,0 +1,94 @@
+#include "base/duration.h"
+#include "base/strings.h"
+#include "cli/commands/commands.h"
+#include "cli/exit_code.h"
+#include "cli/stream.h"
+#include "cli/target.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+namespace davit::cli {
+namespace {
+
+using TimePoint = std::chrono::system_clock::time_point;
+
+/// "2026-01-02T03:04:05Z", "10m" (that long ago) or seconds since 1970.
+Result<std::optional<TimePoint>> parse_when(const std::string& text, const char* flag) {
+    if (text.empty()) return std::optional<TimePoint>();
+    if (const auto time = parse_rfc3339(text)) return std::optional<TimePoint>(*time);
+    if (const auto ago = parse_duration(text))
+        return std::optional<TimePoint>(std::chrono::system_clock::now() - *ago);
+    if (const auto seconds = parse_integer(text); seconds && *seconds >= 0)
+        return std::optional<TimePoint>(TimePoint(std::chrono::seconds(*seconds)));
+    return Error(ErrorKind::InvalidInput,
+                 fmt::format("'{}' of {} is neither a time nor a duration", printable(text), flag))
+        .help("write it as 2026-01-02T03:04:05Z or 10m");
+}
+
+Result<std::optional<std::size_t>> parse_tail(const std::string& text) {
+    if (text == "all") return std::optional<std::size_t>();
+    const auto number = parse_integer(text);
+    if (!number)
+        return Error(ErrorKind::InvalidInput,
+                     fmt::format("'{}' of --tail is not a number of lines", printable(text)))
+            .help("write a number, or 'all'");
+    if (*number < 0) return std::optional<std::size_t>();  // docker takes -1 for all
+    return std::optional<std::size_t>(static_cast<std::size_t>(*number));
+}
+
+Result<stack::LogOptions> log_options(const LogsFlags& flags) {
+    stack::LogOptions options;
+    options.tail = TRY(parse_tail(flags.tail));
+    options.since = TRY(parse_when(flags.since, "--since"));
+    options.until = TRY(parse_when(flags.until, "--until"));
+    return options;
+}
+
+}  // namespace
+
+void declare(CLI::App& command, LogsFlags& flags) {
+    command.add_flag("-f,--follow", flags.follow, "Go on until all containers have ended");
+    command.add_option("-n,--tail", flags.tail, "Lines from the end, of each container");
+    command.add_flag("-t,--timestamps", flags.timestamps, "Show when each line was written");
+    command.add_option("--since", flags.since, "Only lines from then on: a time, or 10m");
+    command.add_option("--until", flags.until, "Only lines up to then: a time, or 10m");
+    command.add_flag("--no-log-prefix", flags.no_log_prefix, "Leave the names out");
+    command.add_flag("--no-color", flags.no_color, "No colours");
+    command.add_option("SERVICE", flags.services, "Only these services");
+}
+
+Result<int> run(const Context& context, const LogsFlags& flags) {
+    StreamRequest request;
+    request.log_options = TRY(log_options(flags));
+    const TargetOrExit found = TRY(find_target(context, FileNeed::Optional));
+    if (!found.target) return found.exit_code;
+    const Target& target = *found.target;
+    if (target.project.empty())
+        return Error(ErrorKind::NotFound, "no project here").help("name one with -p");
+    request.paths = target.environment.paths;
+    request.views = TRY(stack::list_containers(request.paths, target.project));
+    TRY(check_services(target, flags.services, request.views));
+    std::erase_if(request.views, [&](const stack::ContainerView& view) {
+        const bool wanted =
+            flags.services.empty() || std::find(flags.services.begin(), flags.services.end(),
+                                                view.record.service) != flags.services.end();
+        return !wanted || view.record.log_path.empty();
+    });
+    request.follow = flags.follow;
+    request.view_options.prefix = !flags.no_log_prefix;
+    request.view_options.colour = context.terminal.out_colour && !flags.no_color;
+    request.view_options.terminal = context.terminal.out_is_terminal;
+    request.view_options.timestamps = flags.timestamps;
+    if (!flags.follow) {
+        TRY(stream(request, nullptr, {}));
+        return kOk;
+    }
+    const Interrupts interrupts = TRY(Interrupts::install(2));
+    const ContainerWatch watch =
+        TRY(ContainerWatch::create(interrupts, run_dirs(request.paths, request.views)));
+    TRY(stream(request, &watch, [] { return Interrupts::count() > 0; }));
+    return Interrupts::count() > 0 ? kInterrupted : kOk;
+}
+
+}  // namespace davit::cli

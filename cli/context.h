@@ -1,0 +1,41 @@
+#pragma once
+
+#include "cli/terminal.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace davit::cli {
+
+/// Flags that every command takes, before its name or after.
+struct Globals {
+    std::vector<std::string> files = {};      ///< -f
+    std::string project_name = {};            ///< -p
+    std::string project_directory = {};       ///< --project-directory
+    std::vector<std::string> env_files = {};  ///< --env-file
+    std::string data_root = {};               ///< --data-root
+    std::string log_level = "warn";
+    std::string log_format = "text";
+    std::string ansi = "auto";
+    std::string progress = "auto";
+    bool dry_run = false;
+
+    bool operator==(const Globals&) const = default;
+};
+
+/// What a command knows of the world it was called in.
+struct Context {
+    Globals globals = {};
+    std::map<std::string, std::string> environment = {};
+    std::string working_dir = {};  ///< Absolute.
+    Terminal terminal = {};
+
+    /// The value of an environment variable, or "".
+    std::string variable(const std::string& name) const {
+        const auto found = environment.find(name);
+        return found == environment.end() ? std::string() : found->second;
+    }
+};
+
+}  // namespace davit::cli

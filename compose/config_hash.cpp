@@ -1,0 +1,91 @@
+#include "compose/config_hash.h"
+
+#include "base/digest.h"
+#include "base/json.h"
+
+namespace davit::compose {
+namespace {
+
+/// Adds a field where it isn't what it would be without the file saying anything.
+template <typename T>
+void add(Json& json, const char* key, const T& value) {
+    if (value != T{}) json[key] = value;
+}
+
+Json to_json(const Port& port) {
+    return {{"ip", port.host_ip},
+            {"published", port.published},
+            {"target", port.target},
+            {"protocol", port.protocol}};
+}
+
+/// A volume by its name on this host: another volume under the same key is a change.
+Json to_json(const Project& project, const Mount& mount) {
+    std::string source = mount.source;
+    if (mount.type == MountType::Volume) {
+        const auto volume = project.volumes.find(mount.source);
+        if (volume != project.volumes.end()) source = volume->second.name;
+    }
+    Json json = {{"type", mount.type == MountType::Bind ? "bind" : "volume"},
+                 {"source", source},
+                 {"target", mount.target}};
+    add(json, "read_only", mount.read_only);
+    if (!mount.create_host_path) json["create_host_path"] = false;
+    return json;
+}
+
+const char* name_of(RestartPolicy::Condition condition) {
+    switch (condition) {
+        case RestartPolicy::Condition::No: return "no";
+        case RestartPolicy::Condition::Always: return "always";
+        case RestartPolicy::Condition::OnFailure: return "on-failure";
+        case RestartPolicy::Condition::UnlessStopped: return "unless-stopped";
+    }
+    return "?";
+}
+
+/// Text that may be any bytes (an environment variable), in a form that JSON takes.
+std::string digest_of(const Json& json) {
+    return sha256_hex(json.dump(-1, ' ', true, Json::error_handler_t::replace));
+}
+
+}  // namespace
+
+std::string config_hash(const Project& project, const Service& service) {
+    Json json;
+    json["image"] = service.image;
+    if (service.command) json["command"] = *service.command;
+    if (service.entrypoint) json["entrypoint"] = *service.entrypoint;
+    add(json, "environment", service.environment);
+    add(json, "working_dir", service.working_dir);
+    add(json, "user", service.user);
+    add(json, "hostname", service.hostname);
+    add(json, "container_name", service.container_name);
+    for (const Port& port : service.ports) json["ports"].push_back(to_json(port));
+    for (const Mount& mount : service.volumes) json["volumes"].push_back(to_json(project, mount));
+    if (service.restart != RestartPolicy{})
+        json["restart"] = {{"condition", name_of(service.restart.condition)},
+                           {"max_attempts", service.restart.max_attempts}};
+    add(json, "labels", service.labels);
+    if (service.logging != Logging{})
+        json["logging"] = {{"driver", service.logging.driver},
+                           {"options", service.logging.options}};
+    add(json, "memory_bytes", service.resources.memory_bytes);
+    add(json, "cpus", service.resources.cpus);
+    add(json, "pids", service.resources.pids);
+    add(json, "stop_signal", service.stop_signal);
+    if (service.stop_grace_period)
+        json["stop_grace_period_us"] = service.stop_grace_period->count();
+    add(json, "data_root", service.data_root);
+    return digest_of(json);
+}
+
+std::string config_hash(const Network& network) {
+    Json json;
+    json["name"] = network.name;
+    add(json, "subnet", network.subnet);
+    add(json, "labels", network.labels);
+    return digest_of(json);
+}
+
+}  // namespace davit::compose

@@ -1,0 +1,306 @@
+#include "image/layer_unpack.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/strings.h"
+#include "base/sys.h"
+#include "image/tar_reader.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+#include <vector>
+
+namespace davit::image {
+namespace {
+
+constexpr std::size_t kLongestPath = 4096;
+constexpr std::string_view kWhiteout = ".wh.";
+constexpr std::string_view kOpaque = ".wh..wh..opq";
+
+Error failed(const char* call) {
+    const int error_number = errno;
+    return Error::from_errno(error_number, call);
+}
+
+Error hostile(const std::string& path, std::string_view why) {
+    return Error(ErrorKind::InvalidInput, fmt::format("entry '{}' {}", printable(path), why));
+}
+
+/// The parts of an entry's name, joined: no leading "/" or "./", nothing doubled.
+Result<std::string> normalize(const std::string& path) {
+    if (path.size() > kLongestPath) return hostile(path.substr(0, 60) + "…", "has too long a name");
+    std::string clean;
+    for (const std::string& part : split(path, '/')) {
+        if (part.empty() || part == ".") continue;
+        if (part == "..") return hostile(path, "leads out of the layer by '..'");
+        if (part.size() > 255) return hostile(path.substr(0, 60) + "…", "has too long a name");
+        clean += (clean.empty() ? "" : "/") + part;
+    }
+    return clean;
+}
+
+class Unpacker {
+public:
+    Unpacker(ByteSource& tar, const UniqueFd& root, const UnpackLimits& limits)
+        : reader_(tar), root_(root), limits_(limits) {}
+
+    Result<Unpacked> run() {
+        for (;;) {
+            const std::optional<TarEntry> entry = TRY(reader_.next());
+            if (!entry) break;
+            if (++done_.entries > limits_.entries)
+                return Error(ErrorKind::InvalidInput,
+                             fmt::format("the layer has more than {} entries", limits_.entries));
+            TRY_DOING(unpack(*entry), "unpack '{}'", printable(entry->path));
+        }
+        TRY(set_folder_times());
+        return done_;
+    }
+
+private:
+    struct FolderTime {
+        std::string path;
+        timespec time;
+    };
+
+    Result<void> unpack(const TarEntry& entry);
+    Result<void> whiteout(const std::string& name);
+    Result<void> make(const TarEntry& entry, const std::string& name);
+    Result<void> make_folder(const TarEntry& entry, const std::string& path,
+                             const std::string& name);
+    Result<void> make_regular(const TarEntry& entry, const std::string& name);
+    Result<void> make_hard_link(const TarEntry& entry, const std::string& name);
+    Result<void> open_parent(const std::string& folder);
+    Result<void> remove_existing(const std::string& name);
+    Result<void> set_attributes_by_name(const TarEntry& entry, const std::string& name);
+    Result<void> set_attributes(const TarEntry& entry, const UniqueFd& fd);
+    void set_xattrs(const TarEntry& entry, const UniqueFd& fd);
+    Result<void> set_folder_times();
+
+    TarReader reader_;
+    const UniqueFd& root_;
+    const UnpackLimits& limits_;
+    Unpacked done_;
+    // Entries of one folder follow each other: its descriptor is looked up once.
+    std::string parent_path_ = "\n";
+    UniqueFd parent_;
+    std::vector<FolderTime> folder_times_;
+    std::vector<char> buffer_ = std::vector<char>(256U << 10U);
+};
+
+Result<void> Unpacker::unpack(const TarEntry& entry) {
+    const std::string path = TRY(normalize(entry.path));
+    if (path.empty()) {
+        if (entry.type != TarType::Directory) return hostile(entry.path, "has no name");
+        return set_attributes(entry, root_);
+    }
+    const std::size_t slash = path.rfind('/');
+    const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+    TRY(open_parent(slash == std::string::npos ? std::string() : path.substr(0, slash)));
+    if (name.starts_with(kWhiteout)) return whiteout(name);
+    if (entry.type == TarType::Directory) return make_folder(entry, path, name);
+    TRY(make(entry, name));
+    return {};
+}
+
+/// Opens the folder that `folder` names inside the root, through links that this layer made, and
+/// makes what is missing.
+Result<void> Unpacker::open_parent(const std::string& folder) {
+    if (folder == parent_path_) return {};
+    Result<UniqueFd> found =
+        sys::open_in_root(root_, folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
+    if (!found && found.error().error_number() == ENOENT) {
+        const std::size_t slash = folder.rfind('/');
+        TRY(open_parent(slash == std::string::npos ? std::string() : folder.substr(0, slash)));
+        const std::string name =
+            slash == std::string::npos ? folder : folder.substr(slash + 1);
+        if (::mkdirat(parent_.get(), name.c_str(), 0755) == -1) return failed("mkdir(2)");
+        found = sys::open_in_root(root_, folder, O_RDONLY | O_DIRECTORY);
+    }
+    if (!found) return std::move(found).error();
+    parent_ = *std::move(found);
+    parent_path_ = folder;
+    return {};
+}
+
+Result<void> Unpacker::whiteout(const std::string& name) {
+    if (name == kOpaque) {
+        if (::fsetxattr(parent_.get(), "trusted.overlay.opaque", "y", 1, 0) == -1)
+            return failed("fsetxattr(2)");
+        return {};
+    }
+    if (name.starts_with(".wh..wh.")) return {};  // book-keeping of AUFS, without meaning here
+    const std::string hidden = name.substr(kWhiteout.size());
+    if (hidden.empty() || hidden == "." || hidden == "..")
+        return hostile(name, "is a whiteout of nothing");
+    // What this layer itself has under that name wins, whichever came first.
+    if (::mknodat(parent_.get(), hidden.c_str(), S_IFCHR, 0) == -1 && errno != EEXIST)
+        return failed("mknod(2)");
+    return {};
+}
+
+Result<void> Unpacker::remove_existing(const std::string& name) {
+    if (::unlinkat(parent_.get(), name.c_str(), 0) == 0) return {};
+    if (errno != EISDIR && errno != EPERM) return failed("unlink(2)");
+    parent_path_ = "\n";  // it may be a folder we hold open beneath
+    return remove_tree(fmt::format("/proc/self/fd/{}/{}", parent_.get(), name));
+}
+
+Result<void> Unpacker::make_folder(const TarEntry& entry, const std::string& path,
+                                   const std::string& name) {
+    if (::mkdirat(parent_.get(), name.c_str(), 0700) == -1) {
+        if (errno != EEXIST) return failed("mkdir(2)");
+        struct stat info {};
+        if (::fstatat(parent_.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == -1)
+            return failed("stat(2)");
+        if (!S_ISDIR(info.st_mode)) {
+            TRY(remove_existing(name));
+            if (::mkdirat(parent_.get(), name.c_str(), 0700) == -1) return failed("mkdir(2)");
+        }
+    }
+    const UniqueFd folder = TRY(sys::open_at(parent_, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    TRY(set_attributes(entry, folder));
+    folder_times_.push_back({path, entry.mtime});
+    return {};
+}
+
+/// Runs `create` and, where something of that name is there already, removes it and tries again.
+template <typename Create, typename Remove>
+Result<void> create_anew(const char* call, Create create, Remove remove) {
+    if (create() != -1) return {};
+    if (errno != EEXIST) return failed(call);
+    TRY(remove());
+    if (create() == -1) return failed(call);
+    return {};
+}
+
+Result<void> Unpacker::make(const TarEntry& entry, const std::string& name) {
+    const int at = parent_.get();
+    const auto remove = [&] { return remove_existing(name); };
+    const dev_t device = ::makedev(entry.major, entry.minor);
+    switch (entry.type) {
+        case TarType::Regular: return make_regular(entry, name);
+        case TarType::HardLink: return make_hard_link(entry, name);
+        case TarType::SymLink:
+            TRY(create_anew(
+                "symlink(2)", [&] { return ::symlinkat(entry.link.c_str(), at, name.c_str()); },
+                remove));
+            break;
+        case TarType::CharDevice:
+            TRY(create_anew(
+                "mknod(2)", [&] { return ::mknodat(at, name.c_str(), S_IFCHR | 0600, device); },
+                remove));
+            break;
+        case TarType::BlockDevice:
+            TRY(create_anew(
+                "mknod(2)", [&] { return ::mknodat(at, name.c_str(), S_IFBLK | 0600, device); },
+                remove));
+            break;
+        case TarType::Fifo:
+            TRY(create_anew(
+                "mkfifo(3)", [&] { return ::mkfifoat(at, name.c_str(), 0600); }, remove));
+            break;
+        case TarType::Directory: break;
+    }
+    return set_attributes_by_name(entry, name);
+}
+
+Result<void> Unpacker::make_regular(const TarEntry& entry, const std::string& name) {
+    UniqueFd file;
+    TRY(create_anew(
+        "open(2)",
+        [&] {
+            file.reset(::openat(parent_.get(), name.c_str(),
+                                O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+            return file.get();
+        },
+        [&] { return remove_existing(name); }));
+    if (entry.size > limits_.bytes - done_.bytes)
+        return hostile(entry.path, fmt::format("takes the layer over {} bytes", limits_.bytes));
+    for (;;) {
+        const std::size_t got = TRY(reader_.read(buffer_.data(), buffer_.size()));
+        if (got == 0) break;
+        TRY(write_all(file, std::string_view(buffer_.data(), got)));
+    }
+    done_.bytes += entry.size;
+    TRY(set_attributes(entry, file));
+    const timespec times[2] = {entry.mtime, entry.mtime};
+    if (::futimens(file.get(), times) == -1) return failed("futimens(2)");
+    return {};
+}
+
+Result<void> Unpacker::make_hard_link(const TarEntry& entry, const std::string& name) {
+    const std::string target_path = TRY(normalize(entry.link));
+    if (target_path.empty()) return hostile(entry.path, "is a hard link to nothing");
+    // Looked up inside the layer alone and not through a link at its end: never a file of the host.
+    Result<UniqueFd> target = sys::open_in_root(root_, target_path, O_PATH | O_NOFOLLOW);
+    if (!target) {
+        if (target.error().error_number() != ENOENT) return std::move(target).error();
+        return hostile(entry.path, fmt::format("is a hard link to '{}', which the layer does not "
+                                               "have",
+                                               printable(entry.link)));
+    }
+    struct stat info {};
+    if (::fstat(target->get(), &info) == -1) return failed("fstat(2)");
+    if (S_ISDIR(info.st_mode)) return hostile(entry.path, "is a hard link to a folder");
+    return create_anew(
+        "link(2)",
+        [&] { return ::linkat(target->get(), "", parent_.get(), name.c_str(), AT_EMPTY_PATH); },
+        [&] { return remove_existing(name); });
+}
+
+/// Owner first: chown(2) clears setuid bits and file capabilities.
+Result<void> Unpacker::set_attributes(const TarEntry& entry, const UniqueFd& fd) {
+    if (::fchown(fd.get(), entry.uid, entry.gid) == -1) return failed("fchown(2)");
+    if (::fchmod(fd.get(), entry.mode) == -1) return failed("fchmod(2)");
+    set_xattrs(entry, fd);
+    return {};
+}
+
+Result<void> Unpacker::set_attributes_by_name(const TarEntry& entry, const std::string& name) {
+    const int at = parent_.get();
+    if (::fchownat(at, name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) == -1)
+        return failed("fchownat(2)");
+    // Made by us a moment ago and no link: the name still is what it was.
+    if (entry.type != TarType::SymLink && ::fchmodat(at, name.c_str(), entry.mode, 0) == -1)
+        return failed("fchmodat(2)");
+    const timespec times[2] = {entry.mtime, entry.mtime};
+    if (::utimensat(at, name.c_str(), times, AT_SYMLINK_NOFOLLOW) == -1)
+        return failed("utimensat(2)");
+    return {};
+}
+
+void Unpacker::set_xattrs(const TarEntry& entry, const UniqueFd& fd) {
+    for (const auto& [name, value] : entry.xattrs) {
+        // An archive may not speak overlayfs' own language: it would move or hide other layers' files.
+        if (name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.")) continue;
+        if (::fsetxattr(fd.get(), name.c_str(), value.data(), value.size(), 0) == -1)
+            log::debug("image", "cannot set attribute '{}' of '{}' (errno {}), ignoring",
+                       printable(name), printable(entry.path), errno);
+    }
+}
+
+/// Last, since every entry made in a folder changes its time.
+Result<void> Unpacker::set_folder_times() {
+    for (auto folder = folder_times_.rbegin(); folder != folder_times_.rend(); ++folder) {
+        const Result<UniqueFd> fd =
+            sys::open_in_root(root_, folder->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+        if (!fd) continue;  // replaced by something else later in the archive
+        const timespec times[2] = {folder->time, folder->time};
+        if (::futimens(fd->get(), times) == -1) return failed("futimens(2)");
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<Unpacked> unpack_layer(ByteSource& tar, const UniqueFd& root, const UnpackLimits& limits) {
+    return Unpacker(tar, root, limits).run();
+}
+
+}  // namespace davit::image

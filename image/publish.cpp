@@ -1,0 +1,134 @@
+#include "base/digest.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "image/layer_unpack.h"
+#include "image/store_files.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace davit::image {
+namespace {
+
+Error failed(const char* call) {
+    const int error_number = errno;
+    return Error::from_errno(error_number, call);
+}
+
+/// A full disk is the data root's: say so, and what helps.
+Error explain_full_disk(Error error, const std::string& folder) {
+    if (error.error_number() != ENOSPC && error.error_number() != EDQUOT) return error;
+    return std::move(error).help(fmt::format(
+        "free space on the file system of '{}', or choose another one: --data-root", folder));
+}
+
+Result<void> publish_layers(const std::string& data_root, const std::vector<StagedLayer>& layers) {
+    for (const StagedLayer& layer : layers) {
+        if (layer.folder.empty()) continue;
+        const std::string place = layer_path(data_root, layer.diff_id);
+        if (::rename(layer.folder.c_str(), place.c_str()) == 0) continue;
+        // Another davit was first; both are the same, since the name is the digest.
+        if (errno != EEXIST && errno != ENOTEMPTY)
+            return failed("rename(2)").doing("move a layer to '{}'", place);
+    }
+    const UniqueFd folder = TRY(sys::open(data_root + "/layers", O_RDONLY | O_DIRECTORY));
+    if (::fsync(folder.get()) == -1) return failed("fsync(2)");
+    return {};
+}
+
+Result<void> write_document(const std::string& data_root, const std::string& text) {
+    const std::string path = blob_path(data_root, sha256_hex(text));
+    if (exists(path)) return {};
+    return write_atomically(path, text, 0644, Sync::Yes);
+}
+
+}  // namespace
+
+Result<void> stage_layer(const std::string& path, const std::string& folder,
+                         const std::string& diff_id, const std::string& blob_digest) {
+    const auto stage = [&]() -> Result<void> {
+        TRY(make_directories(folder + "/diff", 0755));
+        const UniqueFd root = TRY(sys::open(folder + "/diff", O_RDONLY | O_DIRECTORY));
+        UniqueFd file = TRY(sys::open(path, O_RDONLY | O_NOFOLLOW));
+        const std::unique_ptr<ByteSource> raw = read_descriptor(std::move(file));
+        HashingSource blob(*raw);
+        const std::unique_ptr<ByteSource> plain = TRY(decompress(blob));
+        HashingSource tar(*plain);
+        const Unpacked unpacked = TRY(unpack_layer(tar, root, {}));
+        TRY(tar.drain());
+        TRY(blob.drain());
+        const std::int64_t tar_size = tar.size();
+        const std::string found = std::move(tar).hex();
+        if (found != diff_id)
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("its content is sha256:{}, and the image says sha256:{}", found,
+                                     diff_id));
+        const std::string found_blob = std::move(blob).hex();
+        if (!blob_digest.empty() && found_blob != blob_digest)
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("its bytes are sha256:{}, and the manifest says sha256:{}",
+                                     found_blob, blob_digest));
+        return write_json(folder + "/meta.json",
+                          {{"version", 1},
+                           {"size", unpacked.bytes},
+                           {"entries", unpacked.entries},
+                           {"tar_size", tar_size},
+                           {"blob", "sha256:" + found_blob}},
+                          Sync::No);
+    };
+    Result<void> staged = stage();
+    if (staged) return {};
+    return explain_full_disk(std::move(staged).error().doing("unpack layer sha256:{}", diff_id),
+                             folder);
+}
+
+Result<std::string> publish(const std::string& data_root, const StagedImage& image) {
+    const UniqueFd root = TRY(sys::open(data_root, O_RDONLY | O_DIRECTORY));
+    // One sync for everything: after a power cut a visible layer is whole. A sync a file would take
+    // a hundred times as long.
+    if (::syncfs(root.get()) == -1) return failed("syncfs(2)").doing("write out '{}'", data_root);
+
+    const FileLock lock = TRY(lock_store(data_root));
+    TRY(publish_layers(data_root, image.layers));
+    TRY(write_document(data_root, image.config));
+    TRY(write_document(data_root, image.manifest));
+    std::vector<IndexEntry> entries = TRY(read_index(data_root));
+    IndexEntry entry;
+    entry.manifest_digest = "sha256:" + sha256_hex(image.manifest);
+    entry.manifest_size = static_cast<std::int64_t>(image.manifest.size());
+    entry.image_id = sha256_hex(image.config);
+    const auto of_this_image = [&](const IndexEntry& known) {
+        return known.image_id == entry.image_id;
+    };
+    const bool known = std::any_of(entries.begin(), entries.end(), of_this_image);
+    for (const std::string& name : image.names) {
+        const auto holder = std::find_if(entries.begin(), entries.end(),
+                                         [&](const IndexEntry& one) { return one.name == name; });
+        if (holder != entries.end()) {
+            // The image that had the name stays, under its other names or without one.
+            const bool others =
+                std::count_if(entries.begin(), entries.end(), [&](const IndexEntry& one) {
+                    return one.image_id == holder->image_id;
+                }) > 1;
+            if (holder->image_id == entry.image_id || others)
+                entries.erase(holder);
+            else
+                holder->name.clear();
+        }
+        entry.name = name;
+        // Its nameless line, if any, is replaced by the first name.
+        std::erase_if(entries, [&](const IndexEntry& one) {
+            return one.image_id == entry.image_id && one.name.empty();
+        });
+        entries.push_back(entry);
+    }
+    if (image.names.empty() && !known) entries.push_back(entry);
+    TRY(write_index(data_root, entries));
+    return entry.image_id;
+}
+
+}  // namespace davit::image

@@ -1,0 +1,157 @@
+#include "image/store_files.h"
+
+#include "base/digest.h"
+
+#include <fmt/format.h>
+
+namespace davit::image {
+namespace {
+
+constexpr const char* kIdAnnotation = "io.davit.image.id";
+
+std::vector<std::string> strings_of(const Json& json, const char* key) {
+    const auto found = json.find(key);
+    if (found == json.end() || found->is_null()) return {};
+    if (found->is_string()) return {found->get<std::string>()};
+    return found->get<std::vector<std::string>>();
+}
+
+/// Keys of an object that stands for a set: {"80/tcp": {}}.
+std::vector<std::string> keys_of(const Json& json, const char* key) {
+    std::vector<std::string> keys;
+    const auto found = json.find(key);
+    if (found == json.end() || !found->is_object()) return keys;
+    for (const auto& [name, value] : found->items()) keys.push_back(name);
+    return keys;
+}
+
+ImageConfig decode_config(const Json& json) {
+    ImageConfig config;
+    config.architecture = string_or(json, "architecture");
+    config.os = string_or(json, "os");
+    const auto found = json.find("config");
+    if (found == json.end() || !found->is_object()) return config;
+    config.entrypoint = strings_of(*found, "Entrypoint");
+    config.cmd = strings_of(*found, "Cmd");
+    config.env = strings_of(*found, "Env");
+    config.working_dir = string_or(*found, "WorkingDir");
+    config.user = string_or(*found, "User");
+    config.stop_signal = string_or(*found, "StopSignal");
+    config.exposed_ports = keys_of(*found, "ExposedPorts");
+    config.volumes = keys_of(*found, "Volumes");
+    const auto labels = found->find("Labels");
+    if (labels != found->end() && labels->is_object())
+        config.labels = labels->get<std::map<std::string, std::string>>();
+    return config;
+}
+
+}  // namespace
+
+std::string blob_path(const std::string& data_root, const std::string& digest) {
+    return fmt::format("{}/images/blobs/sha256/{}", data_root,
+                       digest.starts_with("sha256:") ? digest.substr(7) : digest);
+}
+
+std::string layer_path(const std::string& data_root, const std::string& diff_id) {
+    return fmt::format("{}/layers/{}", data_root, diff_id);
+}
+
+Result<std::string> hex_of(const std::string& digest) {
+    const std::string hex = digest.starts_with("sha256:") ? digest.substr(7) : digest;
+    if (hex.size() != 64 || hex.find_first_not_of("0123456789abcdef") != std::string::npos)
+        return Error(ErrorKind::InvalidInput,
+                     fmt::format("'{}' is not a sha256 digest", digest.substr(0, 100)));
+    return hex;
+}
+
+Result<std::vector<IndexEntry>> read_index(const std::string& data_root) {
+    std::vector<IndexEntry> entries;
+    const Result<Json> json = read_json(data_root + "/images/index.json");
+    if (!json) {
+        if (json.error().kind() == ErrorKind::NotFound) return entries;
+        return json.error();
+    }
+    return decode_json(*json, "the store's index.json", [&](const Json& index) {
+        for (const Json& descriptor : index.at("manifests")) {
+            IndexEntry entry;
+            entry.manifest_digest = descriptor.at("digest").get<std::string>();
+            entry.manifest_size = descriptor.at("size").get<std::int64_t>();
+            const auto annotations = descriptor.find("annotations");
+            if (annotations != descriptor.end()) {
+                entry.image_id = string_or(*annotations, kIdAnnotation);
+                entry.name = string_or(*annotations, kRefName);
+            }
+            entries.push_back(std::move(entry));
+        }
+        return entries;
+    });
+}
+
+Result<void> write_index(const std::string& data_root, const std::vector<IndexEntry>& entries) {
+    Json manifests = Json::array();
+    for (const IndexEntry& entry : entries) {
+        Json annotations = {{kIdAnnotation, entry.image_id}};
+        if (!entry.name.empty()) {
+            annotations[kRefName] = entry.name;
+            annotations[kImageName] = entry.name;
+        }
+        manifests.push_back({{"mediaType", kOciManifest},
+                             {"digest", entry.manifest_digest},
+                             {"size", entry.manifest_size},
+                             {"annotations", std::move(annotations)}});
+    }
+    return write_json(data_root + "/images/index.json",
+                      {{"schemaVersion", 2},
+                       {"mediaType", kOciIndex},
+                       {"manifests", std::move(manifests)}},
+                      Sync::Yes, 0644);
+}
+
+Result<FileLock> lock_store(const std::string& data_root) {
+    return FileLock::exclusive(data_root + "/images/lock");
+}
+
+Result<Json> read_blob(const std::string& data_root, const std::string& digest) {
+    const std::string hex = TRY(hex_of(digest));
+    const std::string text = TRY(read_file(blob_path(data_root, hex), kLargestDocument));
+    if (sha256_hex(text) != hex)
+        return Error(ErrorKind::InvalidInput, fmt::format("blob sha256:{} is damaged", hex))
+            .help("remove the image and load it again");
+    return parse_json(text, fmt::format("blob sha256:{}", hex));
+}
+
+Result<ImageConfig> parse_image_config(const Json& config) {
+    return decode_json(config, "the image's configuration", decode_config);
+}
+
+Result<std::vector<std::string>> parse_diff_ids(const Json& config) {
+    const std::vector<std::string> digests =
+        TRY(decode_json(config, "the image's configuration", [](const Json& json) {
+            return json.at("rootfs").at("diff_ids").get<std::vector<std::string>>();
+        }));
+    std::vector<std::string> hexes;
+    for (const std::string& digest : digests) {
+        std::string hex = TRY(hex_of(digest));
+        hexes.push_back(std::move(hex));
+    }
+    return hexes;
+}
+
+std::string make_manifest(const std::string& config, const std::vector<std::string>& diff_ids,
+                          const std::vector<std::int64_t>& sizes) {
+    Json layers = Json::array();
+    for (std::size_t i = 0; i < diff_ids.size(); ++i)
+        layers.push_back({{"mediaType", kOciLayer},
+                          {"digest", "sha256:" + diff_ids[i]},
+                          {"size", sizes.at(i)}});
+    const Json manifest = {{"schemaVersion", 2},
+                           {"mediaType", kOciManifest},
+                           {"config",
+                            {{"mediaType", kOciConfig},
+                             {"digest", "sha256:" + sha256_hex(config)},
+                             {"size", config.size()}}},
+                           {"layers", std::move(layers)}};
+    return manifest.dump();
+}
+
+}  // namespace davit::image

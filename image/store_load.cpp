@@ -1,0 +1,304 @@
+#include "base/digest.h"
+#include "base/strings.h"
+#include "base/sys.h"
+#include "image/archive.h"
+#include "image/staging.h"
+#include "image/store.h"
+#include "image/store_files.h"
+
+#include <algorithm>
+#include <atomic>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <mutex>
+#include <optional>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+
+// `load`: the archive's documents say which images it has (ArchiveImage); their layers are staged in
+// parallel, then each image is published.
+
+namespace davit::image {
+namespace {
+
+constexpr std::size_t kMostLayers = 500;  // what overlayfs takes
+constexpr int kDeepestIndex = 2;
+
+struct ArchiveLayer {
+    std::string file = {};    ///< Name in the archive.
+    std::string digest = {};  ///< Of the file's bytes, hex; empty where the archive doesn't say.
+    std::int64_t size = -1;   ///< -1: not said.
+};
+
+struct ArchiveImage {
+    std::string config = {};
+    std::string manifest = {};  ///< Empty: to be made.
+    std::vector<ArchiveLayer> layers = {};
+    std::vector<std::string> names = {};  ///< Canonical.
+};
+
+Error invalid(std::string message) { return Error(ErrorKind::InvalidInput, std::move(message)); }
+
+/// "amd64" or "arm64", as images name this machine's processor.
+std::string_view own_architecture() {
+#if defined(__x86_64__)
+    return "amd64";
+#elif defined(__aarch64__)
+    return "arm64";
+#else
+    return "unknown";
+#endif
+}
+
+Result<std::string> read_checked(const Archive& archive, const Json& descriptor) {
+    const std::string hex = TRY(hex_of(string_or(descriptor, "digest")));
+    std::string text = TRY(archive.read("blobs/sha256/" + hex));
+    const long long size = integer_or(descriptor, "size", -1);
+    if (size >= 0 && static_cast<std::size_t>(size) != text.size())
+        return invalid(fmt::format("blob sha256:{} has {} bytes, and its descriptor says {}", hex,
+                                   text.size(), size));
+    if (sha256_hex(text) != hex)
+        return invalid(fmt::format("blob sha256:{} does not have that digest", hex));
+    return text;
+}
+
+/// The manifest for this machine among those of an index.
+bool fits(const Json& descriptor) {
+    const auto platform = descriptor.find("platform");
+    if (platform == descriptor.end() || !platform->is_object()) return true;
+    const std::string architecture = string_or(*platform, "architecture");
+    return string_or(*platform, "os", "linux") == "linux" &&
+           (architecture.empty() || architecture == own_architecture());
+}
+
+std::vector<std::string> names_of(const Json& descriptor) {
+    std::vector<std::string> names;
+    const auto annotations = descriptor.find("annotations");
+    if (annotations == descriptor.end() || !annotations->is_object()) return names;
+    // containerd writes the full name beside the tag; skopeo writes either as the one or the other.
+    for (const char* key : {kImageName, kRefName}) {
+        const std::string name = string_or(*annotations, key);
+        const bool tag_alone = key == kRefName && name.find_first_of(":/") == std::string::npos;
+        const Result<Reference> reference = parse_reference(name);
+        if (name.empty() || tag_alone || !reference) continue;
+        names.push_back(canonical(*reference));
+        break;
+    }
+    return names;
+}
+
+Result<ArchiveImage> read_oci_image(const Archive& archive, const std::string& manifest_text,
+                                    std::vector<std::string> names) {
+    const Json manifest = TRY(parse_json(manifest_text, "the image's manifest"));
+    if (manifest.contains("manifests"))
+        return invalid("a manifest has both layers and manifests");
+    ArchiveImage image;
+    image.manifest = manifest_text;
+    image.names = std::move(names);
+    const auto config = manifest.find("config");
+    const auto layers = manifest.find("layers");
+    if (config == manifest.end() || layers == manifest.end() || !layers->is_array())
+        return invalid("the manifest has no configuration or no layers");
+    image.config = TRY(read_checked(archive, *config));
+    for (const Json& descriptor : *layers) {
+        ArchiveLayer layer;
+        layer.digest = TRY(hex_of(string_or(descriptor, "digest")));
+        layer.file = "blobs/sha256/" + layer.digest;
+        layer.size = integer_or(descriptor, "size", -1);
+        image.layers.push_back(std::move(layer));
+    }
+    return image;
+}
+
+Result<void> read_oci_index(const Archive& archive, const Json& index, int depth,
+                            const std::vector<std::string>& outer_names,
+                            std::vector<ArchiveImage>& images) {
+    if (depth > kDeepestIndex) return invalid("its indexes are nested too deep");
+    const auto manifests = index.find("manifests");
+    if (manifests == index.end() || !manifests->is_array() || index.contains("layers"))
+        return invalid("its index has no list of manifests");
+    for (const Json& descriptor : *manifests) {
+        if (!fits(descriptor)) continue;
+        std::vector<std::string> names = names_of(descriptor);
+        if (names.empty()) names = outer_names;
+        std::string text = TRY(read_checked(archive, descriptor));
+        const Json document = TRY(parse_json(text, "a manifest"));
+        if (document.contains("manifests")) {
+            TRY(read_oci_index(archive, document, depth + 1, names, images));
+            continue;
+        }
+        ArchiveImage image = TRY(read_oci_image(archive, text, std::move(names)));
+        images.push_back(std::move(image));
+    }
+    return {};
+}
+
+Result<ArchiveImage> read_docker_image(const Archive& archive, const Json& entry) {
+    ArchiveImage image;
+    const std::string config_name = string_or(entry, "Config");
+    image.config = TRY(archive.read(config_name));
+    // The name usually is the digest: then it must be the right one.
+    std::string stem = config_name.substr(config_name.rfind('/') + 1);
+    if (stem.ends_with(".json")) stem.resize(stem.size() - 5);
+    if (hex_of(stem).ok() && sha256_hex(image.config) != stem)
+        return invalid(fmt::format("'{}' does not have that digest", printable(config_name)));
+    if (const auto tags = entry.find("RepoTags"); tags != entry.end() && tags->is_array()) {
+        for (const Json& tag : *tags) {
+            const Reference reference =
+                TRY(parse_reference(tag.is_string() ? tag.get<std::string>() : std::string()));
+            image.names.push_back(canonical(reference));
+        }
+    }
+    const auto layers = entry.find("Layers");
+    if (layers == entry.end() || !layers->is_array()) return invalid("manifest.json has no layers");
+    for (const Json& layer : *layers) {
+        if (!layer.is_string()) return invalid("manifest.json has a layer without a name");
+        image.layers.push_back({layer.get<std::string>(), {}, -1});
+    }
+    return image;
+}
+
+Result<std::vector<ArchiveImage>> read_archive(const Archive& archive) {
+    std::vector<ArchiveImage> images;
+    if (archive.has("manifest.json")) {
+        const std::string text = TRY(archive.read("manifest.json"));
+        const Json list = TRY(parse_json(text, "manifest.json"));
+        if (!list.is_array()) return invalid("manifest.json is not a list of images");
+        for (const Json& entry : list) {
+            ArchiveImage image = TRY(read_docker_image(archive, entry));
+            images.push_back(std::move(image));
+        }
+        return images;
+    }
+    if (!archive.has("index.json"))
+        return invalid("it has neither manifest.json nor index.json: it is no image archive")
+            .help("a root file system is imported instead: davit import FILE NAME");
+    const std::string text = TRY(archive.read("index.json"));
+    const Json index = TRY(parse_json(text, "index.json"));
+    TRY(read_oci_index(archive, index, 0, {}, images));
+    if (images.empty())
+        return Error(ErrorKind::NotFound,
+                     fmt::format("it has no image for linux/{}", own_architecture()));
+    return images;
+}
+
+/// A layer that is to be staged; several images may share it.
+struct Job {
+    std::string path;
+    std::string folder;
+    std::string diff_id;
+    std::string digest;
+};
+
+/// Runs all jobs, on as many threads as there are cores. Returns the first failure.
+Result<void> stage_all(const std::vector<Job>& jobs) {
+    std::atomic<std::size_t> next = 0;
+    std::mutex mutex;
+    std::optional<Error> failure;
+    const auto work = [&] {
+        for (;;) {
+            const std::size_t mine = next++;
+            if (mine >= jobs.size()) return;
+            const Job& job = jobs[mine];
+            Result<void> staged = stage_layer(job.path, job.folder, job.diff_id, job.digest);
+            if (staged) continue;
+            const std::lock_guard lock(mutex);
+            if (!failure) failure = std::move(staged).error();
+            next = jobs.size();
+        }
+    };
+    {
+        const std::size_t count =
+            std::min<std::size_t>(jobs.size(), std::max(1U, std::thread::hardware_concurrency()));
+        std::vector<std::jthread> threads;
+        for (std::size_t i = 1; i < count; ++i) threads.emplace_back(work);
+        work();
+    }
+    if (failure) return std::move(*failure);
+    return {};
+}
+
+Result<StagedImage> plan_image(const std::string& data_root, const Archive& archive,
+                               const ArchiveImage& image, const std::string& staging,
+                               std::vector<Job>& jobs) {
+    StagedImage staged;
+    const Json config = TRY(parse_json(image.config, "the image's configuration"));
+    const std::vector<std::string> diff_ids = TRY(parse_diff_ids(config));
+    if (diff_ids.size() != image.layers.size() || diff_ids.empty() ||
+        diff_ids.size() > kMostLayers)
+        return invalid(fmt::format("the image has {} layers, and its configuration names {}",
+                                   image.layers.size(), diff_ids.size()));
+    (void)TRY(parse_image_config(config));
+    staged.config = image.config;
+    staged.names = image.names;
+    std::vector<std::int64_t> sizes;
+    for (std::size_t i = 0; i < diff_ids.size(); ++i) {
+        const ArchiveLayer& layer = image.layers[i];
+        const std::string path = TRY(archive.path_of(layer.file));
+        struct stat info {};
+        if (::stat(path.c_str(), &info) == -1 || !S_ISREG(info.st_mode))
+            return invalid(fmt::format("layer '{}' is not a file", printable(layer.file)));
+        if (layer.size >= 0 && layer.size != info.st_size)
+            return invalid(fmt::format("layer sha256:{} has {} bytes, and its descriptor says {}",
+                                       layer.digest, info.st_size, layer.size));
+        sizes.push_back(info.st_size);
+        StagedLayer one;
+        one.diff_id = diff_ids[i];
+        const bool planned = std::any_of(jobs.begin(), jobs.end(), [&](const Job& job) {
+            return job.diff_id == one.diff_id;
+        });
+        if (!exists(layer_path(data_root, one.diff_id) + "/meta.json")) {
+            one.folder = fmt::format("{}/layer-{}", staging, one.diff_id);
+            if (!planned) jobs.push_back({path, one.folder, one.diff_id, layer.digest});
+        }
+        staged.layers.push_back(std::move(one));
+    }
+    staged.manifest =
+        image.manifest.empty() ? make_manifest(image.config, diff_ids, sizes) : image.manifest;
+    return staged;
+}
+
+Result<Archive> open_archive(const std::string& path, const std::string& staging) {
+    struct stat info {};
+    if (path != "-" && ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode))
+        return Archive::folder(path);
+    UniqueFd fd;
+    if (path == "-")
+        fd.reset(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
+    else
+        fd = TRY(sys::open(path, O_RDONLY));
+    const std::unique_ptr<ByteSource> source = read_descriptor(std::move(fd));
+    return Archive::spool(*source, staging);
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> Store::load(const std::string& archive_path) {
+    const std::string shown = archive_path == "-" ? "standard input" : archive_path;
+    const auto load_all = [&]() -> Result<std::vector<std::string>> {
+        const Staging staging = TRY(Staging::open(root_));
+        const Archive archive = TRY(open_archive(archive_path, staging.path()));
+        const std::vector<ArchiveImage> images = TRY(read_archive(archive));
+        std::vector<Job> jobs;
+        std::vector<StagedImage> staged;
+        for (const ArchiveImage& image : images) {
+            StagedImage one = TRY(plan_image(root_, archive, image, staging.path(), jobs));
+            staged.push_back(std::move(one));
+        }
+        TRY(stage_all(jobs));
+        std::vector<std::string> loaded;
+        for (const StagedImage& image : staged) {
+            const std::string id = TRY(publish(root_, image));
+            for (const std::string& name : image.names) {
+                const Reference reference = TRY(parse_reference(name));
+                loaded.push_back(familiar_repository(reference) + ":" + reference.tag);
+            }
+            if (image.names.empty()) loaded.push_back("sha256:" + id);
+        }
+        return loaded;
+    };
+    return TRY_DOING(load_all(), "load '{}'", shown);
+}
+
+}  // namespace davit::image

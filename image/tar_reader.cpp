@@ -1,0 +1,298 @@
+#include "image/tar_reader.h"
+
+#include "base/strings.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <fmt/format.h>
+#include <vector>
+
+namespace davit::image {
+namespace {
+
+constexpr std::size_t kBlock = 512;
+/// Of names and pax records: more is not a name but an attack on memory.
+constexpr std::int64_t kLongestText = 1 << 20;
+
+/// The header block as it stands in the archive.
+struct Header {
+    char name[100];
+    char mode[8];
+    char uid[8];
+    char gid[8];
+    char size[12];
+    char mtime[12];
+    char checksum[8];
+    char type;
+    char link[100];
+    char magic[6];
+    char version[2];
+    char user[32];
+    char group[32];
+    char major[8];
+    char minor[8];
+    char prefix[155];
+    char rest[12];
+};
+static_assert(sizeof(Header) == kBlock);
+
+Error damaged(std::string_view why) {
+    return Error(ErrorKind::InvalidInput, fmt::format("the tar archive is damaged: {}", why));
+}
+
+template <std::size_t Size>
+std::string_view text_of(const char (&field)[Size]) {
+    return {field, ::strnlen(field, Size)};
+}
+
+/// Octal digits, or a base-256 number where the first bit is set (GNU).
+template <std::size_t Size>
+std::optional<std::int64_t> number_of(const char (&field)[Size]) {
+    const auto first = static_cast<unsigned char>(field[0]);
+    if ((first & 0x80U) != 0) {
+        if ((first & 0x40U) != 0) return std::nullopt;  // negative
+        std::uint64_t value = first & 0x3fU;
+        for (std::size_t i = 1; i < Size; ++i) {
+            if (value >> 54U != 0) return std::nullopt;
+            value = value << 8U | static_cast<unsigned char>(field[i]);
+        }
+        return static_cast<std::int64_t>(value);
+    }
+    std::string_view digits = trim(text_of(field));
+    if (digits.empty()) return 0;
+    std::int64_t value = 0;
+    const auto [end, code] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), value, 8);
+    if (code != std::errc() || end != digits.data() + digits.size() || value < 0)
+        return std::nullopt;
+    return value;
+}
+
+bool checksum_fits(const char* block) {
+    Header header{};
+    std::memcpy(&header, block, kBlock);
+    const auto wanted = number_of(header.checksum);
+    std::int64_t sum = 0;
+    for (std::size_t i = 0; i < kBlock; ++i) {
+        const bool own = i >= offsetof(Header, checksum) && i < offsetof(Header, type);
+        sum += own ? ' ' : static_cast<unsigned char>(block[i]);
+    }
+    return wanted && *wanted == sum;
+}
+
+/// "23 path=some/name\n" records. @source POSIX pax "pax Extended Header"
+Result<std::map<std::string, std::string>> parse_pax(std::string_view text) {
+    std::map<std::string, std::string> records;
+    while (!text.empty() && text.front() != '\0') {
+        std::size_t length = 0;
+        const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), length);
+        const auto digits = static_cast<std::size_t>(end - text.data());
+        if (code != std::errc() || length > text.size() || length < digits + 3 ||
+            text[digits] != ' ' || text[length - 1] != '\n')
+            return damaged("a pax record is malformed");
+        const std::string_view record = text.substr(digits + 1, length - digits - 2);
+        const std::size_t equals = record.find('=');
+        if (equals == std::string_view::npos) return damaged("a pax record has no '='");
+        records[std::string(record.substr(0, equals))] = record.substr(equals + 1);
+        text.remove_prefix(length);
+    }
+    return records;
+}
+
+Result<timespec> parse_pax_time(const std::string& text) {
+    double seconds = 0;
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    if (code != std::errc() || end != text.data() + text.size())
+        return damaged(fmt::format("'{}' is not a time", printable(text)));
+    // Times before 1970 or after what the kernel takes are brought into its range.
+    const double whole = std::clamp(std::floor(seconds), 0.0, 1e11);
+    timespec time{};
+    time.tv_sec = static_cast<std::time_t>(whole);
+    if (whole == std::floor(seconds))
+        time.tv_nsec = std::clamp<long>(std::lround((seconds - whole) * 1e9), 0, 999999999);
+    return time;
+}
+
+Result<std::int64_t> parse_pax_number(const std::string& text) {
+    const auto number = parse_integer(text);
+    if (!number || *number < 0)
+        return damaged(fmt::format("'{}' is not a size or id", printable(text)));
+    return *number;
+}
+
+Result<TarType> type_of(char type, const std::string& path) {
+    switch (type) {
+        case '0':
+        case '7':
+        case '\0': return path.ends_with('/') ? TarType::Directory : TarType::Regular;
+        case '1': return TarType::HardLink;
+        case '2': return TarType::SymLink;
+        case '3': return TarType::CharDevice;
+        case '4': return TarType::BlockDevice;
+        case '5': return TarType::Directory;
+        case '6': return TarType::Fifo;
+        default: break;
+    }
+    return Error(ErrorKind::Unsupported,
+                 fmt::format("'{}' has the unknown type '{}'", printable(path),
+                             printable(std::string_view(&type, 1))));
+}
+
+Result<std::uint32_t> id_of(std::optional<std::int64_t> number) {
+    if (!number || *number > 0xffffffffLL) return damaged("an owner's id is out of range");
+    return static_cast<std::uint32_t>(*number);
+}
+
+Result<std::uint32_t> parse_pax_id(const std::string& text) {
+    const std::int64_t number = TRY(parse_pax_number(text));
+    return id_of(number);
+}
+
+Result<TarEntry> decode(const Header& header, std::string long_name, std::string long_link) {
+    TarEntry entry;
+    entry.path = std::move(long_name);
+    if (entry.path.empty()) {
+        entry.path = text_of(header.name);
+        const bool ustar = std::string_view(header.magic, 6) == std::string_view("ustar\0", 6);
+        if (ustar && header.prefix[0] != '\0')
+            entry.path = std::string(text_of(header.prefix)) + "/" + entry.path;
+    }
+    entry.link = long_link.empty() ? std::string(text_of(header.link)) : std::move(long_link);
+    const auto size = number_of(header.size);
+    const auto mode = number_of(header.mode);
+    if (!size || !mode)
+        return damaged(fmt::format("the numbers of '{}' are malformed", printable(entry.path)));
+    entry.size = *size;
+    entry.mode = static_cast<mode_t>(*mode) & 07777U;
+    entry.uid = TRY(id_of(number_of(header.uid)));
+    entry.gid = TRY(id_of(number_of(header.gid)));
+    entry.mtime.tv_sec = static_cast<std::time_t>(number_of(header.mtime).value_or(0));
+    entry.major = static_cast<unsigned>(number_of(header.major).value_or(0));
+    entry.minor = static_cast<unsigned>(number_of(header.minor).value_or(0));
+    return entry;
+}
+
+Result<void> apply_pax(const std::map<std::string, std::string>& records, TarEntry& entry) {
+    constexpr std::string_view kXattr = "SCHILY.xattr.";
+    for (const auto& [key, value] : records) {
+        if (key.starts_with("GNU.sparse."))
+            return Error(ErrorKind::Unsupported, fmt::format("'{}' is a sparse file, which is not "
+                                                             "supported yet",
+                                                             printable(entry.path)));
+        if (key == "path") entry.path = value;
+        else if (key == "linkpath") entry.link = value;
+        else if (key == "size") entry.size = TRY(parse_pax_number(value));
+        else if (key == "uid") entry.uid = TRY(parse_pax_id(value));
+        else if (key == "gid") entry.gid = TRY(parse_pax_id(value));
+        else if (key == "mtime") entry.mtime = TRY(parse_pax_time(value));
+        else if (key.starts_with(kXattr)) entry.xattrs[key.substr(kXattr.size())] = value;
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<void> TarReader::read_exactly(char* buffer, std::size_t size) {
+    while (size > 0) {
+        const std::size_t got = TRY(source_.read(buffer, size));
+        if (got == 0) return damaged("it is cut short");
+        buffer += got;
+        size -= got;
+    }
+    return {};
+}
+
+/// False at a clean end of the stream.
+Result<bool> TarReader::read_block(char* block) {
+    const std::size_t got = TRY(source_.read(block, kBlock));
+    if (got == 0) return false;
+    TRY(read_exactly(block + got, kBlock - got));
+    return true;
+}
+
+Result<void> TarReader::skip(std::int64_t size) {
+    std::vector<char> thrown_away(65536);
+    while (size > 0) {
+        const auto count = static_cast<std::size_t>(
+            std::min<std::int64_t>(size, static_cast<std::int64_t>(thrown_away.size())));
+        TRY(read_exactly(thrown_away.data(), count));
+        size -= static_cast<std::int64_t>(count);
+    }
+    return {};
+}
+
+Result<std::string> TarReader::read_text(std::int64_t size) {
+    if (size > kLongestText) return damaged("a name or header is longer than 1 MiB");
+    std::string text(static_cast<std::size_t>(size), '\0');
+    TRY(read_exactly(text.data(), text.size()));
+    const std::int64_t block = static_cast<std::int64_t>(kBlock);
+    TRY(skip((block - size % block) % block));
+    return text;
+}
+
+Result<std::optional<TarEntry>> TarReader::next() {
+    TRY(skip(left_));
+    TRY(skip(padding_));
+    left_ = 0;
+    padding_ = 0;
+    std::string long_name;
+    std::string long_link;
+    PaxRecords pax;
+    char block[kBlock];
+    for (;;) {
+        if (!TRY(read_block(block))) return std::optional<TarEntry>();
+        if (std::all_of(block, block + kBlock, [](char c) { return c == '\0'; }))
+            return std::optional<TarEntry>();  // the end; what follows is padding
+        if (!checksum_fits(block)) return damaged("the checksum of a header is wrong");
+        Header header{};
+        std::memcpy(&header, block, kBlock);
+        const auto size = number_of(header.size);
+        if (!size) return damaged("the size of an entry is negative or too large");
+        const auto until_nul = [](const std::string& text) { return text.substr(0, text.find('\0')); };
+        if (header.type == 'L') {
+            long_name = until_nul(TRY(read_text(*size)));
+        } else if (header.type == 'K') {
+            long_link = until_nul(TRY(read_text(*size)));
+        } else if (header.type == 'x') {
+            const std::string text = TRY(read_text(*size));
+            pax = TRY(parse_pax(text));
+        } else if (header.type == 'g') {
+            const std::string text = TRY(read_text(*size));
+            const PaxRecords more = TRY(parse_pax(text));
+            for (const auto& [key, value] : more) global_[key] = value;
+        } else if (header.type == 'S') {
+            return Error(ErrorKind::Unsupported,
+                         fmt::format("'{}' is a sparse file, which is not supported yet",
+                                     printable(text_of(header.name))));
+        } else {
+            TarEntry entry = TRY(decode(header, long_name, long_link));
+            PaxRecords all = global_;
+            for (const auto& [key, value] : pax) all[key] = value;
+            TRY(apply_pax(all, entry));
+            entry.type = TRY(type_of(header.type, entry.path));
+            if (entry.path.find('\0') != std::string::npos ||
+                entry.link.find('\0') != std::string::npos)
+                return damaged("a name has a NUL in it");
+            // Only regular files have content; a size elsewhere is what some writers leave there.
+            if (entry.type != TarType::Regular) entry.size = 0;
+            left_ = entry.size;
+            const std::int64_t unit = static_cast<std::int64_t>(kBlock);
+            padding_ = (unit - left_ % unit) % unit;
+            return std::optional<TarEntry>(std::move(entry));
+        }
+    }
+}
+
+Result<std::size_t> TarReader::read(char* buffer, std::size_t size) {
+    const auto wanted = static_cast<std::size_t>(
+        std::min<std::int64_t>(left_, static_cast<std::int64_t>(size)));
+    if (wanted == 0) return std::size_t{0};
+    const std::size_t got = TRY(source_.read(buffer, wanted));
+    if (got == 0) return damaged("it is cut short");
+    left_ -= static_cast<std::int64_t>(got);
+    return got;
+}
+
+}  // namespace davit::image
