@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Installs the dependencies, builds, and runs every test. The last lines are ctest's own.
+#   --no-install     the dependencies are there already
+#   --preset NAME    dev (default), asan, tsan or release
+#   what follows --  goes to ctest
+set -euo pipefail
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+install=yes
+preset=dev
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --no-install) install=no ;;
+        --preset) preset=$2; shift ;;
+        --) shift; break ;;
+        *) sed -n '2,5p' "$0" | cut -c3- >&2; exit 64 ;;
+    esac
+    shift
+done
+
+if [ "$install" = yes ]; then "$top/scripts/install-deps.sh"; fi
+cd "$top"
+cmake --preset "$preset"
+cmake --build --preset "$preset"
+
+# Images of real programs for the system tests. Without a package mirror those tests skip, or fail
+# where DAVIT_TESTS_MUST_RUN is set.
+for kind in nginx busybox hello-world; do
+    image=build/images/$kind.tar
+    [ -f "$image" ] || scripts/make-test-image.sh "$kind" "$image" ||
+        echo "test: no image '$kind': its tests will be skipped" >&2
+done
+
+exec ctest --preset "$preset" "$@"
