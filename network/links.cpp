@@ -160,9 +160,18 @@ Result<void> attach(const UniqueFd& netns, const AttachSpec& spec) {
     veth.peer_netns = netns.get();
     veth.peer_mac = spec.mac;
     veth.mtu = spec.mtu;
-    Batch batch;
-    batch.add(new_veth(veth), fmt::format("create veth pair '{}'", spec.host_link));
-    TRY(std::move(batch).commit(*socket));
+    const auto create = [&] {
+        Batch batch;
+        batch.add(new_veth(veth), fmt::format("create veth pair '{}'", spec.host_link));
+        return std::move(batch).commit(*socket);
+    };
+    Result<void> created = create();
+    if (!created && created.error().kind() == ErrorKind::AlreadyExists) {
+        // Of the last run: the kernel takes a dead namespace's links away some 50 ms later.
+        TRY(remove_by_name(*socket, spec.host_link));
+        created = create();
+    }
+    if (!created) return created;
     ScopeGuard undo([&] { (void)remove_by_name(*socket, spec.host_link); });
 
     const auto port = static_cast<int>(::if_nametoindex(spec.host_link.c_str()));

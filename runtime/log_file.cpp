@@ -124,23 +124,45 @@ void LogFile::flush(std::chrono::system_clock::time_point now) {
     }
 }
 
-void LogFile::write(const std::string& lines) {
-    if (options_.max_size > 0 && size_ > 0 &&
-        size_ + static_cast<std::int64_t>(lines.size()) > options_.max_size)
-        rotate();
+void LogFile::write(std::string_view records) {
+    while (!records.empty()) {
+        // As many whole records as the file has room for; one that is larger than a file gets one.
+        std::size_t length = records.size();
+        if (options_.max_size > 0) {
+            const std::int64_t room = options_.max_size - size_;
+            length = 0;
+            while (length < records.size()) {
+                const std::size_t next = records.find('\n', length) + 1;
+                if (static_cast<std::int64_t>(next) > room) break;
+                length = next;
+            }
+            if (length == 0 && size_ > 0) {
+                rotate();
+                continue;
+            }
+            if (length == 0) length = records.find('\n') + 1;
+        }
+        write_piece(records.substr(0, length));
+        records.remove_prefix(length);
+    }
+}
+
+void LogFile::write_piece(std::string_view records) {
     std::string text;
     if (lost_lines_ > 0)
         text =
             record(Stream::Stderr,
                    fmt::format("davit: {} lines could not be written and are lost\n", lost_lines_),
                    std::chrono::system_clock::now());
-    text += lines;
+    text += records;
+    // Counted also where it fails: a full disk must not keep this loop in one place.
+    size_ += static_cast<std::int64_t>(text.size());
+    if (!file_ && !reopen()) file_.reset();
     if (!file_ || !write_all(file_, text)) {
-        lost_lines_ += static_cast<std::uint64_t>(std::count(lines.begin(), lines.end(), '\n'));
+        lost_lines_ += static_cast<std::uint64_t>(std::count(records.begin(), records.end(), '\n'));
         return;
     }
     lost_lines_ = 0;
-    size_ += static_cast<std::int64_t>(text.size());
 }
 
 void LogFile::rotate() {

@@ -37,7 +37,9 @@ public:
 private:
     explicit LogFile(Options options) : options_(std::move(options)) {}
     std::string& partial(Stream stream) { return stream == Stream::Stdout ? out_ : err_; }
-    void write(const std::string& lines);
+    /// Writes whole records, rotating between two of them where the size asks for it.
+    void write(std::string_view records);
+    void write_piece(std::string_view records);
     void rotate();
     Result<void> reopen();
 

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/sched.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,9 +48,13 @@ struct Holder {
 };
 
 Result<void> start_holder(Holder& holder, std::uint64_t flags) {
+    const pid_t guard = ::getpid();
     holder.pid = clone_process({.flags = flags, .exit_signal = SIGCHLD});
     if (holder.pid == -1) return explain_clone(errno);
     if (holder.pid == 0) {
+        // Nobody else would ever end it, should the guard be killed now.
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (::getppid() != guard) ::_exit(1);
         for (;;) ::pause();
     }
     return {};

@@ -42,7 +42,10 @@ Result<Observation> observe(const Environment& environment, const std::string& p
         seen.states[name] = state;
         compose::ObservedContainer& found = seen.state.containers[name];
         found.service = record.service;
-        found.config_hash = record.config_hash;
+        // Its configuration is written last: without it the container was never made whole, and
+        // has to be made anew.
+        if (exists(paths.container(project, name) + "/config.json"))
+            found.config_hash = record.config_hash;
         found.image_id = record.image_id;
         // Without its guard nobody keeps its log or restarts it: it counts as in need of a start.
         found.running = in_hand(state.status) && runtime::guard_alive(state);

@@ -187,8 +187,15 @@ Result<std::vector<FailedStep>> down(const Environment& environment, const DownR
     KernelActuator actuator(std::move(world));
     std::vector<FailedStep> failed = execute(plan, actuator, execute_options, on_event);
     if (!failed.empty()) return failed;
-    for (const std::string& folder : anonymous_folders(paths, seen, project))
+    for (const std::string& folder : anonymous_folders(paths, seen, project)) {
         TRY(remove_tree(folder));
+        // On another data root it may have been the project's last: …/projects/<project>/anonymous
+        std::string above = folder;
+        for (int level = 0; level < 2; ++level) {
+            above.resize(above.rfind('/'));
+            ::rmdir(above.c_str());
+        }
+    }
     TRY(tidy_run_root(paths, project));
     tidy_project(paths, project);
     return failed;

@@ -174,6 +174,19 @@ TEST_CASE("a failed attachment leaves no link behind [ns]") {
     });
 }
 
+TEST_CASE("the link of a run that has just ended gives way to the next [ns]") {
+    IN_OWN_NAMESPACES([] {
+        if (!done(ensure_bridge(bridge("dvb-a", "172.17.0.1/16")))) return 1;
+        const AttachSpec spec = attachment("dvb-a", "dvv-1", "172.17.0.2/16", "172.17.0.1");
+        const UniqueFd first = new_netns();
+        if (!done(attach(first, spec))) return 2;
+        const UniqueFd second = new_netns();
+        if (!done(attach(second, spec))) return 3;
+        const UniqueFd web = listen_in(second, 80);
+        return reaches("172.17.0.2", 80, web) ? 0 : 4;
+    });
+}
+
 TEST_CASE("a bridge is made once and removed with its ports [ns]") {
     IN_OWN_NAMESPACES([] {
         const UniqueFd netns = new_netns();
