@@ -1,0 +1,199 @@
+#include "base/file.h"
+#include "base/sys.h"
+#include "image/layer_unpack.h"
+#include "tests/image/memory_source.h"
+#include "tests/image/tar_writer.h"
+#include "tests/support/skip.h"
+#include "tests/support/temp_dir.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+using namespace davit;
+using namespace davit::image;
+using davit::testing::MemorySource;
+using davit::testing::TarWriter;
+using davit::testing::TempDir;
+
+namespace {
+
+Result<Unpacked> unpack(const std::string& tar, const std::string& folder,
+                        const UnpackLimits& limits = {}) {
+    REQUIRE(make_directories(folder, 0755).ok());
+    const UniqueFd root = *sys::open(folder, O_RDONLY | O_DIRECTORY);
+    MemorySource source(tar);
+    return unpack_layer(source, root, limits);
+}
+
+struct stat look(const std::string& path) {
+    struct stat info {};
+    REQUIRE(::lstat(path.c_str(), &info) == 0);
+    return info;
+}
+
+}  // namespace
+
+#define NEEDS_ROOT() \
+    if (::geteuid() != 0) SKIP_TEST("unpacking gives files their owners, which needs root")
+
+TEST_CASE("a layer is unpacked with owners modes times and links") {
+    NEEDS_ROOT();
+    const TempDir dir;
+    const std::string root = dir / "layer";
+    TarWriter tar;
+    tar.folder("./");
+    tar.add({.path = "./etc/", .type = '5', .mode = 0750, .uid = 3, .gid = 4, .mtime = 1600000000});
+    tar.add({.path = "./etc/su", .content = "x", .mode = 04755, .uid = 1000, .gid = 1001});
+    tar.add({.path = "./etc/same", .type = '1', .link = "etc/su"});
+    tar.add({.path = "./etc/soft", .type = '2', .link = "../../outside"});
+    tar.add({.path = "./pipe", .type = '6', .mode = 0600});
+    tar.file("deep/er/file", "made with its folders");
+    tar.add({.path = "x", .content = "long", .pax = {{"path", std::string(150, 'n') + "/f"}}});
+    const auto unpacked = unpack(tar.finish(), root);
+    REQUIRE_MESSAGE(unpacked.ok(), unpacked.error().to_string());
+    const struct stat su = look(root + "/etc/su");
+    CHECK(su.st_mode == (S_IFREG | 04755));
+    CHECK(su.st_uid == 1000);
+    CHECK(su.st_gid == 1001);
+    CHECK(su.st_mtime == 1700000000);
+    CHECK(look(root + "/etc/same").st_ino == su.st_ino);
+    CHECK(look(root + "/etc").st_mode == (S_IFDIR | 0750));
+    CHECK(look(root + "/etc").st_mtime == 1600000000);
+    CHECK(S_ISLNK(look(root + "/etc/soft").st_mode));
+    CHECK(S_ISFIFO(look(root + "/pipe").st_mode));
+    CHECK(*read_file(root + "/deep/er/file") == "made with its folders");
+    CHECK(*read_file(root + "/" + std::string(150, 'n') + "/f") == "long");
+}
+
+TEST_CASE("whiteouts take the form that overlayfs reads") {
+    NEEDS_ROOT();
+    const TempDir dir;
+    const std::string root = dir / "layer";
+    TarWriter tar;
+    tar.folder("a").file("a/.wh.gone", "").folder("b").file("b/.wh..wh..opq", "");
+    tar.file("a/.wh.kept", "").file("a/kept", "still here").file("a/.wh..wh.plnk", "");
+    REQUIRE(unpack(tar.finish(), root).ok());
+    const struct stat gone = look(root + "/a/gone");
+    CHECK(S_ISCHR(gone.st_mode));
+    CHECK(gone.st_rdev == ::makedev(0, 0));
+    CHECK(*read_file(root + "/a/kept") == "still here");
+    CHECK_FALSE(exists(root + "/a/.wh..wh.plnk"));
+    char value[8] = {};
+    CHECK(::getxattr((root + "/b").c_str(), "trusted.overlay.opaque", value, sizeof value) == 1);
+    CHECK(value[0] == 'y');
+}
+
+TEST_CASE("attributes of the archive are kept but not those of overlayfs") {
+    NEEDS_ROOT();
+    const TempDir dir;
+    const std::string root = dir / "layer";
+    const std::string capability(
+        "\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 20);
+    TarWriter tar;
+    tar.add({.path = "ping",
+             .content = "x",
+             .uid = 5,
+             .pax = {{"SCHILY.xattr.security.capability", capability},
+                     {"SCHILY.xattr.trusted.overlay.redirect", "/etc"},
+                     {"SCHILY.xattr.user.note", "hi"}}});
+    REQUIRE(unpack(tar.finish(), root).ok());
+    char value[64] = {};
+    CHECK(::getxattr((root + "/ping").c_str(), "security.capability", value, sizeof value) == 20);
+    CHECK(::getxattr((root + "/ping").c_str(), "user.note", value, sizeof value) == 2);
+    CHECK(::getxattr((root + "/ping").c_str(), "trusted.overlay.redirect", value, sizeof value) ==
+          -1);
+}
+
+TEST_CASE("what comes twice in a layer is what came last") {
+    NEEDS_ROOT();
+    const TempDir dir;
+    const std::string root = dir / "layer";
+    TarWriter tar;
+    tar.file("x", "first")
+        .file("x", "second")
+        .folder("d")
+        .file("d/in", "1")
+        .file("d", "now a file");
+    tar.file("e", "file").folder("e").file("e/in", "2");
+    tar.folder("real")
+        .add({.path = "alias", .type = '2', .link = "real"})
+        .file("alias/f", "through");
+    REQUIRE(unpack(tar.finish(), root).ok());
+    CHECK(*read_file(root + "/x") == "second");
+    CHECK(*read_file(root + "/d") == "now a file");
+    CHECK(*read_file(root + "/e/in") == "2");
+    CHECK(*read_file(root + "/real/f") == "through");
+}
+
+TEST_CASE("nothing in an archive reaches out of its layer") {
+    NEEDS_ROOT();
+    struct Case {
+        const char* name;
+        TarWriter tar;
+        bool refused;
+    };
+    const std::string huge = std::string("\x80\x00\x00\x00\x7f\xff\xff\xff\xff\xff\xff\xff", 12);
+    const Case cases[] = {
+        {"dots", TarWriter().file("../canary", "bad"), true},
+        {"dots inside", TarWriter().file("a/../../canary", "bad"), true},
+        {"absolute", TarWriter().file("/canary", "inside"), false},
+        {"through a link",
+         TarWriter().add({.path = "out", .type = '2', .link = "../.."}).file("out/canary", "bad"),
+         false},
+        {"through an absolute link",
+         TarWriter().add({.path = "out", .type = '2', .link = "/tmp"}).file("out/canary", "bad"),
+         true},
+        {"over a link",
+         TarWriter().add({.path = "f", .type = '2', .link = "../canary"}).file("f", "bad"), false},
+        {"hard link out", TarWriter().add({.path = "f", .type = '1', .link = "../canary"}), true},
+        {"hard link to a host file",
+         TarWriter().add({.path = "f", .type = '1', .link = "/etc/hostname"}), true},
+        {"hard link through a link",
+         TarWriter()
+             .add({.path = "l", .type = '2', .link = "../canary"})
+             .add({.path = "f", .type = '1', .link = "l"})
+             .file("f", "bad"),
+         false},
+        {"whiteout of dots", TarWriter().file(".wh...", ""), true},
+        {"whiteout of nothing", TarWriter().file(".wh.", ""), true},
+        {"negative size", TarWriter().add({.path = "f", .size_field = "-0000000001"}), true},
+        {"huge size", TarWriter().add({.path = "f", .size_field = huge}), true},
+        {"sparse", TarWriter().add({.path = "f", .type = 'S'}), true},
+        {"unknown type", TarWriter().add({.path = "f", .type = 'Z'}), true},
+        {"a NUL in a name",
+         TarWriter().add({.path = "x", .pax = {{"path", std::string("a\0b", 3)}}}), true},
+        {"a broken pax record", TarWriter().add({.path = "x", .type = 'x', .content = "99 a=b\n"}),
+         true}};
+    for (const Case& c : cases) {
+        CAPTURE(std::string(c.name));
+        const TempDir dir;
+        REQUIRE(write_in_place(dir / "canary", "untouched", 0644).ok());
+        const auto unpacked = unpack(c.tar.finish(), dir / "layer");
+        CHECK(unpacked.ok() == !c.refused);
+        CHECK(*read_file(dir / "canary") == "untouched");
+        CHECK_FALSE(exists("/tmp/canary"));
+        CHECK(list_directory(dir.path())->size() == 2);
+    }
+}
+
+TEST_CASE("an archive that is cut short or too large is refused") {
+    NEEDS_ROOT();
+    const TempDir dir;
+    const std::string whole = TarWriter().file("f", std::string(5000, 'x')).finish();
+    for (const std::size_t length : {std::size_t{100}, std::size_t{600}, std::size_t{5000}}) {
+        const auto cut = unpack(whole.substr(0, length), dir / std::to_string(length));
+        REQUIRE_FALSE(cut.ok());
+        CHECK(cut.error().to_string().find("cut short") != std::string::npos);
+    }
+    CHECK_FALSE(unpack(whole, dir / "bytes", {.bytes = 4999}).ok());
+    CHECK_FALSE(
+        unpack(TarWriter().file("a", "").file("b", "").finish(), dir / "entries", {.entries = 1})
+            .ok());
+    std::string wrong = whole;
+    wrong[0] = 'g';  // and the checksum says 'f'
+    CHECK_FALSE(unpack(wrong, dir / "checksum").ok());
+}
