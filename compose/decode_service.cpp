@@ -201,7 +201,7 @@ bool means_an_image(const Node& service) {
     for (const Key<Service>& key : kServiceKeys) known.emplace_back(key.name);
     for (const Node& node : service.items) {
         for (const char* key : {"image", "build", "extends", "provider"}) {
-            if (node.key == key || did_you_mean(node.key, known) == key) return true;
+            if (node.key == key || nearest(node.key, known) == key) return true;
         }
     }
     return false;

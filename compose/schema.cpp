@@ -2,23 +2,9 @@
 
 #include "base/strings.h"
 
-#include <algorithm>
 #include <fmt/format.h>
-#include <utility>
 
 namespace davit::compose {
-
-std::optional<std::string> did_you_mean(const std::string& word,
-                                        const std::vector<std::string>& candidates) {
-    for (std::size_t i = 1; i < word.size(); ++i) {
-        std::string swapped = word;
-        std::swap(swapped[i - 1], swapped[i]);
-        if (swapped != word &&
-            std::find(candidates.begin(), candidates.end(), swapped) != candidates.end())
-            return swapped;
-    }
-    return nearest(word, candidates);
-}
 
 bool expect_mapping(DecodeContext& context, const Field& field) {
     if (field.node.kind == NodeKind::Mapping) return true;
@@ -47,7 +33,7 @@ void refuse_unsupported(DecodeContext& context, const Field& field, const char* 
 void refuse_unknown(DecodeContext& context, const Field& field, std::string_view what,
                     const std::vector<std::string>& known) {
     const std::string& key = field.node.key;
-    const std::optional<std::string> meant = did_you_mean(key, known);
+    const std::optional<std::string> meant = nearest(key, known);
     context.error(fmt::format("unknown key '{}' in {}", printable(key), what), field.node.key_pos,
                   meant ? fmt::format("the nearest key is '{}'", *meant)
                         : "take it out, or begin its name with 'x-' where it is an extension");

@@ -5,7 +5,6 @@
 #include "compose/interpolate.h"
 #include "compose/project.h"
 
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -52,11 +51,6 @@ struct Key {
     void (*decode)(DecodeContext&, const Field&, Target&);  ///< nullptr: not supported yet.
     const char* cure = nullptr;  ///< For one that isn't: what to do instead.
 };
-
-/// The candidate that was most likely meant; counts two neighbouring letters in the wrong order as
-/// one slip, which it mostly is.
-std::optional<std::string> did_you_mean(const std::string& word,
-                                        const std::vector<std::string>& candidates);
 
 /// Whether the value is a mapping; says so where it isn't.
 bool expect_mapping(DecodeContext& context, const Field& field);

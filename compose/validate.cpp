@@ -2,7 +2,6 @@
 
 #include "base/strings.h"
 #include "compose/dependency_order.h"
-#include "compose/schema.h"
 #include "compose/state.h"
 
 #include <algorithm>
@@ -69,7 +68,7 @@ void Validator::check_mounts(const Service& service) {
                    where, "give one of the two another target", "the first one", first->second);
         if (mount.type != MountType::Volume || mount.source.empty()) continue;
         if (project_.volumes.contains(mount.source)) continue;
-        const auto meant = did_you_mean(mount.source, names_in(project_.volumes));
+        const auto meant = nearest(mount.source, names_in(project_.volumes));
         std::string help = fmt::format("add '{}:' to the top-level 'volumes'", mount.source);
         if (meant)
             help = fmt::format("the nearest volume is '{}'", *meant);
@@ -84,7 +83,7 @@ void Validator::check_dependencies(const Service& service) {
     for (std::size_t i = 0; i < service.depends_on.size(); ++i) {
         const std::string& need = service.depends_on[i];
         if (project_.services.contains(need)) continue;
-        const auto meant = did_you_mean(need, names_in(project_.services));
+        const auto meant = nearest(need, names_in(project_.services));
         diagnostics_.error(fmt::format("service '{}' depends on '{}', which is not defined",
                                        service.name, printable(need)),
                            place(service, fmt::format("depends_on[{}]", i)),

@@ -229,20 +229,18 @@ void TreeBuilder::take_key(Open& mapping, Node key) {
 /// @source YAML merge key language-independent type
 void TreeBuilder::resolve_merges(Node& mapping) {
     std::vector<Node> sources;
+    std::vector<Node> kept;
     for (Node& item : mapping.items) {
-        if (item.tag != "<<") continue;
-        if (item.kind == NodeKind::Mapping) {
-            sources.push_back(std::move(item));
+        if (item.tag != "<<") {
+            kept.push_back(std::move(item));
         } else if (item.kind == NodeKind::Sequence) {
             for (Node& source : item.items) sources.push_back(std::move(source));
         } else {
             sources.push_back(std::move(item));
         }
-        item.key.clear();
-        item.tag = "<<";
     }
+    mapping.items = std::move(kept);
     if (sources.empty()) return;
-    std::erase_if(mapping.items, [](const Node& item) { return item.tag == "<<"; });
     std::unordered_set<std::string> own;
     for (const Node& item : mapping.items) own.insert(item.key);
     for (Node& source : sources) {

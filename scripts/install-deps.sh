@@ -10,55 +10,55 @@ for arg in "$@"; do
     case "$arg" in
         --runtime) want=runtime ;;
         --dev) dev=yes ;;
-        *) echo "usage: $0 [--runtime] [--dev]" >&2; exit 64 ;;
+        *) sed -n '2,4p' "$0" | cut -c3- >&2; exit 64 ;;
     esac
 done
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then as_root=(sudo); fi
 
-installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
+# a|b: the name differs between releases, and the first that there is will do.
+runtime_packages=(
+    'libyaml-cpp0.7|libyaml-cpp0.8' 'libssl3|libssl3t64' libzstd1 libisal2
+    libnftables1 libnl-3-200 ca-certificates iproute2)
+build_packages=(
+    g++ cmake ninja-build pkg-config ccache git
+    # Boost with the Boost.Process that we use.
+    'libboost1.81-dev|libboost1.83-dev'
+    libyaml-cpp-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libcli11-dev doctest-dev
+    libnl-3-dev libnl-route-3-dev libnftables-dev libseccomp-dev
+    libssl-dev zlib1g-dev libzstd-dev libisal-dev
+    # What the demo and the tests use: a host's tools, and the stuff of images.
+    nftables iproute2 curl python3 busybox-static ca-certificates procps util-linux)
+dev_packages=('clang-format-14|clang-format' clang-tidy shellcheck)
 
-# The newest Boost of the release that has Boost.Process as we use it: 1.81 on Debian 12, 1.83 on
-# Ubuntu 24.04.
-boost_package() {
-    local package
-    for package in libboost1.81-dev libboost1.83-dev; do
-        if installed "$package" || apt-cache show "$package" >/dev/null 2>&1; then
-            echo "$package"
-            return
-        fi
+packages=("${build_packages[@]}")
+if [ "$want" = runtime ]; then packages=("${runtime_packages[@]}"); fi
+if [ "$dev" = yes ]; then packages+=("${dev_packages[@]}"); fi
+
+installed() {
+    local name
+    for name in ${1//|/ }; do
+        if [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ]; then return 0; fi
     done
-    echo "neither libboost1.81-dev nor libboost1.83-dev is to be had here" >&2
     return 1
 }
 
-runtime_packages=(libnftables1 libnl-3-200 libnl-route-3-200 ca-certificates iproute2)
-build_packages=(
-    g++ cmake ninja-build pkg-config ccache git
-    libyaml-cpp-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libcli11-dev doctest-dev
-    libnl-3-dev libnl-route-3-dev libnftables-dev libseccomp-dev
-    libssl-dev libzstd-dev libisal-dev
-    # What the demo and the tests use: a host's tools, and the stuff of images.
-    nftables iproute2 curl python3 busybox-static ca-certificates procps util-linux)
-dev_packages=(clang-format clang-tidy shellcheck)
-
-if [ "$want" = runtime ]; then
-    packages=("${runtime_packages[@]}")
-else
-    # Package lists are needed to know which Boost there is.
-    if ! installed libboost1.81-dev && ! installed libboost1.83-dev; then
-        "${as_root[@]}" apt-get update -qq
-    fi
-    boost=$(boost_package)
-    packages=("${build_packages[@]}" "$boost")
-fi
-if [ "$dev" = yes ]; then packages+=("${dev_packages[@]}"); fi
+# The first of `a|b` that apt can install.
+choose() {
+    local name
+    for name in ${1//|/ }; do
+        if apt-cache policy "$name" | grep -q '^  Candidate: [^(]'; then
+            echo "$name"
+            return
+        fi
+    done
+    echo "dependencies: apt has no ${1//|/ or }: davit needs Debian 12 or Ubuntu 24.04" >&2
+    return 1
+}
 
 missing=()
 for package in "${packages[@]}"; do
-    # libnftables1 and its like may carry a suffix on newer releases (libnl-3-200t64): a virtual
-    # package then stands for them, which dpkg doesn't list, and apt finds installed.
     installed "$package" || missing+=("$package")
 done
 if [ "${#missing[@]}" -eq 0 ]; then
@@ -66,8 +66,14 @@ if [ "${#missing[@]}" -eq 0 ]; then
     exit 0
 fi
 
-echo "dependencies: installing ${missing[*]}"
-export DEBIAN_FRONTEND=noninteractive
 "${as_root[@]}" apt-get update -qq
-"${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+chosen=()
+for package in "${missing[@]}"; do
+    name=$(choose "$package")
+    chosen+=("$name")
+done
+echo "dependencies: installing ${chosen[*]}"
+# --no-remove: rather stop than take away what somebody else has put there.
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    --no-remove "${chosen[@]}" >/dev/null
 echo "dependencies: done"

@@ -18,7 +18,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/davit-image.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 root=$work/root
-mkdir -p "$root"
+# /bin and /lib are /usr's, as on any machine today: newer packages come with files in /usr only.
+for folder in bin sbin lib lib64; do
+    mkdir -p "$root/usr/$folder"
+    ln -s "usr/$folder" "$root/$folder"
+done
 
 # Unpacks PACKAGE... and all they depend on into $root.
 unpack_packages() {
@@ -36,7 +40,7 @@ unpack_packages() {
         awk '/^Inst/ { version = $3; gsub(/[(]/, "", version); gsub(/:/, "%3a", version); print $2 "_" version }' |
         while read -r package; do
             dpkg-deb --fsys-tarfile "$(find "$cache" -maxdepth 1 -name "${package}_*.deb" | head -n 1)" |
-                tar -C "$root" -xp \
+                tar -C "$root" -xp --keep-directory-symlink \
                     --exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' \
                     --exclude='./usr/share/locale/*' --exclude='./usr/share/i18n/*' \
                     --exclude='./usr/share/lintian*' --exclude='./usr/share/bash-completion*' \
@@ -80,9 +84,9 @@ add_busybox_names() {
 case "$kind" in
     nginx)
         name=${3:-davit/nginx:demo}
-        # Ubuntu calls the plain server nginx-core's little sister by another name.
+        # Not every release has the small one.
         server=nginx-light
-        apt-cache show "$server" >/dev/null 2>&1 || server=nginx-core
+        apt-cache show "$server" >/dev/null 2>&1 || server=nginx
         unpack_packages "$server" base-passwd libc-bin busybox-static
         add_common_files
         add_busybox_names
