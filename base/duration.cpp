@@ -11,7 +11,7 @@ namespace {
 
 /// Microseconds of one `unit`; 0 where it is none.
 double unit_us(std::string_view unit) {
-    if (unit == "us") return 1;
+    if (unit == "us" || unit == "µs" || unit == "μs") return 1;  // both letters that look alike
     if (unit == "ms") return 1e3;
     if (unit == "s") return 1e6;
     if (unit == "m") return 60e6;
@@ -38,7 +38,8 @@ Result<std::chrono::microseconds> parse_duration(std::string_view text) {
         const auto [stop, code] = std::from_chars(at, end, number, std::chars_format::fixed);
         if (code != std::errc() || number < 0) return refused("it has no number before a unit");
         const char* unit_end = stop;
-        while (unit_end != end && std::isalpha(static_cast<unsigned char>(*unit_end)) != 0)
+        while (unit_end != end && (std::isalpha(static_cast<unsigned char>(*unit_end)) != 0 ||
+                                   (static_cast<unsigned char>(*unit_end) & 0x80U) != 0))
             ++unit_end;
         const double factor =
             unit_us(std::string_view(stop, static_cast<std::size_t>(unit_end - stop)));

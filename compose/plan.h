@@ -34,9 +34,9 @@ using StepId = std::size_t;
 struct Step {
     StepKind kind = StepKind::CreateContainer;
     Resource resource = {};
-    std::string cause = {};           ///< "not there yet", "image changed", "configuration changed".
-    std::string place = {};           ///< "compose.yaml:7:12", or empty.
-    std::vector<StepId> after = {};   ///< Steps that must have succeeded first; all smaller ids.
+    std::string cause = {};          ///< "not there yet", "image changed", "configuration changed".
+    std::string place = {};          ///< "compose.yaml:7:12", or empty.
+    std::vector<StepId> after = {};  ///< Steps that must have succeeded first; all smaller ids.
 
     bool operator==(const Step&) const = default;
 };

@@ -62,7 +62,8 @@ struct ObservedContainer {
     std::string image_id = {};
     bool running = false;  ///< Running, restarting or paused: the guard has it in hand.
     std::vector<std::string> networks = {};
-    std::vector<std::string> needs = {};  ///< As recorded when it was created; gives the stop order.
+    std::vector<std::string> needs =
+        {};  ///< As recorded when it was created; gives the stop order.
 };
 struct ObservedNetwork {
     std::string config_hash = {};

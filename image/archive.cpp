@@ -62,7 +62,8 @@ Result<Archive> Archive::spool(ByteSource& source, const std::string& staging) {
             for (;;) {
                 const std::size_t got = TRY(reader.read(buffer.data(), buffer.size()));
                 if (got == 0) break;
-                TRY_DOING(write_all(file, std::string_view(buffer.data(), got)), "write '{}'", path);
+                TRY_DOING(write_all(file, std::string_view(buffer.data(), got)), "write '{}'",
+                          path);
             }
             archive.files_[name] = path;
             archive.links_.erase(name);

@@ -51,8 +51,8 @@ Result<std::vector<std::string>> words(std::string_view text, const std::string&
 Result<Json> program(std::string_view text, const std::string& change) {
     if (!text.starts_with('[')) return Json::array({"/bin/sh", "-c", std::string(text)});
     Json list = TRY(parse_json(text, fmt::format("--change '{}'", change)));
-    const bool strings = std::all_of(list.begin(), list.end(),
-                                     [](const Json& item) { return item.is_string(); });
+    const bool strings =
+        std::all_of(list.begin(), list.end(), [](const Json& item) { return item.is_string(); });
     if (!list.is_array() || !strings) return invalid(change, "it is not a list of strings");
     return list;
 }

@@ -13,7 +13,8 @@ namespace {
 constexpr std::size_t kInputSize = 256U << 10U;
 
 Error damaged(const char* what) {
-    return Error(ErrorKind::InvalidInput, std::string("the ") + what + " data is damaged or cut short");
+    return Error(ErrorKind::InvalidInput,
+                 std::string("the ") + what + " data is damaged or cut short");
 }
 
 /// The compressed bytes, a buffer at a time, beginning with those that were read to look at.
@@ -77,8 +78,7 @@ public:
             }
             if (!TRY(input_.fill())) return damaged("gzip");
             // ISA-L's interface has no const; it only reads.
-            state_->next_in =
-                reinterpret_cast<std::uint8_t*>(const_cast<char*>(input_.data()));
+            state_->next_in = reinterpret_cast<std::uint8_t*>(const_cast<char*>(input_.data()));
             state_->avail_in = static_cast<std::uint32_t>(input_.size());
             const int code = ::isal_inflate(state_.get());
             input_.consume(input_.size() - state_->avail_in);
@@ -148,8 +148,8 @@ Result<std::unique_ptr<ByteSource>> decompress(ByteSource& source) {
     std::unique_ptr<ByteSource> plain;
     if (magic.starts_with("\x1f\x8b"sv))
         plain = std::make_unique<GzipSource>(std::move(input));
-    else if (magic == "\x28\xb5\x2f\xfd"sv ||
-             (magic.size() == 4 && (magic[0] & '\xf0') == '\x50' && magic.substr(1) == "\x2a\x4d\x18"sv))
+    else if (magic == "\x28\xb5\x2f\xfd"sv || (magic.size() == 4 && (magic[0] & '\xf0') == '\x50' &&
+                                               magic.substr(1) == "\x2a\x4d\x18"sv))
         plain = std::make_unique<ZstdSource>(std::move(input));
     else
         plain = std::make_unique<PlainSource>(std::move(input));

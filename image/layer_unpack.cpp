@@ -117,8 +117,7 @@ Result<void> Unpacker::open_parent(const std::string& folder) {
     if (!found && found.error().error_number() == ENOENT) {
         const std::size_t slash = folder.rfind('/');
         TRY(open_parent(slash == std::string::npos ? std::string() : folder.substr(0, slash)));
-        const std::string name =
-            slash == std::string::npos ? folder : folder.substr(slash + 1);
+        const std::string name = slash == std::string::npos ? folder : folder.substr(slash + 1);
         if (::mkdirat(parent_.get(), name.c_str(), 0755) == -1) return failed("mkdir(2)");
         found = sys::open_in_root(root_, folder, O_RDONLY | O_DIRECTORY);
     }
@@ -277,7 +276,8 @@ Result<void> Unpacker::set_attributes_by_name(const TarEntry& entry, const std::
 
 void Unpacker::set_xattrs(const TarEntry& entry, const UniqueFd& fd) {
     for (const auto& [name, value] : entry.xattrs) {
-        // An archive may not speak overlayfs' own language: it would move or hide other layers' files.
+        // An archive may not speak overlayfs' own language: it would move or hide other layers'
+        // files.
         if (name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.")) continue;
         if (::fsetxattr(fd.get(), name.c_str(), value.data(), value.size(), 0) == -1)
             log::debug("image", "cannot set attribute '{}' of '{}' (errno {}), ignoring",

@@ -65,8 +65,8 @@ Result<void> stage_layer(const std::string& path, const std::string& folder,
         const std::string found = std::move(tar).hex();
         if (found != diff_id)
             return Error(ErrorKind::InvalidInput,
-                         fmt::format("its content is sha256:{}, and the image says sha256:{}", found,
-                                     diff_id));
+                         fmt::format("its content is sha256:{}, and the image says sha256:{}",
+                                     found, diff_id));
         const std::string found_blob = std::move(blob).hex();
         if (!blob_digest.empty() && found_blob != blob_digest)
             return Error(ErrorKind::InvalidInput,

@@ -15,7 +15,8 @@ public:
     /// Also sweeps what killed processes left.
     static Result<Staging> open(const std::string& data_root);
 
-    Staging(Staging&& other) noexcept : path_(std::move(other.path_)), lease_(std::move(other.lease_)) {
+    Staging(Staging&& other) noexcept
+        : path_(std::move(other.path_)), lease_(std::move(other.lease_)) {
         other.path_.clear();
     }
     Staging& operator=(Staging&&) = delete;
@@ -26,8 +27,7 @@ public:
     const std::string& path() const { return path_; }
 
 private:
-    Staging(std::string path, FileLock lease)
-        : path_(std::move(path)), lease_(std::move(lease)) {}
+    Staging(std::string path, FileLock lease) : path_(std::move(path)), lease_(std::move(lease)) {}
     std::string path_;
     FileLock lease_;
 };

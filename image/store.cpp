@@ -53,8 +53,8 @@ Result<std::string> resolve(const std::vector<IndexEntry>& entries, const std::s
         if (!reference && !looks_like_id(hex)) return reference.error();
         if (reference) {
             for (const IndexEntry& entry : entries) {
-                const bool by_digest = !reference->digest.empty() &&
-                                       entry.manifest_digest == reference->digest;
+                const bool by_digest =
+                    !reference->digest.empty() && entry.manifest_digest == reference->digest;
                 if (entry.name == canonical(*reference) || by_digest) return entry.image_id;
             }
         }
@@ -148,16 +148,15 @@ Result<Image> Store::find(const std::string& text) const {
 Result<void> Store::tag(const std::string& source, const std::string& target) {
     const Reference reference = TRY(parse_reference(target));
     if (!reference.digest.empty())
-        return Error(ErrorKind::InvalidInput, fmt::format("'{}' has a digest: a new name can't",
-                                                          target));
+        return Error(ErrorKind::InvalidInput,
+                     fmt::format("'{}' has a digest: a new name can't", target));
     const FileLock lock = TRY(lock_store(root_));
     std::vector<IndexEntry> entries = TRY(read_index(root_));
     const std::string id = TRY(resolve(entries, source));
     IndexEntry entry = entries_of(entries, id).front();
     entry.name = canonical(reference);
-    const auto holder = std::find_if(entries.begin(), entries.end(), [&](const IndexEntry& one) {
-        return one.name == entry.name;
-    });
+    const auto holder = std::find_if(entries.begin(), entries.end(),
+                                     [&](const IndexEntry& one) { return one.name == entry.name; });
     if (holder != entries.end()) {
         if (holder->image_id == id) return {};
         if (entries_of(entries, holder->image_id).size() > 1)
@@ -165,9 +164,8 @@ Result<void> Store::tag(const std::string& source, const std::string& target) {
         else
             holder->name.clear();
     }
-    std::erase_if(entries, [&](const IndexEntry& one) {
-        return one.image_id == id && one.name.empty();
-    });
+    std::erase_if(entries,
+                  [&](const IndexEntry& one) { return one.image_id == id && one.name.empty(); });
     entries.push_back(std::move(entry));
     return write_index(root_, entries);
 }

@@ -34,8 +34,8 @@ struct Image {
     std::string id = {};               ///< 64 hex digits: SHA-256 of its configuration.
     std::string manifest_digest = {};  ///< "sha256:…"
     std::vector<Reference> names = {};
-    std::string created = {};  ///< RFC 3339, or empty.
-    std::int64_t size_bytes = 0;         ///< Unpacked.
+    std::string created = {};                ///< RFC 3339, or empty.
+    std::int64_t size_bytes = 0;             ///< Unpacked.
     std::vector<std::string> diff_ids = {};  ///< Bottom layer first.
     /// Folders of the unpacked layers, top layer first: the order of overlayfs' lowerdir.
     std::vector<std::string> layers = {};

@@ -100,11 +100,10 @@ Result<void> write_index(const std::string& data_root, const std::vector<IndexEn
                              {"size", entry.manifest_size},
                              {"annotations", std::move(annotations)}});
     }
-    return write_json(data_root + "/images/index.json",
-                      {{"schemaVersion", 2},
-                       {"mediaType", kOciIndex},
-                       {"manifests", std::move(manifests)}},
-                      Sync::Yes, 0644);
+    return write_json(
+        data_root + "/images/index.json",
+        {{"schemaVersion", 2}, {"mediaType", kOciIndex}, {"manifests", std::move(manifests)}},
+        Sync::Yes, 0644);
 }
 
 Result<FileLock> lock_store(const std::string& data_root) {
@@ -141,9 +140,8 @@ std::string make_manifest(const std::string& config, const std::vector<std::stri
                           const std::vector<std::int64_t>& sizes) {
     Json layers = Json::array();
     for (std::size_t i = 0; i < diff_ids.size(); ++i)
-        layers.push_back({{"mediaType", kOciLayer},
-                          {"digest", "sha256:" + diff_ids[i]},
-                          {"size", sizes.at(i)}});
+        layers.push_back(
+            {{"mediaType", kOciLayer}, {"digest", "sha256:" + diff_ids[i]}, {"size", sizes.at(i)}});
     const Json manifest = {{"schemaVersion", 2},
                            {"mediaType", kOciManifest},
                            {"config",

@@ -55,14 +55,14 @@ struct StagedLayer {
 
 /// An image whose layers are staged.
 struct StagedImage {
-    std::string config = {};    ///< The bytes as they came: their digest is the image's id.
+    std::string config = {};  ///< The bytes as they came: their digest is the image's id.
     std::string manifest = {};
     std::vector<StagedLayer> layers = {};
     std::vector<std::string> names = {};  ///< Canonical; may be empty.
 };
 
-/// Makes a staged image visible: syncs the file system once, moves the layers into place, writes the
-/// documents and then the index. Names move from images that had them. Returns the image's id.
+/// Makes a staged image visible: syncs the file system once, moves the layers into place, writes
+/// the documents and then the index. Names move from images that had them. Returns the image's id.
 Result<std::string> publish(const std::string& data_root, const StagedImage& image);
 
 /// Unpacks the layer in the file `path` (plain or compressed) into `folder`, and checks it against

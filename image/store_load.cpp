@@ -16,8 +16,8 @@
 #include <thread>
 #include <unistd.h>
 
-// `load`: the archive's documents say which images it has (ArchiveImage); their layers are staged in
-// parallel, then each image is published.
+// `load`: the archive's documents say which images it has (ArchiveImage); their layers are staged
+// in parallel, then each image is published.
 
 namespace davit::image {
 namespace {
@@ -91,8 +91,7 @@ std::vector<std::string> names_of(const Json& descriptor) {
 Result<ArchiveImage> read_oci_image(const Archive& archive, const std::string& manifest_text,
                                     std::vector<std::string> names) {
     const Json manifest = TRY(parse_json(manifest_text, "the image's manifest"));
-    if (manifest.contains("manifests"))
-        return invalid("a manifest has both layers and manifests");
+    if (manifest.contains("manifests")) return invalid("a manifest has both layers and manifests");
     ArchiveImage image;
     image.manifest = manifest_text;
     image.names = std::move(names);
@@ -225,8 +224,7 @@ Result<StagedImage> plan_image(const std::string& data_root, const Archive& arch
     StagedImage staged;
     const Json config = TRY(parse_json(image.config, "the image's configuration"));
     const std::vector<std::string> diff_ids = TRY(parse_diff_ids(config));
-    if (diff_ids.size() != image.layers.size() || diff_ids.empty() ||
-        diff_ids.size() > kMostLayers)
+    if (diff_ids.size() != image.layers.size() || diff_ids.empty() || diff_ids.size() > kMostLayers)
         return invalid(fmt::format("the image has {} layers, and its configuration names {}",
                                    image.layers.size(), diff_ids.size()));
     (void)TRY(parse_image_config(config));
@@ -245,9 +243,8 @@ Result<StagedImage> plan_image(const std::string& data_root, const Archive& arch
         sizes.push_back(info.st_size);
         StagedLayer one;
         one.diff_id = diff_ids[i];
-        const bool planned = std::any_of(jobs.begin(), jobs.end(), [&](const Job& job) {
-            return job.diff_id == one.diff_id;
-        });
+        const bool planned = std::any_of(
+            jobs.begin(), jobs.end(), [&](const Job& job) { return job.diff_id == one.diff_id; });
         if (!exists(layer_path(data_root, one.diff_id) + "/meta.json")) {
             one.folder = fmt::format("{}/layer-{}", staging, one.diff_id);
             if (!planned) jobs.push_back({path, one.folder, one.diff_id, layer.digest});

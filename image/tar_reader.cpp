@@ -181,13 +181,20 @@ Result<void> apply_pax(const std::map<std::string, std::string>& records, TarEnt
             return Error(ErrorKind::Unsupported, fmt::format("'{}' is a sparse file, which is not "
                                                              "supported yet",
                                                              printable(entry.path)));
-        if (key == "path") entry.path = value;
-        else if (key == "linkpath") entry.link = value;
-        else if (key == "size") entry.size = TRY(parse_pax_number(value));
-        else if (key == "uid") entry.uid = TRY(parse_pax_id(value));
-        else if (key == "gid") entry.gid = TRY(parse_pax_id(value));
-        else if (key == "mtime") entry.mtime = TRY(parse_pax_time(value));
-        else if (key.starts_with(kXattr)) entry.xattrs[key.substr(kXattr.size())] = value;
+        if (key == "path")
+            entry.path = value;
+        else if (key == "linkpath")
+            entry.link = value;
+        else if (key == "size")
+            entry.size = TRY(parse_pax_number(value));
+        else if (key == "uid")
+            entry.uid = TRY(parse_pax_id(value));
+        else if (key == "gid")
+            entry.gid = TRY(parse_pax_id(value));
+        else if (key == "mtime")
+            entry.mtime = TRY(parse_pax_time(value));
+        else if (key.starts_with(kXattr))
+            entry.xattrs[key.substr(kXattr.size())] = value;
     }
     return {};
 }
@@ -250,7 +257,9 @@ Result<std::optional<TarEntry>> TarReader::next() {
         std::memcpy(&header, block, kBlock);
         const auto size = number_of(header.size);
         if (!size) return damaged("the size of an entry is negative or too large");
-        const auto until_nul = [](const std::string& text) { return text.substr(0, text.find('\0')); };
+        const auto until_nul = [](const std::string& text) {
+            return text.substr(0, text.find('\0'));
+        };
         if (header.type == 'L') {
             long_name = until_nul(TRY(read_text(*size)));
         } else if (header.type == 'K') {
@@ -286,8 +295,8 @@ Result<std::optional<TarEntry>> TarReader::next() {
 }
 
 Result<std::size_t> TarReader::read(char* buffer, std::size_t size) {
-    const auto wanted = static_cast<std::size_t>(
-        std::min<std::int64_t>(left_, static_cast<std::int64_t>(size)));
+    const auto wanted =
+        static_cast<std::size_t>(std::min<std::int64_t>(left_, static_cast<std::int64_t>(size)));
     if (wanted == 0) return std::size_t{0};
     const std::size_t got = TRY(source_.read(buffer, wanted));
     if (got == 0) return damaged("it is cut short");

@@ -237,8 +237,8 @@ Result<void> KernelActuator::start_container(const std::string& name) {
     const bool made_now = world_.choices != nullptr && world_.choices->containers.contains(name);
     if (guarded && state.status != runtime::Status::Created) return {};
     if (!guarded || !made_now) {
-        // It ended before, its guard was killed, or a davit was killed between creating and starting
-        // it, perhaps before it had a network: whatever is left of that run ends now.
+        // It ended before, its guard was killed, or a davit was killed between creating and
+        // starting it, perhaps before it had a network: whatever is left of that run ends now.
         TRY(runtime::stop(run_dir, 0, record.stop_timeout));
         TRY(runtime::remove_leftovers(paths().container(world_.project, name)));
         TRY(make_mount_sources(record));

@@ -1,6 +1,7 @@
 #include "stack/operations.h"
 
 #include "base/json.h"
+#include "base/scope_guard.h"
 #include "stack/allocate.h"
 #include "stack/claims.h"
 #include "stack/kernel_actuator.h"
@@ -79,6 +80,7 @@ void tidy_project(const Paths& paths, const std::string& project) {
         ::unlink(paths.project_lock(project).c_str());
         ::rmdir(paths.project(project).c_str());
         ::rmdir(paths.projects().c_str());
+        ::rmdir(paths.data_root.c_str());  // only one that was made for this lock is empty
     }
 }
 
@@ -129,15 +131,14 @@ Result<std::vector<FailedStep>> up(const Environment& environment, const UpReque
                                    std::vector<std::string>& warnings) {
     const Paths& paths = environment.paths;
     const std::string& project = request.loaded->project.name;
-    // Looked at once before the first folder is made: what can't work changes nothing.
-    const compose::Plan preview = TRY(preview_up(environment, request));
-    if (preview.empty()) {
-        warnings = preview.warnings;
-        return std::vector<FailedStep>();
-    }
-
+    // The lock comes before the first look: another `up` of this project may be halfway.
     const FileLock lock = TRY(FileLock::exclusive(paths.project_lock(project)));
+    // Where nothing comes of it, the lock's folder goes again: what can't work changes nothing.
+    ScopeGuard undo([&] { tidy_project(paths, project); });
+    TRY(check_data_root(environment, project));
     const Prepared prepared = TRY(prepare(environment, request));
+    warnings = prepared.plan.warnings;
+    if (prepared.plan.empty()) return std::vector<FailedStep>();
     const ChoiceRequest choice = choice_request(environment, request, prepared);
     TRY(check_beforehand(choice));
     Choices choices;
@@ -147,7 +148,7 @@ Result<std::vector<FailedStep>> up(const Environment& environment, const UpReque
         forget_choices(choice);
         return std::move(chosen).error();
     }
-    warnings = prepared.plan.warnings;
+    undo.commit();
     warnings.insert(warnings.end(), choices.warnings.begin(), choices.warnings.end());
     TRY(refresh_hosts(paths, prepared.seen, choices));
 

@@ -32,18 +32,10 @@ TEST_CASE("durations are read as Compose writes them") {
         const char* text;
         long long us;  ///< -1: refused.
     };
-    const Case cases[] = {{"0", 0},
-                          {"10s", 10000000},
-                          {"1m30s", 90000000},
-                          {"500ms", 500000},
-                          {"1.5h", 5400000000},
-                          {"5us", 5},
-                          {"1d", 86400000000},
-                          {"", -1},
-                          {"10", -1},
-                          {"s", -1},
-                          {"1x", -1},
-                          {"-1s", -1}};
+    const Case cases[] = {
+        {"0", 0},   {"10s", 10000000}, {"1m30s", 90000000}, {"500ms", 500000}, {"1.5h", 5400000000},
+        {"5us", 5}, {"5µs", 5},        {"1d", 86400000000}, {"", -1},          {"10", -1},
+        {"s", -1},  {"1x", -1},        {"-1s", -1}};
     for (const Case& c : cases) {
         CAPTURE(c.text);
         const auto parsed = parse_duration(c.text);
