@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 namespace davit::image {
 namespace {
@@ -31,6 +32,15 @@ Result<Staging> Staging::open(const std::string& data_root) {
         if (!abandoned(folder)) continue;
         log::debug("image", "sweeping '{}'", folder);
         TRY(remove_tree(folder));
+    }
+    const std::vector<std::string> documents = TRY(list_directory(data_root + "/images"));
+    for (const std::string& name : documents) {
+        // index.json is written under the store's lock, which nobody holds for longer than a
+        // moment: what stands here as a part was left by a killed process, unless it is that
+        // moment.
+        if (!name.starts_with("index.json.") || !name.ends_with(".tmp")) continue;
+        const FileLock lock = TRY(FileLock::exclusive(data_root + "/images/lock"));
+        ::unlink((data_root + "/images/" + name).c_str());
     }
     std::string path = all + "/" + random_hex(8);
     TRY(make_directories(path, 0700));

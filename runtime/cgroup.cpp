@@ -179,24 +179,32 @@ Cgroup Cgroup::at(const std::string& path) { return {find_cgroup_mounts(), path}
 
 Result<Cgroup> Cgroup::create(const std::string& path, const SpecResources& resources) {
     Cgroup made = at(path);
-    const bool v2 = made.mounts_.layout == CgroupLayout::V2;
-    for (const std::string& folder : made.folders()) {
-        const std::string mount = folder.substr(0, folder.size() - path.size());
-        TRY(make_cgroup(mount, path, v2));
+    Result<void> done = made.make(resources);
+    if (done) return made;
+    // Ones in which somebody lives stay: the kernel refuses to remove them.
+    if (done.error().kind() != ErrorKind::Busy) (void)made.remove();
+    return std::move(done).error();
+}
+
+Result<void> Cgroup::make(const SpecResources& resources) {
+    const bool v2 = mounts_.layout == CgroupLayout::V2;
+    for (const std::string& folder : folders()) {
+        const std::string mount = folder.substr(0, folder.size() - path_.size());
+        TRY(make_cgroup(mount, path_, v2));
         const Result<std::string> processes = read_file(folder + "/cgroup.procs");
         if (processes && !processes->empty())
             return Error(ErrorKind::Busy,
                          fmt::format("processes still live in cgroup '{}'", folder));
     }
     for (const ControlWrite& write : control_writes(resources, v2)) {
-        std::string mount = made.mounts_.unified;
+        std::string mount = mounts_.unified;
         if (!v2) {
             const auto row =
-                std::find_if(made.mounts_.v1.begin(), made.mounts_.v1.end(),
+                std::find_if(mounts_.v1.begin(), mounts_.v1.end(),
                              [&](const auto& known) { return known.first == write.controller; });
-            mount = row == made.mounts_.v1.end() ? std::string() : row->second;
+            mount = row == mounts_.v1.end() ? std::string() : row->second;
         }
-        const std::string file = mount + path + "/" + write.file;
+        const std::string file = mount + path_ + "/" + write.file;
         // Without swap accounting the kernel has no memsw files; then there is nothing to limit.
         if (write.file.find("sw") != std::string::npos && !exists(file)) continue;
         if (mount.empty() || !exists(file)) {
@@ -207,14 +215,14 @@ Result<Cgroup> Cgroup::create(const std::string& path, const SpecResources& reso
         }
         TRY(write_control_file(file, write.value));
     }
-    if (!made.mounts_.unified.empty())
-        made.unified_ = TRY(sys::open(made.mounts_.unified + path, O_RDONLY | O_DIRECTORY));
-    for (const std::string& folder : made.folders()) {
-        if (folder == made.mounts_.unified + path) continue;
+    if (!mounts_.unified.empty())
+        unified_ = TRY(sys::open(mounts_.unified + path_, O_RDONLY | O_DIRECTORY));
+    for (const std::string& folder : folders()) {
+        if (folder == mounts_.unified + path_) continue;
         UniqueFd tasks = TRY(sys::open(folder + "/tasks", O_WRONLY));
-        made.tasks_.push_back(std::move(tasks));
+        tasks_.push_back(std::move(tasks));
     }
-    return made;
+    return {};
 }
 
 long long Cgroup::oom_kills() const {
@@ -242,15 +250,21 @@ Result<void> Cgroup::kill_all() const {
 }
 
 Result<void> Cgroup::remove() const {
+    Result<void> first_failure;
     for (const std::string& folder : folders()) {
         const std::size_t mount_length = folder.size() - path_.size();
         // The kernel lets go of a killed process a moment after it was reaped: EBUSY until then.
-        for (int attempt = 0; ::rmdir(folder.c_str()) == -1 && errno != ENOENT; ++attempt) {
-            const int error_number = errno;
-            if (error_number != EBUSY || attempt == 100)
-                return Error::from_errno(error_number, "rmdir(2)")
-                    .doing("remove cgroup '{}'", folder);
+        int error_number = 0;
+        for (int attempt = 0; attempt <= 100; ++attempt) {
+            error_number = ::rmdir(folder.c_str()) == 0 || errno == ENOENT ? 0 : errno;
+            if (error_number != EBUSY) break;
             ::usleep(1000);
+        }
+        if (error_number != 0) {
+            if (first_failure)
+                first_failure = Error::from_errno(error_number, "rmdir(2)")
+                                    .doing("remove cgroup '{}'", folder);
+            continue;
         }
         // Upward as far as they are empty; another container's cgroup ends the walk.
         std::string above = folder;
@@ -259,7 +273,7 @@ Result<void> Cgroup::remove() const {
             if (above.size() <= mount_length || ::rmdir(above.c_str()) == -1) break;
         }
     }
-    return {};
+    return first_failure;
 }
 
 }  // namespace davit::runtime

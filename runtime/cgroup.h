@@ -60,13 +60,15 @@ public:
     long long oom_kills() const;
     /// Kills every process inside, also ones forked meanwhile where the kernel can (cgroup.kill).
     Result<void> kill_all() const;
-    /// Removes the cgroups, and the ones above that davit made and that are empty now.
+    /// Removes the cgroups, and the ones above that davit made and that are empty now. Goes on after
+    /// a failure, and reports the first one.
     Result<void> remove() const;
 
 private:
     Cgroup(CgroupMounts mounts, std::string path)
         : mounts_(std::move(mounts)), path_(std::move(path)) {}
     std::vector<std::string> folders() const;
+    Result<void> make(const SpecResources& resources);
 
     CgroupMounts mounts_;
     std::string path_;

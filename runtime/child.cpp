@@ -68,9 +68,31 @@ bool make_last_part(int root, const char* prefix, TargetKind kind) {
     return made == 0;
 }
 
+/// The path that a symbolic link at `prefix` leads to, with `rest` behind it. Returns false where it
+/// is none or gets too long.
+bool follow_link(int root, const char* prefix, const char* rest, char* followed) {
+    const int link = open_in_root(root, prefix, O_PATH | O_NOFOLLOW);
+    if (link == -1) return false;
+    char target[PATH_MAX];
+    const ssize_t got = ::readlinkat(link, "", target, sizeof target);
+    ::close(link);
+    if (got <= 0) return false;
+    // A relative link begins in its own folder.
+    const char* slash = target[0] == '/' ? nullptr : std::strrchr(prefix, '/');
+    const std::size_t folder = slash == nullptr ? 0 : static_cast<std::size_t>(slash - prefix) + 1;
+    const auto length = static_cast<std::size_t>(got);
+    const std::size_t tail = std::strlen(rest);
+    if (folder + length + tail >= PATH_MAX) return false;
+    std::memcpy(followed, prefix, folder);
+    std::memcpy(followed + folder, target, length);
+    std::memcpy(followed + folder + length, rest, tail + 1);
+    return true;
+}
+
 /// O_PATH descriptor of `path` inside the root, which is made where it is missing. Symbolic links
-/// of the image are followed as the container would follow them, never out of the root.
-int open_target(int root, const char* path, TargetKind kind) {
+/// of the image are followed as the container would follow them, never out of the root; what a link
+/// leads to is made too (/etc/resolv.conf often points into /run, which no image has).
+int open_target(int root, const char* path, TargetKind kind, int links = 0) {
     const int fd = open_in_root(root, path, O_PATH);
     if (fd != -1 || errno != ENOENT) return fd;
     char prefix[PATH_MAX];
@@ -93,7 +115,13 @@ int open_target(int root, const char* path, TargetKind kind) {
         }
         if (errno != ENOENT) return -1;
         const TargetKind part = path[end] == '\0' ? kind : TargetKind::Folder;
-        if (!make_last_part(root, prefix, part)) return -1;
+        if (make_last_part(root, prefix, part)) continue;
+        constexpr int kMostLinks = 8;
+        char followed[PATH_MAX];
+        if (errno != EEXIST || links == kMostLinks ||
+            !follow_link(root, prefix, path + end, followed))
+            return -1;
+        return open_target(root, followed, kind, links + 1);
     }
     return open_in_root(root, path, O_PATH);
 }
@@ -180,7 +208,8 @@ void write_sysctls(const ChildPlan& plan, int root) {
 void make_paths_readonly(const ChildPlan& plan, int root) {
     for (std::size_t i = 0; i < plan.spec->readonly_paths.size(); ++i) {
         const int target = open_in_root(root, plan.spec->readonly_paths[i].c_str(), O_PATH);
-        if (target == -1 && errno == ENOENT) continue;
+        if (target == -1 && (errno == ENOENT || errno == ENOTDIR)) continue;
+        if (target == -1) fail(plan, ChildStage::ReadonlyPath, i);
         const int copy = ::open_tree(target, "",
                                      static_cast<unsigned>(AT_EMPTY_PATH) | AT_RECURSIVE |
                                          OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);

@@ -105,6 +105,8 @@ Result<void> Container::create(const Streams& streams) {
     cgroup_ = TRY(Cgroup::create(spec_.cgroups_path, spec_.resources));
     ScopeGuard undo([&] {
         discard_init();
+        // One whose number was never told, since the joiner was killed, is found by its cgroup.
+        (void)cgroup_.kill_all();
         if (const Result<void> gone = cgroup_.remove(); !gone)
             log::warn("runtime", "{}, ignoring", gone.error().to_string());
     });
@@ -232,7 +234,17 @@ Result<ExitStatus> Container::reap() {
     return status;
 }
 
+void Container::discard() {
+    if (!pidfd_) return;
+    discard_init();
+    (void)cgroup_.kill_all();
+    if (const Result<void> gone = cgroup_.remove(); !gone)
+        log::warn("runtime", "{}, ignoring", gone.error().to_string());
+}
+
 void Container::discard_init() {
+    report_.reset();
+    start_.reset();
     if (!pidfd_) return;
     (void)sys::pidfd_send_signal(pidfd_, SIGKILL);
     siginfo_t info{};

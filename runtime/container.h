@@ -50,6 +50,9 @@ public:
     /// Ends every process of the container.
     Result<void> kill_all() const;
 
+    /// Ends and collects an init process that never ran its program, and removes the cgroups.
+    void discard();
+
     /// Collects the ended init process and removes the cgroups. Call when `pidfd` reports its end.
     Result<ExitStatus> reap();
 

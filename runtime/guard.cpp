@@ -44,7 +44,7 @@ public:
     Result<void> prepare();
     void answer_launcher(const Result<void>& prepared);
     Result<void> run() { return loop_.run(); }
-    /// Takes away what this guard put into the run folder; the state stays.
+    /// Takes away what this guard made; the state stays.
     void clean_up();
 
 private:
@@ -62,6 +62,7 @@ private:
 
     void on_output(LogFile::Stream stream);
     void drain();
+    void discard_run();
     void on_exit();
     void after_end(int exit_code, bool oom_killed, const std::string& error);
     void restart();
@@ -243,12 +244,14 @@ void Guard::on_output(LogFile::Stream stream) {
                  std::chrono::system_clock::now());
 }
 
-/// Everything that the program wrote before it ended. Its writers are gone, so this ends.
+/// Everything that the program wrote before it ended. Its writers are gone; should somebody from
+/// outside write to the FIFO, this ends all the same.
 void Guard::drain() {
+    constexpr int kMostReads = 1024;
     char buffer[65536];
     for (const LogFile::Stream stream : {LogFile::Stream::Stdout, LogFile::Stream::Stderr}) {
         const UniqueFd& fifo = stream == LogFile::Stream::Stdout ? out_ : err_;
-        for (;;) {
+        for (int reads = 0; reads < kMostReads; ++reads) {
             const ssize_t got = ::read(fifo.get(), buffer, sizeof buffer);
             if (got <= 0) break;
             if (log_)
@@ -257,6 +260,13 @@ void Guard::drain() {
         }
     }
     if (log_) log_->flush(std::chrono::system_clock::now());
+}
+
+/// Ends a run whose program was never executed.
+void Guard::discard_run() {
+    if (container_->pidfd()) loop_.forget(container_->pidfd().get());
+    container_->discard();
+    drain();
 }
 
 void Guard::on_exit() {
@@ -295,23 +305,20 @@ void Guard::restart() {
     ++state_.restart_count;
     started_ = Clock::now();
     Result<void> done = create_run();
-    if (done) {
-        done = start_run();
-        if (done) return;
-        loop_.forget(container_->pidfd().get());
-        (void)container_->reap();
-        drain();
-    }
+    if (done) done = start_run();
+    if (done) return;
+    discard_run();
     const int code = done.error().error_number() == ENOENT ? 127 : 126;
     after_end(code, false, done.error().to_string());
 }
 
 void Guard::finish() {
     state_.status = Status::Exited;
-    // What outlives the guard must be gone before anybody is told that it has ended.
+    // What outlives the guard must be gone before anybody is told that it has ended. The socket goes
+    // last: a guard without one may be killed, and then has said everything.
     relay_.reset();
-    ::unlink((options_.run_dir + "/control.sock").c_str());
     save();
+    ::unlink((options_.run_dir + "/control.sock").c_str());
     for (auto& [fd, client] : clients_) {
         if (client.waits_for_stop) (void)send_packet(client.socket, ok_answer());
     }
@@ -319,6 +326,7 @@ void Guard::finish() {
 }
 
 void Guard::clean_up() {
+    if (container_) discard_run();
     relay_.reset();
     for (const char* name : {"control.sock", "stdout", "stderr"})
         ::unlink((options_.run_dir + "/" + name).c_str());
@@ -357,9 +365,7 @@ Json Guard::serve(Client& client, const Json& request, bool& answer_later) {
         const Result<void> started = start_run();
         if (started) return ok_answer();
         // The child has reported and ends: its exit is collected here, not by the policy.
-        loop_.forget(container_->pidfd().get());
-        (void)container_->reap();
-        drain();
+        discard_run();
         const int code = started.error().kind() == ErrorKind::NotFound ? 127 : 126;
         const Json answer = error_answer(started.error());
         (void)send_packet(client.socket, answer);

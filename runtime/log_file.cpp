@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace davit::runtime {
 namespace {
@@ -90,9 +91,14 @@ Result<LogFile> LogFile::open(Options options) {
 }
 
 Result<void> LogFile::reopen() {
-    file_ = TRY(sys::open(options_.path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640));
+    file_ = TRY(sys::open(options_.path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0640));
     struct stat info {};
     size_ = ::fstat(file_.get(), &info) == 0 ? info.st_size : 0;
+    // A guard that was killed while it wrote has left half a record: it must not spoil the next.
+    char last = '\n';
+    if (size_ > 0 && ::pread(file_.get(), &last, 1, size_ - 1) == 1 && last != '\n' &&
+        ::write(file_.get(), "\n", 1) == 1)
+        ++size_;
     return {};
 }
 
@@ -125,6 +131,7 @@ void LogFile::flush(std::chrono::system_clock::time_point now) {
 }
 
 void LogFile::write(std::string_view records) {
+    bool rotated = false;
     while (!records.empty()) {
         // As many whole records as the file has room for; one that is larger than a file gets one.
         std::size_t length = records.size();
@@ -136,14 +143,17 @@ void LogFile::write(std::string_view records) {
                 if (static_cast<std::int64_t>(next) > room) break;
                 length = next;
             }
-            if (length == 0 && size_ > 0) {
+            // Once a record: where rotating fails, the file grows, and this loop goes on.
+            if (length == 0 && size_ > 0 && !rotated) {
                 rotate();
+                rotated = true;
                 continue;
             }
             if (length == 0) length = records.find('\n') + 1;
         }
         write_piece(records.substr(0, length));
         records.remove_prefix(length);
+        rotated = false;
     }
 }
 
@@ -155,14 +165,17 @@ void LogFile::write_piece(std::string_view records) {
                    fmt::format("davit: {} lines could not be written and are lost\n", lost_lines_),
                    std::chrono::system_clock::now());
     text += records;
-    // Counted also where it fails: a full disk must not keep this loop in one place.
-    size_ += static_cast<std::int64_t>(text.size());
-    if (!file_ && !reopen()) file_.reset();
-    if (!file_ || !write_all(file_, text)) {
-        lost_lines_ += static_cast<std::uint64_t>(std::count(records.begin(), records.end(), '\n'));
+    const bool opened = file_ || reopen();
+    if (opened && write_all(file_, text)) {
+        lost_lines_ = 0;
+        size_ += static_cast<std::int64_t>(text.size());
         return;
     }
-    lost_lines_ = 0;
+    lost_lines_ += static_cast<std::uint64_t>(std::count(records.begin(), records.end(), '\n'));
+    // A disk that fills up cuts a write short: the part of a record that is there is taken back.
+    struct stat info {};
+    if (opened && ::fstat(file_.get(), &info) == 0 && info.st_size > size_)
+        (void)!::ftruncate(file_.get(), size_);
 }
 
 void LogFile::rotate() {
@@ -177,7 +190,9 @@ void LogFile::rotate() {
             ::rename(name(number - 1).c_str(), name(number).c_str());
     }
     // Where it can't be opened (folder removed by hand), lines are lost and counted until it can.
-    if (!reopen()) file_.reset();
+    file_.reset();
+    size_ = 0;
+    (void)reopen();
 }
 
 }  // namespace davit::runtime

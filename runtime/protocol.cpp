@@ -60,7 +60,7 @@ Json error_answer(const Error& error) {
 }
 
 Result<void> as_result(const Json& answer) {
-    if (answer.value("ok", false)) return {};
+    if (const auto ok = answer.find("ok"); ok != answer.end() && *ok == Json(true)) return {};
     const long long kind = integer_or(answer, "kind", static_cast<int>(ErrorKind::Internal));
     Error error(static_cast<ErrorKind>(kind), string_or(answer, "message", "the guard refuses"));
     const std::string help = string_or(answer, "help");

@@ -52,6 +52,11 @@ Error in_use(const ListenPort& port, const std::string& ip) {
         .help("stop the program that listens there, or publish another port");
 }
 
+/// Whether a socket that answers so is only not ready yet.
+bool waits(int error_number) {
+    return error_number == EAGAIN || error_number == EINTR || error_number == ENOTCONN;
+}
+
 /// One direction of a connection: bytes read and not yet written.
 struct Flow {
     std::string buffer;
@@ -59,26 +64,31 @@ struct Flow {
     bool shut = false;   ///< And the writing side was told.
 };
 
-/// Moves bytes from `from` to `to` as far as both allow. Returns false where the connection broke.
-bool move_bytes(int from, int to, Flow& flow) {
-    for (;;) {
+enum class Moved { All, Some, Broken };
+
+/// Moves bytes from `from` to `to` as far as both allow, but not for ever (Some): a guard has other
+/// work too.
+Moved move_bytes(int from, int to, Flow& flow) {
+    constexpr int kMostRounds = 16;
+    for (int round = 0; round < kMostRounds; ++round) {
         while (!flow.buffer.empty()) {
             const ssize_t put =
                 ::send(to, flow.buffer.data(), flow.buffer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-            if (put == -1) return errno == EAGAIN || errno == EINTR || errno == ENOTCONN;
+            if (put == -1) return waits(errno) ? Moved::All : Moved::Broken;
             flow.buffer.erase(0, static_cast<std::size_t>(put));
         }
         if (flow.ended) {
             if (!flow.shut) ::shutdown(to, SHUT_WR);
             flow.shut = true;
-            return true;
+            return Moved::All;
         }
         flow.buffer.resize(kBufferSize);
         const ssize_t got = ::recv(from, flow.buffer.data(), flow.buffer.size(), MSG_DONTWAIT);
         flow.buffer.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-        if (got == -1) return errno == EAGAIN || errno == EINTR || errno == ENOTCONN;
+        if (got == -1) return waits(errno) ? Moved::All : Moved::Broken;
         if (got == 0) flow.ended = true;
     }
+    return Moved::Some;
 }
 
 }  // namespace
@@ -190,12 +200,14 @@ void Relay::accept(const Listener& listener) {
          errno != EINPROGRESS))
         return;
     Connection* one = connection.get();
-    const auto on_ready = [this, one](std::uint32_t) { pump(*one); };
     connections_[one->client.get()] = std::move(connection);
+    if (!watch(*one, one->client.get()) || !watch(*one, one->server.get())) close(*one);
+}
+
+bool Relay::watch(Connection& connection, int fd) {
+    // Edge-triggered; watching a descriptor again reports what it is ready for once more.
     constexpr std::uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-    if (!loop_.watch(one->client.get(), kEvents, on_ready) ||
-        !loop_.watch(one->server.get(), kEvents, on_ready))
-        close(*one);
+    return loop_.watch(fd, kEvents, [this, &connection](std::uint32_t) { pump(connection); }).ok();
 }
 
 void Relay::pump(Connection& connection) {
@@ -208,9 +220,12 @@ void Relay::pump(Connection& connection) {
     }
     const int client = connection.client.get();
     const int server = connection.server.get();
-    if (!move_bytes(client, server, connection.up) ||
-        !move_bytes(server, client, connection.down) ||
-        (connection.up.shut && connection.down.shut))
+    const Moved up = move_bytes(client, server, connection.up);
+    const Moved down = up == Moved::Broken ? up : move_bytes(server, client, connection.down);
+    if (down == Moved::Broken || (connection.up.shut && connection.down.shut))
+        return close(connection);
+    // The rest comes in the next round of the loop.
+    if ((up == Moved::Some || down == Moved::Some) && !watch(connection, client))
         close(connection);
 }
 

@@ -47,6 +47,7 @@ private:
     struct Connection;
     explicit Relay(EventLoop& loop);
     void accept(const Listener& listener);
+    bool watch(Connection& connection, int fd);
     void pump(Connection& connection);
     void close(Connection& connection);
 

@@ -1,5 +1,6 @@
 #include "runtime/rootfs.h"
 
+#include "base/assert.h"
 #include "base/strings.h"
 #include "base/sys.h"
 #include "runtime/mount_options.h"
@@ -7,9 +8,11 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 namespace davit::runtime {
 namespace {
@@ -63,81 +66,104 @@ Result<void> idmap(const UniqueFd& mount, const UniqueFd& user_namespace, bool r
 
 // --- overlayfs ---
 
-/// A file system configuration context; see fsopen(2).
-class FsContext {
-public:
-    static Result<FsContext> open(const char* type) {
-        const int fd = ::fsopen(type, FSOPEN_CLOEXEC);
-        if (fd == -1) return failed("fsopen(2)").doing("open the file system '{}'", type);
-        return FsContext(UniqueFd(fd));
-    }
-
-    Result<void> set(const char* key, const std::string& value) {
-        if (::fsconfig(fd_.get(), FSCONFIG_SET_STRING, key, value.c_str(), 0) == -1)
-            return explain("set", key, value);
-        return {};
-    }
-    /// overlayfs takes a layer as a descriptor from Linux 6.13 on; before, as its /proc name.
-    Result<void> add_lower(const UniqueFd& layer) {
-        if (::fsconfig(fd_.get(), FSCONFIG_SET_FD, "lowerdir+", nullptr, layer.get()) == 0)
-            return {};
-        return set("lowerdir+", fmt::format("/proc/self/fd/{}", layer.get()));
-    }
-    Result<UniqueFd> mount(unsigned attributes) {
-        if (::fsconfig(fd_.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == -1)
-            return explain("create", "the file system", "");
-        const int fd = ::fsmount(fd_.get(), FSMOUNT_CLOEXEC, attributes);
-        if (fd == -1) return failed("fsmount(2)");
-        return UniqueFd(fd);
-    }
-
-private:
-    explicit FsContext(UniqueFd fd) : fd_(std::move(fd)) {}
-
-    /// The kernel's own words stand in the context, one message a read(2).
-    Error explain(const char* what, const char* key, const std::string& value) {
-        const int error_number = errno;
-        std::string said;
-        char line[512];
-        for (;;) {
-            const ssize_t got = ::read(fd_.get(), line, sizeof line);
-            if (got <= 0) break;
-            said += (said.empty() ? "" : "; ");
-            said += trim(std::string_view(line, static_cast<std::size_t>(got)));
-        }
-        Error error = Error::from_errno(error_number, "fsconfig(2)")
-                          .doing("{} {}{}{}", what, key, value.empty() ? "" : "=", value);
-        if (said.empty()) return error;
-        return std::move(error).help(fmt::format("the kernel says: {}", said));
-    }
-
-    UniqueFd fd_;
-};
-
 std::string annotation(const Spec& spec, const char* key) {
     const auto found = spec.annotations.find(key);
     return found == spec.annotations.end() ? std::string() : found->second;
 }
 
+/// A mount namespace for the length of a scope, in which layers can be attached: before Linux 6.15
+/// overlayfs takes only layers that are part of the caller's mount namespace. What is in it goes
+/// with it. The guard has one thread, so that nobody else is moved along.
+class MountWorkshop {
+public:
+    /// Stands in an empty folder of its own, with everything else of the host out of sight.
+    static Result<MountWorkshop> open() {
+        UniqueFd home = TRY(sys::open("/proc/self/ns/mnt", O_RDONLY));
+        const UniqueFd bench = TRY(new_tmpfs());
+        if (::unshare(CLONE_NEWNS) == -1) return failed("unshare(2)");
+        MountWorkshop workshop(std::move(home));
+        TRY(sys::mount({.target = "/", .flags = MS_REC | MS_PRIVATE}));
+        // Laid over "/", as the child does with its root: no folder of the host is needed.
+        if (::move_mount(bench.get(), "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) == -1)
+            return failed("move_mount(2)");
+        if (::fchdir(bench.get()) == -1) return failed("fchdir(2)");
+        return workshop;
+    }
+
+    MountWorkshop(MountWorkshop&&) noexcept = default;
+    MountWorkshop& operator=(MountWorkshop&&) = delete;
+    MountWorkshop(const MountWorkshop&) = delete;
+    MountWorkshop& operator=(const MountWorkshop&) = delete;
+    /// Going back must succeed: the guard would do everything else in the wrong place.
+    ~MountWorkshop() {
+        if (home_) DAVIT_ASSERT(::setns(home_.get(), CLONE_NEWNS) == 0 && ::chdir("/") == 0);
+    }
+
+    /// Attaches a detached mount as the folder `name`.
+    Result<void> attach(const UniqueFd& mount, const std::string& name) const {
+        if (::mkdir(name.c_str(), 0700) == -1) return failed("mkdir(2)");
+        if (::move_mount(mount.get(), "", AT_FDCWD, name.c_str(), MOVE_MOUNT_F_EMPTY_PATH) == -1)
+            return failed("move_mount(2)");
+        return {};
+    }
+
+private:
+    explicit MountWorkshop(UniqueFd home) : home_(std::move(home)) {}
+
+    static Result<UniqueFd> new_tmpfs() {
+        const UniqueFd context(::fsopen("tmpfs", FSOPEN_CLOEXEC));
+        if (!context) return failed("fsopen(2)");
+        if (::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == -1)
+            return failed("fsconfig(2)");
+        UniqueFd mount(::fsmount(context.get(), FSMOUNT_CLOEXEC, 0));
+        if (!mount) return failed("fsmount(2)");
+        return mount;
+    }
+
+    UniqueFd home_;  ///< Closed after a move.
+};
+
+/// The folder above the writable and the work folder, which overlayfs needs in one mount.
+Result<std::string> writable_folder(const Spec& spec) {
+    const std::string upper = annotation(spec, kOverlayUpper);
+    const std::string work = annotation(spec, kOverlayWork);
+    const std::string folder = upper.substr(0, upper.rfind('/'));
+    if (upper != folder + "/upper" || work != folder + "/work")
+        return Error(ErrorKind::InvalidInput,
+                     "the overlay's folders are not …/upper and …/work in one folder");
+    return folder;
+}
+
 Result<UniqueFd> mount_overlay(const Spec& spec, const UniqueFd& user_namespace) {
-    FsContext overlay = TRY(FsContext::open("overlay"));
-    TRY(overlay.set("source", "overlay"));  // only what the mount table shows
-    // A detached mount ends with its descriptor: they must live until overlayfs has its own copies.
+    // Taken by their paths on the host, before those are out of sight.
     std::vector<UniqueFd> layers;
     for (const std::string& folder : split(annotation(spec, kOverlayLower), '\n')) {
         UniqueFd layer = TRY(clone_mount(folder, false));
         TRY(idmap(layer, user_namespace, false, folder));
-        TRY(overlay.add_lower(layer));
         layers.push_back(std::move(layer));
     }
+    const std::string folder = TRY(writable_folder(spec));
     // The writable layer belongs to the container's id range and is not idmapped.
-    TRY(overlay.set("upperdir", annotation(spec, kOverlayUpper)));
-    TRY(overlay.set("workdir", annotation(spec, kOverlayWork)));
+    const UniqueFd writable = TRY(clone_mount(folder, false));
+
+    const MountWorkshop workshop = TRY(MountWorkshop::open());
+    std::string lower;
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+        const std::string name = fmt::format("{}", i);
+        TRY(workshop.attach(layers[i], name));
+        lower += (lower.empty() ? "" : ":") + name;
+    }
+    TRY(workshop.attach(writable, "rw"));
+    if (::mkdir("merged", 0700) == -1) return failed("mkdir(2)");
+    // Names of our own alone: short enough for the page that mount(2) takes, and without commas.
     // Layers come from strangers: nothing in them may redirect a lookup.
-    TRY(overlay.set("redirect_dir", "nofollow"));
-    TRY(overlay.set("metacopy", "off"));
-    TRY(overlay.set("index", "off"));
-    return overlay.mount(0);
+    TRY(sys::mount({.source = "overlay",
+                    .target = "merged",
+                    .type = "overlay",
+                    .data = fmt::format("lowerdir={},upperdir=rw/upper,workdir=rw/work,"
+                                        "redirect_dir=nofollow,metacopy=off,index=off",
+                                        lower)}));
+    return clone_mount("merged", false);
 }
 
 Result<UniqueFd> mount_root(const Spec& spec, const UniqueFd& user_namespace) {
@@ -177,6 +203,10 @@ Result<UniqueFd> prepare_device(const DeviceRow& row) {
 
 Result<PreparedMount> prepare_bind(const SpecMount& mount, const MountOptions& options,
                                    const UniqueFd& user_namespace) {
+    if (!options.data.empty())
+        return Error(
+            ErrorKind::InvalidInput,
+            fmt::format("mount option '{}' means nothing for a bind", options.data.front().first));
     PreparedMount prepared;
     prepared.target = mount.destination;
     prepared.detached = TRY(clone_mount(mount.source, options.recursive));

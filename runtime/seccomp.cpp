@@ -115,7 +115,8 @@ Result<SeccompProgram> compile(const Json& seccomp) {
     return export_program(filter);
 }
 
-/// FNV-1a, only to name a cache file: the whole text is compared when it is read.
+/// FNV-1a: names a cache file, whose whole key is compared when it is read, and finds damage. Both
+/// are against accidents; the run root is root's alone.
 std::uint64_t fnv1a(std::string_view text) {
     std::uint64_t hash = 0xcbf29ce484222325U;
     for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
@@ -131,19 +132,24 @@ Result<SeccompProgram> compile_seccomp(const Json& seccomp) {
 }
 
 Result<SeccompProgram> cached_seccomp(const Json& seccomp, const std::string& cache_dir) {
-    // The entry is the text of the object, a NUL, and the program: what was compiled is compared,
-    // so that no hash has to be trusted. libseccomp's version is part of the text.
+    // The entry is the text of the object, a NUL, a check sum and the program: what was compiled is
+    // compared, so that no hash has to be trusted. libseccomp's version is part of the text.
     const scmp_version* version = seccomp_version();
     const std::string key =
         fmt::format("{}.{}.{} {}", version->major, version->minor, version->micro, seccomp.dump());
     const std::string path = fmt::format("{}/seccomp-{:016x}.bpf", cache_dir, fnv1a(key));
+    const auto entry_of = [&](std::string_view program) {
+        return fmt::format("{}{}{:016x}{}", key, '\0', fnv1a(program), program);
+    };
+    const std::size_t program_at = key.size() + 17;
     const Result<std::string> entry = read_file(path, 4U << 20U);
-    if (entry && entry->size() > key.size() + 1 && entry->starts_with(key) &&
-        (*entry)[key.size()] == '\0' && (entry->size() - key.size() - 1) % 8 == 0)
-        return entry->substr(key.size() + 1);
+    if (entry && entry->size() > program_at) {
+        SeccompProgram program = entry->substr(program_at);
+        if (*entry == entry_of(program)) return program;
+    }
     SeccompProgram program = TRY(compile_seccomp(seccomp));
     // A full disk or a missing folder only makes the next start slower.
-    (void)write_atomically(path, key + '\0' + program, 0600, Sync::No);
+    (void)write_atomically(path, entry_of(program), 0600, Sync::No);
     return program;
 }
 

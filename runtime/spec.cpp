@@ -1,5 +1,6 @@
 #include "runtime/spec.h"
 
+#include "base/file.h"
 #include "base/strings.h"
 #include "runtime/capabilities.h"
 
@@ -122,8 +123,63 @@ SpecResources parse_resources(const Json& json) {
     return resources;
 }
 
+/// Settings of the specification that this runtime doesn't bring about yet.
+constexpr const char* kUnsupported[] = {
+    "domainname",
+    "process.apparmorProfile",
+    "process.selinuxLabel",
+    "process.ioPriority",
+    "process.scheduler",
+    "process.execCPUAffinity",
+    "linux.devices",
+    "linux.mountLabel",
+    "linux.rootfsPropagation",
+    "linux.intelRdt",
+    "linux.memoryPolicy",
+    "linux.personality",
+    "linux.timeOffsets",
+    "linux.netDevices",
+    "linux.resources.blockIO",
+    "linux.resources.hugepageLimits",
+    "linux.resources.network",
+    "linux.resources.rdma",
+    "linux.resources.unified",
+    "linux.resources.cpu.burst",
+    "linux.resources.cpu.cpus",
+    "linux.resources.cpu.mems",
+    "linux.resources.cpu.idle",
+    "linux.resources.cpu.realtimePeriod",
+    "linux.resources.cpu.realtimeRuntime",
+    "linux.resources.memory.kernel",
+    "linux.resources.memory.kernelTCP",
+    "linux.resources.memory.swappiness",
+    "linux.resources.memory.disableOOMKiller",
+};
+
+Result<void> refuse_unsupported(const Json& json) {
+    for (const char* path : kUnsupported) {
+        const Json* value = &json;
+        for (const std::string& key : split(path, '.')) {
+            const bool there = value != nullptr && value->is_object() && value->contains(key);
+            value = there ? &value->at(key) : nullptr;
+        }
+        const bool asks = value != nullptr && !value->empty() && *value != Json("") &&
+                          *value != Json(false);
+        if (asks)
+            return Error(ErrorKind::Unsupported, fmt::format("'{}' is not supported yet", path));
+    }
+    return {};
+}
+
 Result<void> check(const Spec& spec) {
     if (spec.args.empty()) return invalid("process.args is empty: there is no program to run");
+    for (const std::string& arg : spec.args) {
+        if (arg.find('\0') != std::string::npos) return invalid("process.args holds a NUL byte");
+    }
+    if (!spec.cgroups_path.starts_with('/') || spec.cgroups_path.size() < 2 ||
+        clean_path(spec.cgroups_path) != spec.cgroups_path)
+        return invalid(
+            fmt::format("cgroupsPath '{}' is not a clean absolute path", spec.cgroups_path));
     if (!spec.cwd.starts_with('/'))
         return invalid(fmt::format("cwd '{}' is not absolute", spec.cwd));
     for (const std::string& variable : spec.env) {
@@ -186,6 +242,7 @@ Result<Spec> decode(const Json& json) {
     spec.masked_paths = strings_at(linux_part, "maskedPaths");
     spec.readonly_paths = strings_at(linux_part, "readonlyPaths");
     spec.sysctl = object_at(linux_part, "sysctl").get<std::map<std::string, std::string>>();
+    TRY(refuse_unsupported(json));
     spec.annotations = object_at(json, "annotations").get<std::map<std::string, std::string>>();
     TRY(check(spec));
     return spec;
@@ -201,7 +258,9 @@ Result<Spec> parse_spec(const Json& json) {
 
 Result<Spec> read_spec(const std::string& bundle) {
     const Json json = TRY(read_json(bundle + "/config.json"));
-    return TRY_DOING(parse_spec(json), "read '{}/config.json'", bundle);
+    Spec spec = TRY_DOING(parse_spec(json), "read '{}/config.json'", bundle);
+    spec.root_path = join_path(bundle, spec.root_path);  // relative to the bundle, as OCI has it
+    return spec;
 }
 
 }  // namespace davit::runtime

@@ -3,6 +3,7 @@
 #   --runtime   only what a built davit needs to run
 #   --dev       also the formatter and linters
 set -euo pipefail
+export LC_ALL=C  # apt's answers are read
 
 want=build
 dev=no
@@ -48,7 +49,7 @@ installed() {
 choose() {
     local name
     for name in ${1//|/ }; do
-        if apt-cache policy "$name" | grep -q '^  Candidate: [^(]'; then
+        if [[ "$(apt-cache policy "$name")" =~ "  Candidate: "[^\(] ]]; then
             echo "$name"
             return
         fi

@@ -9,6 +9,7 @@
 # dpkg, tar and python3; root for the owners of files. Packages are kept in
 # ${XDG_CACHE_HOME:-~/.cache}/davit-test-debs.
 set -euo pipefail
+export LC_ALL=C  # apt's answers are read
 
 usage() { sed -n '2,11p' "$0" | cut -c3- >&2; exit 64; }
 [ $# -ge 2 ] || usage
@@ -37,7 +38,7 @@ unpack_packages() {
     if ! apt-cache show "$1" >/dev/null 2>&1; then apt-get update -qq; fi
     "${apt[@]}" --download-only install "$@" >/dev/null
     "${apt[@]}" -s install "$@" |
-        awk '/^Inst/ { version = $3; gsub(/[(]/, "", version); gsub(/:/, "%3a", version); print $2 "_" version }' |
+        awk '/^Inst/ { gsub(/[(]/, "", $3); gsub(/:/, "%3a", $3); print $2 "_" $3 }' |
         while read -r package; do
             dpkg-deb --fsys-tarfile "$(find "$cache" -maxdepth 1 -name "${package}_*.deb" | head -n 1)" |
                 tar -C "$root" -xp --keep-directory-symlink \

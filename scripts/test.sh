@@ -27,8 +27,8 @@ cmake --build --preset "$preset"
 # where DAVIT_TESTS_MUST_RUN is set.
 for kind in nginx busybox hello-world; do
     image=build/images/$kind.tar
-    [ -f "$image" ] || scripts/make-test-image.sh "$kind" "$image" ||
-        echo "test: no image '$kind': its tests will be skipped" >&2
+    [ "$image" -nt scripts/make-test-image.sh ] || scripts/make-test-image.sh "$kind" "$image" ||
+        [ -f "$image" ] || echo "test: no image '$kind': its tests will be skipped" >&2
 done
 
 exec ctest --preset "$preset" "$@"

@@ -198,9 +198,10 @@ Result<void> tidy_run_root(const Paths& paths, const std::string& project) {
     const FileLock lock = TRY(lock_host(paths));
     // A claim without a record: killed before the network was made.
     TRY(remove_tree(networks_folder(paths, project)));
-    const std::vector<std::string> left = TRY(list_directory(paths.run_project(project)));
-    if (left.empty() || left == std::vector<std::string>{".project.json"})
-        TRY(remove_tree(paths.run_project(project)));
+    std::vector<std::string> left = TRY(list_directory(paths.run_project(project)));
+    // Its own claim, also one whose writer was killed before the rename, holds nothing.
+    std::erase_if(left, [](const std::string& name) { return name.starts_with(".project.json"); });
+    if (left.empty()) TRY(remove_tree(paths.run_project(project)));
     const std::vector<std::string> projects = TRY(projects_up(paths));
     if (!projects.empty()) return {};
     // The last one turns out the light: compiled filters, the lock, the folder.

@@ -73,6 +73,11 @@ Result<Choices> choose_locked(const ChoiceRequest& request) {
 
 /// Removes what belongs to no container, network or lock any more.
 void tidy_project(const Paths& paths, const std::string& project) {
+    // Of a davit that was killed between writing a record and renaming it.
+    const Result<std::vector<std::string>> records = list_directory(paths.networks(project));
+    for (const std::string& name : records ? *records : std::vector<std::string>()) {
+        if (name.ends_with(".tmp")) ::unlink((paths.networks(project) + "/" + name).c_str());
+    }
     for (const std::string& folder : {paths.containers(project), paths.networks(project)})
         ::rmdir(folder.c_str());
     const Result<std::vector<std::string>> left = list_directory(paths.project(project));

@@ -97,11 +97,16 @@ TEST_CASE("any bytes make a string that nlohmann reads") {
         const auto parsed = parse_json(json_quoted(bytes), "quoted");
         REQUIRE_MESSAGE(parsed.ok(), json_quoted(bytes));
         // Where the library finds nothing to replace, both say the same.
+        bool valid = true;
         try {
-            CHECK(Json(bytes).dump(-1, ' ', false) == Json(*parsed).dump(-1, ' ', false));
+            (void)Json(bytes).dump(-1, ' ', false);
         } catch (const nlohmann::json::exception&) {
-            CHECK(parsed->get<std::string>().find("\xef\xbf\xbd") != std::string::npos);
+            valid = false;
         }
+        if (valid)
+            CHECK(parsed->get<std::string>() == bytes);
+        else
+            CHECK(parsed->get<std::string>().find("\xef\xbf\xbd") != std::string::npos);
     }
 }
 
