@@ -262,8 +262,8 @@ Result<void> Cgroup::remove() const {
         }
         if (error_number != 0) {
             if (first_failure)
-                first_failure = Error::from_errno(error_number, "rmdir(2)")
-                                    .doing("remove cgroup '{}'", folder);
+                first_failure =
+                    Error::from_errno(error_number, "rmdir(2)").doing("remove cgroup '{}'", folder);
             continue;
         }
         // Upward as far as they are empty; another container's cgroup ends the walk.

@@ -60,8 +60,8 @@ public:
     long long oom_kills() const;
     /// Kills every process inside, also ones forked meanwhile where the kernel can (cgroup.kill).
     Result<void> kill_all() const;
-    /// Removes the cgroups, and the ones above that davit made and that are empty now. Goes on after
-    /// a failure, and reports the first one.
+    /// Removes the cgroups, and the ones above that davit made and that are empty now. Goes on
+    /// after a failure, and reports the first one.
     Result<void> remove() const;
 
 private:

@@ -68,8 +68,8 @@ bool make_last_part(int root, const char* prefix, TargetKind kind) {
     return made == 0;
 }
 
-/// The path that a symbolic link at `prefix` leads to, with `rest` behind it. Returns false where it
-/// is none or gets too long.
+/// The path that a symbolic link at `prefix` leads to, with `rest` behind it. Returns false where
+/// it is none or gets too long.
 bool follow_link(int root, const char* prefix, const char* rest, char* followed) {
     const int link = open_in_root(root, prefix, O_PATH | O_NOFOLLOW);
     if (link == -1) return false;

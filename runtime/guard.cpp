@@ -44,7 +44,9 @@ public:
     Result<void> prepare();
     void answer_launcher(const Result<void>& prepared);
     Result<void> run() { return loop_.run(); }
-    /// Takes away what this guard made; the state stays.
+    /// Ends a run whose program was never executed.
+    void discard_run();
+    /// Takes away what this guard put into the run folder; the state stays.
     void clean_up();
 
 private:
@@ -62,7 +64,6 @@ private:
 
     void on_output(LogFile::Stream stream);
     void drain();
-    void discard_run();
     void on_exit();
     void after_end(int exit_code, bool oom_killed, const std::string& error);
     void restart();
@@ -137,6 +138,7 @@ Result<void> Guard::prepare() {
     state_.guard_start_ticks = TRY(sys::start_time(state_.guard_pid));
     // Said before the first namespace exists, so that a guard is never unknown to `down`.
     TRY(write_state(options_.run_dir, state_));
+    options_.launch_lock.reset();
     // Beside the run folders of the projects; one filter serves every container on the host.
     const std::string run_root = clean_path(options_.run_dir + "/../..");
     container_ = TRY(Container::open(std::move(spec), run_root));
@@ -262,8 +264,8 @@ void Guard::drain() {
     if (log_) log_->flush(std::chrono::system_clock::now());
 }
 
-/// Ends a run whose program was never executed.
 void Guard::discard_run() {
+    if (!container_) return;
     if (container_->pidfd()) loop_.forget(container_->pidfd().get());
     container_->discard();
     drain();
@@ -314,8 +316,8 @@ void Guard::restart() {
 
 void Guard::finish() {
     state_.status = Status::Exited;
-    // What outlives the guard must be gone before anybody is told that it has ended. The socket goes
-    // last: a guard without one may be killed, and then has said everything.
+    // What outlives the guard must be gone before anybody is told that it has ended. The socket
+    // goes last: a guard without one may be killed, and then has said everything.
     relay_.reset();
     save();
     ::unlink((options_.run_dir + "/control.sock").c_str());
@@ -326,7 +328,6 @@ void Guard::finish() {
 }
 
 void Guard::clean_up() {
-    if (container_) discard_run();
     relay_.reset();
     for (const char* name : {"control.sock", "stdout", "stderr"})
         ::unlink((options_.run_dir + "/" + name).c_str());
@@ -424,6 +425,7 @@ int run_guard(GuardOptions options) {
                 *std::move(restart_timer));
     const Result<void> prepared = guard.prepare();
     if (!prepared) {
+        guard.discard_run();
         guard.clean_up();
         guard.answer_launcher(prepared);
         return 1;

@@ -11,6 +11,9 @@ struct GuardOptions {
     std::string bundle = {};
     std::string run_dir = {};
     UniqueFd launcher = {};  ///< Socket to whoever starts the guard; gets one answer.
+    /// Lock on run_dir, held until the state names this guard: until then `stop` waits. May be
+    /// closed.
+    UniqueFd launch_lock = {};
 };
 
 /// The guard: parent of one container. Keeps its namespaces, writes its log, records its exit,

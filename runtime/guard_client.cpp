@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/sched.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -54,24 +55,44 @@ struct GuardProgram {
     char* const* environment = nullptr;
     int null_fd = -1;
     int socket_fd = -1;
+    int lock_fd = -1;
 };
 
 // --- The child's side: only async-signal-safe calls. ---
 [[noreturn]] void run_guard_program(const GuardProgram& program) {
     ::setsid();
+    // An ignored SIGCHLD would survive execve(2), and no exit could be collected.
+    struct sigaction standard {};
+    standard.sa_handler = SIG_DFL;
+    for (int number = 1; number < NSIG; ++number) ::sigaction(number, &standard, nullptr);
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
-    // Descriptor 3 is the guard's; a socket that is 3 already only has to survive execve(2).
-    const bool moved =
-        program.socket_fd == 3 ? ::fcntl(3, F_SETFD, 0) == 0 : ::dup2(program.socket_fd, 3) == 3;
-    if (moved && ::dup2(program.null_fd, 0) == 0 && ::dup2(program.null_fd, 1) == 1 &&
-        ::dup2(program.null_fd, 2) == 2)
+    // Out of the way first: any of them may have a number that is about to be taken.
+    constexpr int kFree = 5;
+    const int null_fd = ::fcntl(program.null_fd, F_DUPFD_CLOEXEC, kFree);
+    const int socket_fd = ::fcntl(program.socket_fd, F_DUPFD_CLOEXEC, kFree);
+    const int lock_fd = ::fcntl(program.lock_fd, F_DUPFD_CLOEXEC, kFree);
+    if (::dup2(null_fd, 0) == 0 && ::dup2(null_fd, 1) == 1 && ::dup2(null_fd, 2) == 2 &&
+        ::dup2(socket_fd, 3) == 3 && ::dup2(lock_fd, 4) == 4)
         ::execve(program.path, program.argv, program.environment);
     ::_exit(127);
 }
 
+/// A lock on the run folder, which a guard holds from before it exists until its state names it.
+Result<UniqueFd> lock_run_dir(const std::string& run_dir, int operation) {
+    UniqueFd folder = TRY(sys::open(run_dir, O_RDONLY | O_DIRECTORY));
+    if (sys::retry_on_eintr([&] { return ::flock(folder.get(), operation); }) == -1)
+        return Error::from_errno(errno, "flock(2)").doing("lock '{}'", run_dir);
+    return folder;
+}
+
 Result<GuardProcess> spawn_guard(const GuardLaunch& launch) {
+    const UniqueFd lock = TRY(lock_run_dir(launch.run_dir, LOCK_EX));
+    if (const Result<ContainerState> state = read_state(launch.run_dir);
+        state && guard_alive(*state))
+        return Error(ErrorKind::Busy,
+                     fmt::format("guard {} has this container in hand", state->guard_pid));
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == -1)
         return Error::from_errno(errno, "socketpair(2)");
@@ -94,6 +115,7 @@ Result<GuardProcess> spawn_guard(const GuardLaunch& launch) {
     program.environment = environment;
     program.null_fd = null_device.get();
     program.socket_fd = theirs.get();
+    program.lock_fd = lock.get();
 
     int pidfd = -1;
     CloneCall call{.flags = CLONE_VFORK | CLONE_PIDFD, .exit_signal = SIGCHLD, .pidfd = &pidfd};
@@ -146,6 +168,19 @@ Result<void> await_guard(const ContainerState& state) {
     return {};
 }
 
+/// The container that the guard of `run_dir` has just created.
+Result<CreatedContainer> open_created(const std::string& run_dir) {
+    const ContainerState state = TRY(read_state(run_dir));
+    const UniqueFd process = TRY(sys::open_process(state.pid, state.start_ticks));
+    CreatedContainer container;
+    container.pid = state.pid;
+    container.netns = TRY(sys::open(fmt::format("/proc/{}/ns/net", state.pid), O_RDONLY));
+    // Only now: had it ended meanwhile, this might be the network of whoever has its number.
+    if (TRY(sys::wait_for_exit(process, 0)))
+        return Error(ErrorKind::System, "the container's init process has ended");
+    return container;
+}
+
 }  // namespace
 
 Result<CreatedContainer> launch_guard(const GuardLaunch& launch) {
@@ -162,9 +197,8 @@ Result<CreatedContainer> launch_guard(const GuardLaunch& launch) {
             reap_guard(guard.pidfd);
         return std::move(created).error();
     }
-    CreatedContainer container;
-    container.pid = static_cast<pid_t>(integer_or(*answer, "pid"));
-    container.netns = TRY(sys::open(fmt::format("/proc/{}/ns/net", container.pid), O_RDONLY));
+    Result<CreatedContainer> container = open_created(launch.run_dir);
+    if (!container) (void)stop(launch.run_dir, 0, std::chrono::milliseconds(0));
     return container;
 }
 
@@ -176,6 +210,11 @@ Result<void> start(const std::string& run_dir) {
 }
 
 Result<void> stop(const std::string& run_dir, int signal, std::chrono::milliseconds timeout) {
+    // A guard whose launcher was killed may be about to say that it exists.
+    if (Result<UniqueFd> lock = lock_run_dir(run_dir, LOCK_SH); !lock) {
+        if (lock.error().kind() == ErrorKind::NotFound) return {};
+        return std::move(lock).error();
+    }
     const Result<ContainerState> state = read_state(run_dir);
     if (!state) {
         if (state.error().kind() == ErrorKind::NotFound) return {};

@@ -11,7 +11,8 @@ constexpr std::string_view kUsage =
     "usage: davit-runtime guard --bundle DIR --run-dir DIR\n"
     "       davit-runtime --version\n"
     "\n"
-    "The guard is started by davit, with a socket to it on descriptor 3.\n";
+    "The guard is started by davit, with a socket to it on descriptor 3\n"
+    "and its lock on the run folder on descriptor 4.\n";
 
 int usage_error() {
     (void)!::write(STDERR_FILENO, kUsage.data(), kUsage.size());
@@ -32,6 +33,7 @@ int guard_main(int argc, char** argv) {
     if (options.bundle.empty() || options.run_dir.empty() || argc % 2 != 0) return usage_error();
     if (::fcntl(3, F_SETFD, FD_CLOEXEC) == -1) return usage_error();
     options.launcher.reset(3);
+    if (::fcntl(4, F_SETFD, FD_CLOEXEC) == 0) options.launch_lock.reset(4);
     (void)davit::log::configure(
         {.level = davit::log::Level::Warn, .file = options.run_dir + "/guard.log"});
     return davit::runtime::run_guard(std::move(options));

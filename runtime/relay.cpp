@@ -225,8 +225,7 @@ void Relay::pump(Connection& connection) {
     if (down == Moved::Broken || (connection.up.shut && connection.down.shut))
         return close(connection);
     // The rest comes in the next round of the loop.
-    if ((up == Moved::Some || down == Moved::Some) && !watch(connection, client))
-        close(connection);
+    if ((up == Moved::Some || down == Moved::Some) && !watch(connection, client)) close(connection);
 }
 
 void Relay::close(Connection& connection) {

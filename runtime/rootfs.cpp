@@ -160,6 +160,9 @@ Result<UniqueFd> mount_overlay(const Spec& spec, const UniqueFd& user_namespace)
     TRY(sys::mount({.source = "overlay",
                     .target = "merged",
                     .type = "overlay",
+                    // A layer may bring the node of a disk: /dev has its own mounts, and nothing
+                    // else needs devices.
+                    .flags = MS_NODEV,
                     .data = fmt::format("lowerdir={},upperdir=rw/upper,workdir=rw/work,"
                                         "redirect_dir=nofollow,metacopy=off,index=off",
                                         lower)}));

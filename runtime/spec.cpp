@@ -163,8 +163,8 @@ Result<void> refuse_unsupported(const Json& json) {
             const bool there = value != nullptr && value->is_object() && value->contains(key);
             value = there ? &value->at(key) : nullptr;
         }
-        const bool asks = value != nullptr && !value->empty() && *value != Json("") &&
-                          *value != Json(false);
+        const bool asks =
+            value != nullptr && !value->empty() && *value != Json("") && *value != Json(false);
         if (asks)
             return Error(ErrorKind::Unsupported, fmt::format("'{}' is not supported yet", path));
     }

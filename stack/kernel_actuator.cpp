@@ -209,6 +209,8 @@ Result<void> KernelActuator::bring_up(const ContainerRecord& record) {
     }
     if (connected) return {};
     (void)runtime::stop(run_dir, 0, std::chrono::milliseconds(0));
+    if (const Result<void> done = withdraw_ports(record.name); !done)
+        log::warn("stack", "{}, ignoring", done.error().to_string());
     return connected;
 }
 
@@ -235,8 +237,10 @@ Result<void> KernelActuator::start_container(const std::string& name) {
     const runtime::ContainerState state = TRY(runtime::observe_state(run_dir));
     const bool guarded = runtime::guard_alive(state);
     const bool made_now = world_.choices != nullptr && world_.choices->containers.contains(name);
-    if (guarded && state.status != runtime::Status::Created) return {};
-    if (!guarded || !made_now) {
+    const bool waits = state.status == runtime::Status::Created;
+    const bool ended = state.status == runtime::Status::Exited;  // and its guard is about to
+    if (guarded && !waits && !ended) return {};
+    if (!guarded || ended || !made_now) {
         // It ended before, its guard was killed, or a davit was killed between creating and
         // starting it, perhaps before it had a network: whatever is left of that run ends now.
         TRY(runtime::stop(run_dir, 0, record.stop_timeout));

@@ -145,7 +145,9 @@ Json mounts_json(const ContainerRecord& record, const std::string& run_dir) {
         mounts.push_back(bind_json(fmt::format("/etc/{}", file),
                                    fmt::format("{}/{}", run_dir, file), {"bind", "rprivate"}));
     for (const MountRecord& mount : record.mounts) {
-        std::vector<std::string> options = {"rbind", "rprivate", mount.read_only ? "ro" : "rw"};
+        // Without devices, as Docker's device rules have it: a folder may hold the node of a disk.
+        std::vector<std::string> options = {"rbind", "rprivate", "nodev",
+                                            mount.read_only ? "ro" : "rw"};
         if (record.uid_base != 0) options.emplace_back("idmap");
         mounts.push_back(bind_json(mount.destination, mount.source, std::move(options)));
     }

@@ -40,5 +40,12 @@ def problems(path):
 
 found = [f"{path.relative_to(root)}:{number}: error: {what}"
          for path in files() for number, what in problems(path)]
+tests = {case for path in (root / "tests").rglob("*.cpp")
+         for case in re.findall(r'TEST_CASE\("([^"]+)"', path.read_text(encoding="utf-8"))}
+promises = root / "docs/reliability.md"
+for number, line in enumerate(promises.read_text(encoding="utf-8").splitlines(), 1):
+    for case in re.findall(r'"([^"]+)"', line):
+        if line.startswith("|") and case not in tests:
+            found.append(f"docs/reliability.md:{number}: error: there is no test '{case}'")
 print("\n".join(found) or "docs: ok")
 sys.exit(bool(found))

@@ -61,12 +61,25 @@ TEST_CASE("signals are found by name and number and nothing else") {
         const char* text;
         std::optional<int> number;
     };
-    for (const Case& c :
-         {Case{"SIGTERM", SIGTERM}, Case{"term", SIGTERM}, Case{"Sigquit", SIGQUIT}, Case{"9", 9},
-          Case{"SIGWINCH", SIGWINCH}, Case{"RTMIN", SIGRTMIN}, Case{"SIGRTMIN+3", SIGRTMIN + 3},
-          Case{"RTMAX-2", SIGRTMAX - 2}, Case{"64", 64}, Case{"0", {}}, Case{"65", {}},
-          Case{"-1", {}}, Case{"", {}}, Case{"SIG", {}}, Case{"TERMINATE", {}},
-          Case{"RTMIN-1", {}}, Case{"RTMIN+99", {}}, Case{"RTMAX+1", {}}, Case{"RTMIN+", {}},
-          Case{"RTMIN3", {}}})
+    for (const Case& c : {Case{"SIGTERM", SIGTERM},
+                          Case{"term", SIGTERM},
+                          Case{"Sigquit", SIGQUIT},
+                          Case{"9", 9},
+                          Case{"SIGWINCH", SIGWINCH},
+                          Case{"RTMIN", SIGRTMIN},
+                          Case{"SIGRTMIN+3", SIGRTMIN + 3},
+                          Case{"RTMAX-2", SIGRTMAX - 2},
+                          Case{"64", 64},
+                          Case{"0", {}},
+                          Case{"65", {}},
+                          Case{"-1", {}},
+                          Case{"", {}},
+                          Case{"SIG", {}},
+                          Case{"TERMINATE", {}},
+                          Case{"RTMIN-1", {}},
+                          Case{"RTMIN+99", {}},
+                          Case{"RTMAX+1", {}},
+                          Case{"RTMIN+", {}},
+                          Case{"RTMIN3", {}}})
         CHECK_MESSAGE(signal_number(c.text) == c.number, c.text);
 }

@@ -47,17 +47,16 @@ TEST_CASE("limits become the files of cgroup v1") {
     limits.devices = {{.allow = false},
                       {.allow = true, .type = 'c', .major = 1, .minor = 3, .access = "rw"},
                       {.allow = true, .type = 'b', .access = "m"}};
-    CHECK(control_writes(limits, false) ==
-          Writes{{"memory", "memory.limit_in_bytes", "1000"},
-                 {"memory", "memory.memsw.limit_in_bytes", "3000"},
-                 {"memory", "memory.soft_limit_in_bytes", "500"},
-                 {"cpu", "cpu.shares", "1024"},
-                 {"cpu", "cpu.cfs_period_us", "20000"},
-                 {"cpu", "cpu.cfs_quota_us", "50000"},
-                 {"pids", "pids.max", "max"},
-                 {"devices", "devices.deny", "a"},
-                 {"devices", "devices.allow", "c 1:3 rw"},
-                 {"devices", "devices.allow", "b *:* m"}});
+    CHECK(control_writes(limits, false) == Writes{{"memory", "memory.limit_in_bytes", "1000"},
+                                                  {"memory", "memory.memsw.limit_in_bytes", "3000"},
+                                                  {"memory", "memory.soft_limit_in_bytes", "500"},
+                                                  {"cpu", "cpu.shares", "1024"},
+                                                  {"cpu", "cpu.cfs_period_us", "20000"},
+                                                  {"cpu", "cpu.cfs_quota_us", "50000"},
+                                                  {"pids", "pids.max", "max"},
+                                                  {"devices", "devices.deny", "a"},
+                                                  {"devices", "devices.allow", "c 1:3 rw"},
+                                                  {"devices", "devices.allow", "b *:* m"}});
 }
 
 TEST_CASE("unlimited swap is max on v2 and the ends of cpu shares are the ends of the weight") {

@@ -73,10 +73,10 @@ TEST_CASE("bytes that are not UTF-8 become replacement characters") {
     const std::string kBad = "\xef\xbf\xbd";
     const Case cases[] = {
         {"a\xff", "a" + kBad},
-        {"\xc3", kBad},                          // cut short
-        {"\xc0\xaf", kBad + kBad},               // overlong
-        {"\xe0\x80\xaf", kBad + kBad + kBad},    // overlong
-        {"\xed\xa0\x80", kBad + kBad + kBad},    // a surrogate
+        {"\xc3", kBad},                                   // cut short
+        {"\xc0\xaf", kBad + kBad},                        // overlong
+        {"\xe0\x80\xaf", kBad + kBad + kBad},             // overlong
+        {"\xed\xa0\x80", kBad + kBad + kBad},             // a surrogate
         {"\xf4\x90\x80\x80", kBad + kBad + kBad + kBad},  // beyond U+10FFFF
         {"\xf0\x9d\x84", kBad + kBad + kBad},
         {"\x80x", kBad + "x"},
@@ -122,13 +122,12 @@ TEST_CASE("whole lines are written at once and the rest waits for its line break
     log.append(Stream::Stderr, "too", kNow);
     log.flush(kNow);
     log.flush(kNow);  // nothing waits any more
-    CHECK(entries(dir / "sub/folder/log.json") ==
-          std::vector<Entry>{{"one\n", "stdout"},
-                             {"problem\n", "stderr"},
-                             {"two\n", "stdout"},
-                             {"\n", "stdout"},
-                             {"the end", "stdout"},
-                             {"too", "stderr"}});
+    CHECK(entries(dir / "sub/folder/log.json") == std::vector<Entry>{{"one\n", "stdout"},
+                                                                     {"problem\n", "stderr"},
+                                                                     {"two\n", "stdout"},
+                                                                     {"\n", "stdout"},
+                                                                     {"the end", "stdout"},
+                                                                     {"too", "stderr"}});
     const auto text = read_file(dir / "sub/folder/log.json");
     CHECK(text->starts_with(
         R"({"log":"one\n","stream":"stdout","time":"2026-01-02T03:04:05.000000000Z"})"));

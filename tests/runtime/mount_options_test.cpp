@@ -14,8 +14,8 @@ TEST_CASE("mount options are sorted by what the kernel does with them") {
     const auto parsed = parse_mount_options(
         {"nosuid", "noexec", "nodev", "ro", "mode=755", "size=64m", "newinstance", "defaults"});
     REQUIRE(parsed.ok());
-    CHECK(parsed->set == (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV |
-                          MOUNT_ATTR_RDONLY));
+    CHECK(parsed->set ==
+          (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY));
     CHECK(parsed->data == Data{{"mode", "755"}, {"size", "64m"}, {"newinstance", ""}});
     CHECK_FALSE(parsed->bind);
     CHECK(parsed->propagation == 0);

@@ -177,13 +177,15 @@ TEST_CASE("a stream that never pauses does not keep the guard from other work [n
         int ticks = 0;
         auto longest = std::chrono::steady_clock::duration::zero();
         auto last = std::chrono::steady_clock::now();
-        NEED(loop->watch(timer->fd(), 1 /* EPOLLIN */, [&](std::uint32_t) {
-            const auto now = std::chrono::steady_clock::now();
-            longest = std::max(longest, now - last);
-            last = now;
-            timer->arm(std::chrono::milliseconds(10));
-            if (++ticks == 50) loop->quit();
-        }).ok());
+        NEED(loop->watch(timer->fd(), 1 /* EPOLLIN */,
+                         [&](std::uint32_t) {
+                             const auto now = std::chrono::steady_clock::now();
+                             longest = std::max(longest, now - last);
+                             last = now;
+                             timer->arm(std::chrono::milliseconds(10));
+                             if (++ticks == 50) loop->quit();
+                         })
+                 .ok());
         timer->arm(std::chrono::milliseconds(10));
         const auto began = std::chrono::steady_clock::now();
         NEED(loop->run().ok());

@@ -38,12 +38,11 @@ TEST_CASE("the restart policy decides by exit code and attempts and who ended it
 }
 
 TEST_CASE("an unknown restart policy is refused") {
-    for (const char* text : {"sometimes", "on-failure:", "on-failure:-1", "on-failure:x",
-                             "Always", "on-failure:99999999999", "no "}) {
+    for (const char* text : {"sometimes", "on-failure:", "on-failure:-1", "on-failure:x", "Always",
+                             "on-failure:99999999999", "no "}) {
         const auto policy = parse_restart_policy(text);
         REQUIRE_MESSAGE(!policy.ok(), text);
-        CHECK(policy.error().to_string() ==
-              "unknown restart policy '" + std::string(text) + "'");
+        CHECK(policy.error().to_string() == "unknown restart policy '" + std::string(text) + "'");
     }
 }
 

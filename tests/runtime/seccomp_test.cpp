@@ -87,10 +87,8 @@ std::uint32_t run(const SeccompProgram& program, const seccomp_data& call) {
                 break;
             }
             case BPF_RET: return BPF_RVAL(one.code) == BPF_A ? a : one.k;
-            case BPF_MISC: (BPF_MISCOP(one.code) == BPF_TAX ? x : a) = BPF_MISCOP(one.code) ==
-                                                                               BPF_TAX
-                                                                           ? a
-                                                                           : x;
+            case BPF_MISC:
+                (BPF_MISCOP(one.code) == BPF_TAX ? x : a) = BPF_MISCOP(one.code) == BPF_TAX ? a : x;
                 break;
             default: FAIL("an unknown instruction");
         }
@@ -261,10 +259,14 @@ TEST_CASE("the cache gives the same program and survives whatever is in its file
 
     std::string flipped = entry;
     flipped[entry.size() - 100] = static_cast<char>(flipped[entry.size() - 100] ^ 1);
-    const std::string broken[] = {"", "x", entry.substr(0, entry.size() / 2),
+    const std::string broken[] = {"",
+                                  "x",
+                                  entry.substr(0, entry.size() / 2),
                                   entry.substr(0, entry.size() - 8),  // whole instructions only
-                                  entry.substr(0, entry.size() - 3), entry + std::string(8, '\0'),
-                                  flipped, "another text" + entry.substr(12)};
+                                  entry.substr(0, entry.size() - 3),
+                                  entry + std::string(8, '\0'),
+                                  flipped,
+                                  "another text" + entry.substr(12)};
     for (const std::string& text : broken) {
         REQUIRE(write_in_place(path, text, 0600).ok());
         const auto again = cached_seccomp(filter, dir.path());

@@ -21,7 +21,8 @@ Json small() {
         "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"}], "cgroupsPath": "/davit/t/a"}
     })",
                       "test")
-        .operator*();
+        .
+        operator*();
 }
 
 }  // namespace
@@ -51,8 +52,9 @@ TEST_CASE("a whole configuration is decoded") {
         {"memory", {{"limit", 1048576}, {"swap", -1}}},
         {"cpu", {{"quota", 50000}, {"period", 100000}, {"shares", 512}}},
         {"pids", {{"limit", 10}}},
-        {"devices", Json::array({{{"allow", false}},
-                                 {{"allow", true}, {"type", "c"}, {"major", 1}, {"access", "r"}}})}};
+        {"devices",
+         Json::array({{{"allow", false}},
+                      {{"allow", true}, {"type", "c"}, {"major", 1}, {"access", "r"}}})}};
     part["maskedPaths"] = {"/proc/kcore"};
     part["readonlyPaths"] = {"/proc/sys"};
     part["sysctl"] = {{"net.ipv4.ip_forward", "1"}};
@@ -124,8 +126,7 @@ TEST_CASE("what cannot be done is refused by name") {
          "unknown rlimit 'RLIMIT_X'"},
         {"/process/rlimits", R"([{"type":"RLIMIT_NOFILE","soft":2,"hard":1}])",
          "rlimit 'RLIMIT_NOFILE' has a soft limit above its hard one"},
-        {"/process/apparmorProfile", R"("mine")",
-         "'process.apparmorProfile' is not supported yet"},
+        {"/process/apparmorProfile", R"("mine")", "'process.apparmorProfile' is not supported yet"},
         {"/mounts", R"([{"destination":"data"}])", "mount target 'data' is not absolute"},
         {"/linux/namespaces", R"([{"type":"pid"},{"type":"mount"},{"type":"network","path":"/x"}])",
          "joining a network namespace by path is not supported yet"},
@@ -135,7 +136,8 @@ TEST_CASE("what cannot be done is refused by name") {
          "a user namespace needs uidMappings and gidMappings"},
         {"/linux/namespaces", R"([{"type":"pid"}])",
          "a container without a mount and a pid namespace of its own is not supported yet"},
-        {"/linux/cgroupsPath", R"("davit/a")", "cgroupsPath 'davit/a' is not a clean absolute path"},
+        {"/linux/cgroupsPath", R"("davit/a")",
+         "cgroupsPath 'davit/a' is not a clean absolute path"},
         {"/linux/cgroupsPath", R"("/davit/../a")",
          "cgroupsPath '/davit/../a' is not a clean absolute path"},
         {"/linux/cgroupsPath", R"("")", "cgroupsPath '' is not a clean absolute path"},

@@ -124,6 +124,8 @@ void Sandbox::load_busybox() const {
                 .ok());
     REQUIRE(
         write_in_place(root + "/etc/group", "root:x:0:\napp:x:1000:\nextra:x:50:app\n", 0644).ok());
+    // As a hostile image would bring it: the node of a device, outside of /dev.
+    REQUIRE(run({.argv = {"mknod", "-m", "666", root + "/null-node", "c", "1", "3"}}).status == 0);
     const std::string tar = dir_ / "rootfs.tar";
     REQUIRE(run({.argv = {"tar", "--owner=0", "--group=0", "-C", root, "-cf", tar, "."}}).status ==
             0);

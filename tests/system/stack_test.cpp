@@ -183,7 +183,7 @@ services:
   root:
     image: local/busybox:1
     stop_signal: SIGKILL
-    command: sh -c 'mount -t tmpfs x /tmp; echo x > /proc/sys/kernel/hostname; cat /proc/keys; exec sleep 1000'
+    command: sh -c 'mount -t tmpfs x /tmp; echo x > /proc/sys/kernel/hostname; cat /proc/keys; echo x > /null-node; exec sleep 1000'
 )");
     box.davit_ok({"up", "-d"});
     REQUIRE(eventually([&] { return contains(box.davit_ok({"logs", "a"}), "groups="); }));
@@ -213,6 +213,7 @@ services:
     CHECK(contains(refused, "mount: permission denied"));
     CHECK(contains(refused, "/proc/sys/kernel/hostname: Read-only file system"));
     CHECK_FALSE(contains(refused, "keyring"));  // masked: /proc/keys is empty
+    CHECK(contains(refused, "/null-node: Permission denied"));
 }
 
 TEST_CASE("services find each other by name") {

@@ -1,0 +1,177 @@
+#include "stack/claims.h"
+
+#include "base/json.h"
+#include "tests/support/temp_dir.h"
+
+#include <doctest/doctest.h>
+
+using namespace davit;
+using namespace davit::stack;
+using davit::testing::TempDir;
+
+namespace {
+
+struct Fixture {
+    TempDir dir = {};
+    Paths paths = {};
+
+    Fixture() {
+        paths.data_root = dir / "data";
+        paths.run_root = dir / "run";
+    }
+
+    std::string container(const std::string& project, const std::string& name,
+                          const ContainerClaims& claims) const {
+        const std::string run_dir = paths.run_container(project, name);
+        REQUIRE(make_directories(run_dir, 0700).ok());
+        REQUIRE(write_claims(run_dir, claims).ok());
+        return run_dir;
+    }
+    NetworkRecord network(const std::string& project, const std::string& name,
+                          const std::string& subnet) const {
+        NetworkRecord record;
+        record.project = project;
+        record.name = name;
+        record.bridge = "dvb-" + name;
+        record.subnet = subnet;
+        REQUIRE(write_network_claim(paths, record).ok());
+        return record;
+    }
+};
+
+network::RulePort port(std::uint16_t host_port, const char* target) {
+    network::RulePort made;
+    made.host_port = host_port;
+    made.target = *network::parse_ipv4(target);
+    made.target_port = 80;
+    return made;
+}
+
+ContainerRecord record_with(std::vector<compose::Port> ports) {
+    ContainerRecord record;
+    record.uid_base = 589824;
+    record.endpoints = {{.network = "n", .ip = "172.18.0.5"}};
+    record.ports = std::move(ports);
+    return record;
+}
+
+}  // namespace
+
+TEST_CASE("a container claims its ids and ports and nothing is published yet") {
+    const auto claims = claims_of(record_with({{"", 8080, 80, "tcp"},
+                                               {"0.0.0.0", 53, 5353, "udp"},
+                                               {"127.0.0.1", 9000, 90, "tcp"},
+                                               {"::1", 9001, 91, "tcp"}}));
+    REQUIRE(claims.ok());
+    CHECK(claims->uid_base == 589824);
+    CHECK_FALSE(claims->published);
+    REQUIRE(claims->ports.size() == 3);  // IPv6 is the guard's to relay
+    CHECK(claims->ports[0].any_address);
+    CHECK(claims->ports[0].host_port == 8080);
+    CHECK(to_string(claims->ports[0].target) == "172.18.0.5");
+    CHECK(claims->ports[0].target_port == 80);
+    CHECK(claims->ports[1].any_address);
+    CHECK(claims->ports[1].protocol == "udp");
+    CHECK_FALSE(claims->ports[2].any_address);
+    CHECK(to_string(claims->ports[2].host_ip) == "127.0.0.1");
+
+    ContainerRecord lonely = record_with({{"", 8080, 80, "tcp"}});
+    lonely.endpoints.clear();
+    CHECK(claims_of(lonely)->ports.empty());
+}
+
+TEST_CASE("claims come back from the disk as they went") {
+    const Fixture f;
+    auto claims = claims_of(record_with({{"", 1, 2, "tcp"}, {"10.1.2.3", 65535, 4, "udp"}}));
+    claims->published = true;
+    const std::string run_dir = f.container("p", "c", *claims);
+    const auto back = read_claims(run_dir);
+    REQUIRE(back.ok());
+    CHECK(back->uid_base == claims->uid_base);
+    CHECK(back->published);
+    CHECK(back->ports == claims->ports);
+    const auto none = read_claims(f.dir / "nowhere");
+    REQUIRE(none.ok());
+    CHECK(none->uid_base == 0);
+    CHECK(none->ports.empty());
+    CHECK_FALSE(none->published);
+}
+
+TEST_CASE("claims of a newer davit are an error and not nothing") {
+    const Fixture f;
+    const std::string run_dir = f.container("p", "c", {});
+    REQUIRE(write_json(run_dir + "/claims.json", {{"version", 99}}, Sync::No).ok());
+    CHECK(read_claims(run_dir).error().kind() == ErrorKind::Unsupported);
+}
+
+TEST_CASE("the rule set has every network that is up and only published ports") {
+    const Fixture f;
+    CHECK(gather_rules(f.paths)->empty());
+    REQUIRE(write_project_claim(f.paths, "one").ok());
+    REQUIRE(write_project_claim(f.paths, "two").ok());
+    f.network("one", "one_default", "172.17.0.0/16");
+    f.network("two", "two_default", "172.18.0.0/16");
+    f.container("one", "a", {1, {port(8080, "172.17.0.2")}, true});
+    f.container("one", "b", {2, {port(8081, "172.17.0.3")}, false});
+    f.container("two", "c", {3, {port(8082, "172.18.0.2"), port(8083, "172.18.0.2")}, true});
+    // Folders that are no projects, and a write that was cut short.
+    REQUIRE(make_directories(f.paths.run_root + "/stray/x", 0700).ok());
+    f.container("stray", "d", {4, {port(8084, "172.19.0.2")}, true});
+    REQUIRE(
+        write_in_place(f.paths.run_project("one") + "/.networks/x.json.0a1b.tmp", "{", 0600).ok());
+    const auto rules = gather_rules(f.paths);
+    REQUIRE(rules.ok());
+    REQUIRE(rules->networks.size() == 2);
+    CHECK(rules->networks[0].bridge == "dvb-one_default");
+    CHECK(to_string(rules->networks[1].subnet) == "172.18.0.0/16");
+    REQUIRE(rules->ports.size() == 3);
+    CHECK(rules->ports[0] == port(8080, "172.17.0.2"));
+    CHECK(rules->ports[2] == port(8083, "172.18.0.2"));
+}
+
+TEST_CASE("id ranges and subnets of all projects are in use") {
+    const Fixture f;
+    REQUIRE(write_project_claim(f.paths, "one").ok());
+    REQUIRE(write_project_claim(f.paths, "two").ok());
+    f.container("one", "a", {524288, {}, true});
+    f.container("one", "host", {0, {}, true});  // in the host's user namespace: no range
+    f.container("two", "b", {589824, {}, false});
+    const NetworkRecord record = f.network("two", "two_default", "10.9.0.0/24");
+    CHECK(*used_id_ranges(f.paths) == std::set<std::uint32_t>{524288, 589824});
+    REQUIRE(claimed_subnets(f.paths)->size() == 1);
+    CHECK(to_string(claimed_subnets(f.paths)->front()) == "10.9.0.0/24");
+    REQUIRE(remove_network_claim(f.paths, record).ok());
+    REQUIRE(remove_network_claim(f.paths, record).ok());  // twice is as once
+    CHECK(claimed_subnets(f.paths)->empty());
+}
+
+TEST_CASE("the last project turns out the light") {
+    const Fixture f;
+    REQUIRE(write_project_claim(f.paths, "one").ok());
+    REQUIRE(write_project_claim(f.paths, "two").ok());
+    f.network("one", "one_default", "10.9.0.0/24");
+    REQUIRE(write_in_place(f.paths.run_root + "/seccomp-0.bpf", "x", 0600).ok());
+    REQUIRE(write_in_place(f.paths.run_root + "/seccomp-1.bpf.0a.tmp", "x", 0600).ok());
+    REQUIRE(write_in_place(f.paths.run_project("one") + "/.project.json.12ab.tmp", "{", 0600).ok());
+    REQUIRE(tidy_run_root(f.paths, "one").ok());
+    CHECK_FALSE(exists(f.paths.run_project("one")));
+    CHECK(exists(f.paths.run_project("two") + "/.project.json"));
+    CHECK(exists(f.paths.run_root + "/seccomp-0.bpf"));
+    REQUIRE(tidy_run_root(f.paths, "two").ok());
+    CHECK_FALSE(exists(f.paths.run_root));
+    CHECK(tidy_run_root(f.paths, "two").ok());  // twice is as once
+    CHECK_FALSE(exists(f.paths.run_root));
+}
+
+TEST_CASE("tidying leaves what still belongs to a container or to somebody else") {
+    const Fixture f;
+    REQUIRE(write_project_claim(f.paths, "one").ok());
+    const std::string run_dir = f.container("one", "a", {524288, {}, true});
+    REQUIRE(tidy_run_root(f.paths, "one").ok());
+    CHECK(exists(run_dir + "/claims.json"));
+    CHECK(exists(f.paths.run_project("one") + "/.project.json"));
+    REQUIRE(remove_tree(run_dir).ok());
+    REQUIRE(write_in_place(f.paths.run_root + "/not-ours", "x", 0600).ok());
+    REQUIRE(tidy_run_root(f.paths, "one").ok());
+    CHECK(*list_directory(f.paths.run_root) == std::vector<std::string>{"not-ours"});
+}
