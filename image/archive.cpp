@@ -43,20 +43,25 @@ Result<Archive> Archive::spool(ByteSource& source, const std::string& staging) {
     const std::unique_ptr<ByteSource> plain = TRY(decompress(source));
     TarReader reader(*plain);
     std::vector<char> buffer(256U << 10U);
-    for (;;) {
+    for (std::size_t number = 0;; ++number) {
         const std::optional<TarEntry> entry = TRY(reader.next());
         if (!entry) break;
-        if (archive.files_.size() + archive.links_.size() >= kMostEntries)
+        if (number >= kMostEntries)
             return Error(ErrorKind::InvalidInput,
                          fmt::format("the archive has more than {} files", kMostEntries));
         const std::string name = clean_name(entry->path);
+        // A name that comes twice means what came last.
+        if (entry->type != TarType::Directory) {
+            archive.files_.erase(name);
+            archive.links_.erase(name);
+        }
         if (entry->type == TarType::SymLink) {
             archive.links_[name] = clean_name(join_path(folder_of(name), entry->link));
         } else if (entry->type == TarType::HardLink) {
             archive.links_[name] = clean_name(entry->link);
         } else if (entry->type == TarType::Regular) {
             // A number, not the archive's name: nothing in it can choose where we write.
-            const std::string path = fmt::format("{}/file-{}", staging, archive.files_.size());
+            const std::string path = fmt::format("{}/file-{}", staging, number);
             const UniqueFd file =
                 TRY(sys::open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
             for (;;) {
@@ -66,7 +71,6 @@ Result<Archive> Archive::spool(ByteSource& source, const std::string& staging) {
                           path);
             }
             archive.files_[name] = path;
-            archive.links_.erase(name);
         }
     }
     return archive;

@@ -70,6 +70,9 @@ private:
 
     Result<void> unpack(const TarEntry& entry);
     Result<void> whiteout(const std::string& name);
+    static Result<void> make_opaque(const UniqueFd& folder);
+    bool is_whiteout(const std::string& name) const;
+    Result<void> make_over_whiteout(const std::string& name);
     Result<void> make(const TarEntry& entry, const std::string& name);
     Result<void> make_folder(const TarEntry& entry, const std::string& path,
                              const std::string& name);
@@ -97,6 +100,7 @@ Result<void> Unpacker::unpack(const TarEntry& entry) {
     const std::string path = TRY(normalize(entry.path));
     if (path.empty()) {
         if (entry.type != TarType::Directory) return hostile(entry.path, "has no name");
+        folder_times_.push_back({".", entry.mtime});
         return set_attributes(entry, root_);
     }
     const std::size_t slash = path.rfind('/');
@@ -114,11 +118,18 @@ Result<void> Unpacker::open_parent(const std::string& folder) {
     if (folder == parent_path_) return {};
     Result<UniqueFd> found =
         sys::open_in_root(root_, folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
-    if (!found && found.error().error_number() == ENOENT) {
+    // ENOTDIR: perhaps the whiteout of what stood there before.
+    if (!found &&
+        (found.error().error_number() == ENOENT || found.error().error_number() == ENOTDIR)) {
         const std::size_t slash = folder.rfind('/');
         TRY(open_parent(slash == std::string::npos ? std::string() : folder.substr(0, slash)));
         const std::string name = slash == std::string::npos ? folder : folder.substr(slash + 1);
-        if (::mkdirat(parent_.get(), name.c_str(), 0755) == -1) return failed("mkdir(2)");
+        if (::mkdirat(parent_.get(), name.c_str(), 0755) == -1) {
+            if (errno != EEXIST || !is_whiteout(name)) return failed("mkdir(2)");
+            TRY(make_over_whiteout(name));
+        }
+        // Whoever runs davit may have an umask of 077; the container's users still must get in.
+        if (::fchmodat(parent_.get(), name.c_str(), 0755, 0) == -1) return failed("fchmodat(2)");
         found = sys::open_in_root(root_, folder, O_RDONLY | O_DIRECTORY);
     }
     if (!found) return std::move(found).error();
@@ -128,19 +139,39 @@ Result<void> Unpacker::open_parent(const std::string& folder) {
 }
 
 Result<void> Unpacker::whiteout(const std::string& name) {
-    if (name == kOpaque) {
-        if (::fsetxattr(parent_.get(), "trusted.overlay.opaque", "y", 1, 0) == -1)
-            return failed("fsetxattr(2)");
-        return {};
-    }
+    if (name == kOpaque) return make_opaque(parent_);
     if (name.starts_with(".wh..wh.")) return {};  // book-keeping of AUFS, without meaning here
     const std::string hidden = name.substr(kWhiteout.size());
     if (hidden.empty() || hidden == "." || hidden == "..")
         return hostile(name, "is a whiteout of nothing");
-    // What this layer itself has under that name wins, whichever came first.
-    if (::mknodat(parent_.get(), hidden.c_str(), S_IFCHR, 0) == -1 && errno != EEXIST)
-        return failed("mknod(2)");
+    if (::mknodat(parent_.get(), hidden.c_str(), S_IFCHR, 0) == 0) return {};
+    if (errno != EEXIST) return failed("mknod(2)");
+    // What this layer itself has under that name wins, whichever came first; of a folder, what the
+    // lower layers have in it is hidden all the same.
+    const UniqueFd folder(
+        ::openat(parent_.get(), hidden.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!folder) return {};
+    return make_opaque(folder);
+}
+
+Result<void> Unpacker::make_opaque(const UniqueFd& folder) {
+    if (::fsetxattr(folder.get(), "trusted.overlay.opaque", "y", 1, 0) == -1)
+        return failed("fsetxattr(2)");
     return {};
+}
+
+bool Unpacker::is_whiteout(const std::string& name) const {
+    struct stat info {};
+    return ::fstatat(parent_.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISCHR(info.st_mode) && info.st_rdev == 0;
+}
+
+/// A folder where this layer hid something of that name: an opaque one hides it as well.
+Result<void> Unpacker::make_over_whiteout(const std::string& name) {
+    TRY(remove_existing(name));
+    if (::mkdirat(parent_.get(), name.c_str(), 0700) == -1) return failed("mkdir(2)");
+    const UniqueFd folder = TRY(sys::open_at(parent_, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    return make_opaque(folder);
 }
 
 Result<void> Unpacker::remove_existing(const std::string& name) {
@@ -157,7 +188,9 @@ Result<void> Unpacker::make_folder(const TarEntry& entry, const std::string& pat
         struct stat info {};
         if (::fstatat(parent_.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == -1)
             return failed("stat(2)");
-        if (!S_ISDIR(info.st_mode)) {
+        if (is_whiteout(name)) {
+            TRY(make_over_whiteout(name));
+        } else if (!S_ISDIR(info.st_mode)) {
             TRY(remove_existing(name));
             if (::mkdirat(parent_.get(), name.c_str(), 0700) == -1) return failed("mkdir(2)");
         }
@@ -287,11 +320,11 @@ void Unpacker::set_xattrs(const TarEntry& entry, const UniqueFd& fd) {
 
 /// Last, since every entry made in a folder changes its time.
 Result<void> Unpacker::set_folder_times() {
-    for (auto folder = folder_times_.rbegin(); folder != folder_times_.rend(); ++folder) {
+    for (const FolderTime& folder : folder_times_) {
         const Result<UniqueFd> fd =
-            sys::open_in_root(root_, folder->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+            sys::open_in_root(root_, folder.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
         if (!fd) continue;  // replaced by something else later in the archive
-        const timespec times[2] = {folder->time, folder->time};
+        const timespec times[2] = {folder.time, folder.time};
         if (::futimens(fd->get(), times) == -1) return failed("futimens(2)");
     }
     return {};

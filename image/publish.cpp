@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace davit::image {
@@ -19,20 +20,23 @@ Error failed(const char* call) {
     return Error::from_errno(error_number, call);
 }
 
-/// A full disk is the data root's: say so, and what helps.
-Error explain_full_disk(Error error, const std::string& folder) {
-    if (error.error_number() != ENOSPC && error.error_number() != EDQUOT) return error;
-    return std::move(error).help(fmt::format(
-        "free space on the file system of '{}', or choose another one: --data-root", folder));
-}
-
 Result<void> publish_layers(const std::string& data_root, const std::vector<StagedLayer>& layers) {
+    const auto stands = [&](const StagedLayer& layer) {
+        return exists(layer_path(data_root, layer.diff_id) + "/meta.json");
+    };
+    // Found in the store when the load began, and removed since with the last image that had it.
     for (const StagedLayer& layer : layers) {
-        if (layer.folder.empty()) continue;
+        if (layer.folder.empty() && !stands(layer))
+            return Error(ErrorKind::Busy,
+                         fmt::format("layer sha256:{} was removed meanwhile", layer.diff_id))
+                .help("load the image again");
+    }
+    for (const StagedLayer& layer : layers) {
+        // Another davit or another image of this archive was first, or the image has it twice: all
+        // are the same, since the name is the digest.
+        if (stands(layer)) continue;
         const std::string place = layer_path(data_root, layer.diff_id);
-        if (::rename(layer.folder.c_str(), place.c_str()) == 0) continue;
-        // Another davit was first; both are the same, since the name is the digest.
-        if (errno != EEXIST && errno != ENOTEMPTY)
+        if (::rename(layer.folder.c_str(), place.c_str()) == -1)
             return failed("rename(2)").doing("move a layer to '{}'", place);
     }
     const UniqueFd folder = TRY(sys::open(data_root + "/layers", O_RDONLY | O_DIRECTORY));
@@ -42,17 +46,31 @@ Result<void> publish_layers(const std::string& data_root, const std::vector<Stag
 
 Result<void> write_document(const std::string& data_root, const std::string& text) {
     const std::string path = blob_path(data_root, sha256_hex(text));
-    if (exists(path)) return {};
+    const Result<std::string> known = read_file(path, kLargestDocument);
+    if (known && *known == text) return {};
     return write_atomically(path, text, 0644, Sync::Yes);
 }
 
 }  // namespace
 
+Error explain_full_disk(Error error, const std::string& data_root) {
+    if (error.error_number() != ENOSPC && error.error_number() != EDQUOT) return error;
+    return std::move(error).help(fmt::format(
+        "free space on the file system of '{}', or choose another one: --data-root", data_root));
+}
+
+Result<UniqueFd> make_layer_root(const std::string& folder) {
+    TRY(make_directories(folder + "/diff", 0755));
+    UniqueFd root = TRY(sys::open(folder + "/diff", O_RDONLY | O_DIRECTORY));
+    // It is the container's "/" unless the archive says otherwise: no umask may close it.
+    if (::fchmod(root.get(), 0755) == -1) return failed("fchmod(2)");
+    return root;
+}
+
 Result<void> stage_layer(const std::string& path, const std::string& folder,
                          const std::string& diff_id, const std::string& blob_digest) {
     const auto stage = [&]() -> Result<void> {
-        TRY(make_directories(folder + "/diff", 0755));
-        const UniqueFd root = TRY(sys::open(folder + "/diff", O_RDONLY | O_DIRECTORY));
+        const UniqueFd root = TRY(make_layer_root(folder));
         UniqueFd file = TRY(sys::open(path, O_RDONLY | O_NOFOLLOW));
         const std::unique_ptr<ByteSource> raw = read_descriptor(std::move(file));
         HashingSource blob(*raw);
@@ -80,10 +98,8 @@ Result<void> stage_layer(const std::string& path, const std::string& folder,
                            {"blob", "sha256:" + found_blob}},
                           Sync::No);
     };
-    Result<void> staged = stage();
-    if (staged) return {};
-    return explain_full_disk(std::move(staged).error().doing("unpack layer sha256:{}", diff_id),
-                             folder);
+    TRY_DOING(stage(), "unpack layer sha256:{}", diff_id);
+    return {};
 }
 
 Result<std::string> publish(const std::string& data_root, const StagedImage& image) {

@@ -1,8 +1,11 @@
 #include "image/store.h"
 
+#include "image/staging.h"
 #include "image/store_files.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
 #include <fmt/format.h>
 
 namespace davit::image {
@@ -26,8 +29,13 @@ Result<Image> read_image(const std::string& data_root, const std::vector<IndexEn
     for (auto diff_id = image.diff_ids.rbegin(); diff_id != image.diff_ids.rend(); ++diff_id) {
         const std::string folder = layer_path(data_root, *diff_id);
         const Json meta = TRY(read_record(folder + "/meta.json", 1));
+        // overlayfs refuses a folder that stands in the list twice. The upper one alone gives the
+        // same files: whatever the lower one has, the upper one has too.
+        std::string diff = folder + "/diff";
+        if (std::find(image.layers.begin(), image.layers.end(), diff) != image.layers.end())
+            continue;
         image.size_bytes += integer_or(meta, "size");
-        image.layers.push_back(folder + "/diff");
+        image.layers.push_back(std::move(diff));
     }
     return image;
 }
@@ -79,21 +87,55 @@ std::vector<IndexEntry> entries_of(const std::vector<IndexEntry>& all, const std
     return own;
 }
 
-/// Layers that `id` has and no other image of `entries` needs.
-Result<std::vector<std::string>> exclusive_layers(const std::string& data_root,
-                                                  const std::vector<IndexEntry>& entries,
-                                                  const std::string& id) {
-    std::set<std::string> needed;
+/// What a store must keep.
+struct Needed {
+    std::set<std::string> layers;
+    std::set<std::string> blobs;
+};
+
+/// What the images of `entries` and those of containers need. An image that is `in_use` and not in
+/// the index has lost its line there; its containers run on.
+Result<Needed> needed_by(const std::string& data_root, const std::vector<IndexEntry>& entries,
+                         const std::set<std::string>& in_use) {
+    Needed needed;
+    std::set<std::string> ids;
     for (const IndexEntry& entry : entries) {
-        if (entry.image_id == id) continue;
-        const Json config = TRY(read_blob(data_root, entry.image_id));
-        const std::vector<std::string> others = TRY(parse_diff_ids(config));
-        needed.insert(others.begin(), others.end());
+        ids.insert(entry.image_id);
+        needed.blobs.insert(TRY(hex_of(entry.manifest_digest)));
     }
-    const Json config = TRY(read_blob(data_root, id));
-    std::vector<std::string> own = TRY(parse_diff_ids(config));
-    std::erase_if(own, [&](const std::string& layer) { return needed.contains(layer); });
-    return own;
+    for (const std::string& id : in_use) {
+        if (exists(blob_path(data_root, id))) ids.insert(id);
+    }
+    for (const std::string& id : ids) {
+        needed.blobs.insert(id);
+        const Json config =
+            TRY_DOING(read_blob(data_root, id), "read image '{}'", id.substr(0, 12));
+        const std::vector<std::string> layers = TRY(parse_diff_ids(config));
+        needed.layers.insert(layers.begin(), layers.end());
+    }
+    return needed;
+}
+
+/// Moves every layer that nobody needs to `trash` and removes such documents: those of the image
+/// that goes, and what commands left that were killed. Returns the layers. Needs the store's lock.
+Result<std::vector<std::string>> sweep(const std::string& data_root, const Needed& needed,
+                                       const std::string& trash) {
+    std::vector<std::string> swept;
+    const std::vector<std::string> layers = TRY(list_directory(data_root + "/layers"));
+    for (const std::string& layer : layers) {
+        if (needed.layers.contains(layer) || !hex_of(layer).ok()) continue;
+        const std::string place = layer_path(data_root, layer);
+        if (::rename(place.c_str(), fmt::format("{}/{}", trash, layer).c_str()) == -1) {
+            const int error_number = errno;
+            return Error::from_errno(error_number, "rename(2)").doing("remove layer '{}'", place);
+        }
+        swept.push_back(layer);
+    }
+    const std::vector<std::string> blobs = TRY(list_directory(data_root + "/images/blobs/sha256"));
+    for (const std::string& blob : blobs) {
+        if (!needed.blobs.contains(blob)) TRY(remove_tree(blob_path(data_root, blob)));
+    }
+    return swept;
 }
 
 /// What `docker rmi` calls a name.
@@ -173,7 +215,8 @@ Result<void> Store::tag(const std::string& source, const std::string& target) {
 Result<Removed> Store::remove(const std::string& text, const std::set<std::string>& ids_in_use,
                               bool force) {
     Removed removed;
-    std::vector<std::string> trash;
+    // What is removed goes here and is deleted last of all, when the lock is free again.
+    const Staging trash = TRY(Staging::open(root_));
     {
         const FileLock lock = TRY(lock_store(root_));
         std::vector<IndexEntry> entries = TRY(read_index(root_));
@@ -195,26 +238,19 @@ Result<Removed> Store::remove(const std::string& text, const std::set<std::strin
             if (by_name && entry.name != canonical(*reference)) continue;
             if (!entry.name.empty()) removed.untagged.push_back(shown(entry.name));
         }
-        std::vector<std::string> layers;
-        if (last) layers = TRY(exclusive_layers(root_, entries, id));
         std::erase_if(entries, [&](const IndexEntry& entry) {
             return entry.image_id == id && (last || entry.name == canonical(*reference));
         });
+        Needed needed;
+        if (last) needed = TRY(needed_by(root_, entries, ids_in_use));
         // First out of the index, then out of sight, then off the disk: a kill in between leaves
         // only what nobody refers to.
         TRY(write_index(root_, entries));
         if (!last) return removed;
         removed.deleted.push_back("sha256:" + id);
-        for (const std::string& layer : layers) {
-            const std::string gone = fmt::format("{}/images/tmp/removed-{}", root_, layer);
-            if (::rename(layer_path(root_, layer).c_str(), gone.c_str()) == 0)
-                trash.push_back(gone);
-            removed.deleted.push_back("sha256:" + layer);
-        }
-        TRY(remove_tree(blob_path(root_, id)));
-        TRY(remove_tree(blob_path(root_, own.front().manifest_digest)));
+        const std::vector<std::string> layers = TRY(sweep(root_, needed, trash.path()));
+        for (const std::string& layer : layers) removed.deleted.push_back("sha256:" + layer);
     }
-    for (const std::string& folder : trash) TRY(remove_tree(folder));
     return removed;
 }
 

@@ -56,6 +56,9 @@ struct Removed {
 ///     layers/<diffID hex>/diff                              one unpacked layer, overlayfs form
 ///     layers/<diffID hex>/meta.json                         size, entries, compressed digest
 ///     images/tmp/<random>/                                  everything in the making
+///
+/// The layers' own blobs are not kept, which would double the disk an image takes: where one is to
+/// be written out again, it is made from the unpacked layer.
 class Store {
 public:
     /// Opens the store of `data_root`, making it where it is missing.

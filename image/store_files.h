@@ -70,6 +70,12 @@ Result<std::string> publish(const std::string& data_root, const StagedImage& ima
 Result<void> stage_layer(const std::string& path, const std::string& folder,
                          const std::string& diff_id, const std::string& blob_digest);
 
+/// Makes `folder`/diff, open to all as a root folder is, and opens it.
+Result<UniqueFd> make_layer_root(const std::string& folder);
+
+/// A full disk is the data root's: adds that to the error, and what helps.
+Error explain_full_disk(Error error, const std::string& data_root);
+
 /// An OCI manifest for a configuration and its layers, which are named by their diffIDs.
 std::string make_manifest(const std::string& config, const std::vector<std::string>& diff_ids,
                           const std::vector<std::int64_t>& sizes);

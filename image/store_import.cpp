@@ -46,8 +46,7 @@ Result<ImportedLayer> import_layer(const std::string& archive, const std::string
         fd.reset(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
     else
         fd = TRY(sys::open(archive, O_RDONLY));
-    TRY(make_directories(folder + "/diff", 0755));
-    const UniqueFd root = TRY(sys::open(folder + "/diff", O_RDONLY | O_DIRECTORY));
+    const UniqueFd root = TRY(make_layer_root(folder));
     const std::unique_ptr<ByteSource> raw = read_descriptor(std::move(fd));
     const std::unique_ptr<ByteSource> plain = TRY(decompress(*raw));
     HashingSource tar(*plain);
@@ -76,12 +75,18 @@ Result<std::string> Store::import(const std::string& archive, const ImportOption
     StagedImage image;
     if (!options.reference.empty()) {
         const Reference name = TRY(parse_reference(options.reference));
+        if (!name.digest.empty())
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("'{}' has a digest: a new name can't", options.reference));
         image.names.push_back(canonical(name));
     }
     const std::string shown = archive == "-" ? "standard input" : archive;
     const Staging staging = TRY(Staging::open(root_));
     const std::string folder = staging.path() + "/layer";
-    const ImportedLayer layer = TRY_DOING(import_layer(archive, folder), "import '{}'", shown);
+    Result<ImportedLayer> imported = import_layer(archive, folder);
+    if (!imported)
+        return explain_full_disk(std::move(imported).error().doing("import '{}'", shown), root_);
+    const ImportedLayer layer = *std::move(imported);
     const std::string created = creation_time();
     const std::string comment =
         options.message.empty() ? fmt::format("Imported from {}", archive) : options.message;
@@ -95,7 +100,9 @@ Result<std::string> Store::import(const std::string& archive, const ImportOption
     image.config = config.dump(-1, ' ', false, Json::error_handler_t::replace);
     image.manifest = make_manifest(image.config, {layer.diff_id}, {layer.tar_size});
     image.layers.push_back({layer.diff_id, folder});
-    return publish(root_, image);
+    Result<std::string> id = publish(root_, image);
+    if (!id) return explain_full_disk(std::move(id).error(), root_);
+    return id;
 }
 
 }  // namespace davit::image

@@ -230,7 +230,6 @@ Result<StagedImage> plan_image(const std::string& data_root, const Archive& arch
     (void)TRY(parse_image_config(config));
     staged.config = image.config;
     staged.names = image.names;
-    std::vector<std::int64_t> sizes;
     for (std::size_t i = 0; i < diff_ids.size(); ++i) {
         const ArchiveLayer& layer = image.layers[i];
         const std::string path = TRY(archive.path_of(layer.file));
@@ -240,7 +239,6 @@ Result<StagedImage> plan_image(const std::string& data_root, const Archive& arch
         if (layer.size >= 0 && layer.size != info.st_size)
             return invalid(fmt::format("layer sha256:{} has {} bytes, and its descriptor says {}",
                                        layer.digest, info.st_size, layer.size));
-        sizes.push_back(info.st_size);
         StagedLayer one;
         one.diff_id = diff_ids[i];
         const bool planned = std::any_of(
@@ -251,9 +249,23 @@ Result<StagedImage> plan_image(const std::string& data_root, const Archive& arch
         }
         staged.layers.push_back(std::move(one));
     }
-    staged.manifest =
-        image.manifest.empty() ? make_manifest(image.config, diff_ids, sizes) : image.manifest;
+    staged.manifest = image.manifest;
     return staged;
+}
+
+/// The manifest of a staged image that came without one. Its layers are described unpacked,
+/// whatever the archive had packed them with.
+Result<std::string> describe(const std::string& data_root, const StagedImage& image) {
+    std::vector<std::string> diff_ids;
+    std::vector<std::int64_t> sizes;
+    for (const StagedLayer& layer : image.layers) {
+        const std::string folder =
+            layer.folder.empty() ? layer_path(data_root, layer.diff_id) : layer.folder;
+        const Json meta = TRY(read_record(folder + "/meta.json", 1));
+        diff_ids.push_back(layer.diff_id);
+        sizes.push_back(integer_or(meta, "tar_size"));
+    }
+    return make_manifest(image.config, diff_ids, sizes);
 }
 
 Result<Archive> open_archive(const std::string& path, const std::string& staging) {
@@ -284,6 +296,9 @@ Result<std::vector<std::string>> Store::load(const std::string& archive_path) {
             staged.push_back(std::move(one));
         }
         TRY(stage_all(jobs));
+        for (StagedImage& image : staged) {
+            if (image.manifest.empty()) image.manifest = TRY(describe(root_, image));
+        }
         std::vector<std::string> loaded;
         for (const StagedImage& image : staged) {
             const std::string id = TRY(publish(root_, image));
@@ -295,7 +310,10 @@ Result<std::vector<std::string>> Store::load(const std::string& archive_path) {
         }
         return loaded;
     };
-    return TRY_DOING(load_all(), "load '{}'", shown);
+    Result<std::vector<std::string>> loaded = load_all();
+    if (!loaded)
+        return explain_full_disk(std::move(loaded).error().doing("load '{}'", shown), root_);
+    return loaded;
 }
 
 }  // namespace davit::image

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <cstring>
 #include <fmt/format.h>
 #include <vector>
@@ -15,6 +14,7 @@ namespace {
 constexpr std::size_t kBlock = 512;
 /// Of names and pax records: more is not a name but an attack on memory.
 constexpr std::int64_t kLongestText = 1 << 20;
+constexpr long long kLatestTime = 100'000'000'000;
 
 /// The header block as it stands in the archive.
 struct Header {
@@ -101,17 +101,20 @@ Result<std::map<std::string, std::string>> parse_pax(std::string_view text) {
     return records;
 }
 
+/// "1700000000.123456789": exact, which a double is not.
 Result<timespec> parse_pax_time(const std::string& text) {
-    double seconds = 0;
-    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-    if (code != std::errc() || end != text.data() + text.size())
+    const std::size_t point = text.find('.');
+    const std::string fraction = point == std::string::npos ? "" : text.substr(point + 1);
+    const auto seconds = parse_integer(std::string_view(text).substr(0, point));
+    if (!seconds || fraction.find_first_not_of("0123456789") != std::string::npos)
         return damaged(fmt::format("'{}' is not a time", printable(text)));
-    // Times before 1970 or after what the kernel takes are brought into its range.
-    const double whole = std::clamp(std::floor(seconds), 0.0, 1e11);
     timespec time{};
-    time.tv_sec = static_cast<std::time_t>(whole);
-    if (whole == std::floor(seconds))
-        time.tv_nsec = std::clamp<long>(std::lround((seconds - whole) * 1e9), 0, 999999999);
+    // Times before 1970 or after what the kernel takes are brought into its range.
+    time.tv_sec = static_cast<std::time_t>(std::clamp(*seconds, 0LL, kLatestTime));
+    if (text.starts_with('-')) return time;
+    constexpr std::size_t kDigits = 9;
+    for (std::size_t i = 0; i < kDigits; ++i)
+        time.tv_nsec = time.tv_nsec * 10 + (i < fraction.size() ? fraction[i] - '0' : 0);
     return time;
 }
 
@@ -181,6 +184,8 @@ Result<void> apply_pax(const std::map<std::string, std::string>& records, TarEnt
             return Error(ErrorKind::Unsupported, fmt::format("'{}' is a sparse file, which is not "
                                                              "supported yet",
                                                              printable(entry.path)));
+        // An empty value means what the header says. @source POSIX pax
+        if (value.empty() && !key.starts_with(kXattr)) continue;
         if (key == "path")
             entry.path = value;
         else if (key == "linkpath")

@@ -197,3 +197,48 @@ TEST_CASE("an archive that is cut short or too large is refused") {
     wrong[0] = 'g';  // and the checksum says 'f'
     CHECK_FALSE(unpack(wrong, dir / "checksum").ok());
 }
+
+TEST_CASE("a folder that a layer hides and makes anew shows nothing from below") {
+    NEEDS_ROOT();
+    const TempDir dir;
+    const std::string root = dir / "layer";
+    TarWriter tar;
+    tar.file(".wh.before", "").folder("before").file("before/f", "");
+    tar.folder("after").file("after/f", "").file(".wh.after", "");
+    tar.file(".wh.implied", "").file("implied/f", "");
+    tar.folder("plain");
+    const auto unpacked = unpack(tar.finish(), root);
+    REQUIRE_MESSAGE(unpacked.ok(), unpacked.error().to_string());
+    const auto opaque = [&](const std::string& folder) {
+        char value[8] = {};
+        return ::getxattr((root + "/" + folder).c_str(), "trusted.overlay.opaque", value,
+                          sizeof value) == 1;
+    };
+    CHECK(opaque("before"));
+    CHECK(opaque("after"));
+    CHECK(opaque("implied"));
+    CHECK_FALSE(opaque("plain"));
+}
+
+TEST_CASE("times are kept to the nanosecond and for every folder") {
+    NEEDS_ROOT();
+    const TempDir dir;
+    const std::string root = dir / "layer";
+    TarWriter tar;
+    tar.add({.path = "./", .type = '5', .mode = 0755, .mtime = 1500000000});
+    tar.add({.path = "d", .type = '5', .mode = 0755, .mtime = 1500000001});
+    tar.add({.path = "d/f", .content = "x", .pax = {{"mtime", "1700000000.123456789"}}});
+    tar.add({.path = "d", .type = '5', .mode = 0755, .mtime = 1500000002});
+    tar.add({.path = "old", .pax = {{"mtime", "-1.5"}}});
+    REQUIRE(unpack(tar.finish(), root).ok());
+    CHECK(look(root).st_mtime == 1500000000);
+    CHECK(look(root + "/d").st_mtime == 1500000002);
+    CHECK(look(root + "/d/f").st_mtim.tv_sec == 1700000000);
+    CHECK(look(root + "/d/f").st_mtim.tv_nsec == 123456789);
+    for (const char* bad : {"nan", "inf", "1e400", "x", "1.", "1.2x"}) {
+        CAPTURE(std::string(bad));
+        const auto refused =
+            unpack(TarWriter().add({.path = "f", .pax = {{"mtime", bad}}}).finish(), dir / "bad");
+        CHECK(refused.ok() == (std::string(bad) == "1."));
+    }
+}

@@ -208,9 +208,9 @@ TEST_CASE("mounts stand in their order and are idmapped with an id range") {
     CHECK(mounts[9] == Json{{"destination", "/html"},
                             {"type", "bind"},
                             {"source", "/srv/html"},
-                            {"options", {"rbind", "rprivate", "ro", "idmap"}}});
+                            {"options", {"rbind", "rprivate", "nodev", "ro", "idmap"}}});
     CHECK(mounts[10]["source"] == "/data/volumes/shop_data/_data");
-    CHECK(mounts[10]["options"] == Json{"rbind", "rprivate", "rw", "idmap"});
+    CHECK(mounts[10]["options"] == Json{"rbind", "rprivate", "nodev", "rw", "idmap"});
     CHECK(mounts[11]["source"] ==
           "/data/projects/shop/anonymous/shop-web-2/" + anonymous + "/_data");
     const ContainerRecord record = make_record(f.inputs);
@@ -220,7 +220,7 @@ TEST_CASE("mounts stand in their order and are idmapped with an id range") {
     CHECK(record.mounts[2].anonymous);
 
     f.inputs.uid_base = 0;
-    CHECK(f.good_config()["mounts"][10]["options"] == Json{"rbind", "rprivate", "rw"});
+    CHECK(f.good_config()["mounts"][10]["options"] == Json{"rbind", "rprivate", "nodev", "rw"});
 }
 
 TEST_CASE("published ports become the annotation that the guard listens by") {

@@ -1,0 +1,97 @@
+#include "base/random.h"
+#include "image/byte_source.h"
+#include "tests/image/memory_source.h"
+
+#include <doctest/doctest.h>
+#include <isa-l/igzip_lib.h>
+#include <zstd.h>
+
+using namespace davit;
+using namespace davit::image;
+using davit::testing::MemorySource;
+
+namespace {
+
+std::string gzip(const std::string& text) {
+    isal_zstream stream{};
+    ::isal_deflate_stateless_init(&stream);
+    std::string packed(text.size() + 1024, '\0');
+    std::string input = text;
+    stream.gzip_flag = IGZIP_GZIP;
+    stream.end_of_stream = 1;
+    stream.next_in = reinterpret_cast<std::uint8_t*>(input.data());
+    stream.avail_in = static_cast<std::uint32_t>(input.size());
+    stream.next_out = reinterpret_cast<std::uint8_t*>(packed.data());
+    stream.avail_out = static_cast<std::uint32_t>(packed.size());
+    REQUIRE(::isal_deflate_stateless(&stream) == COMP_OK);
+    packed.resize(stream.total_out);
+    return packed;
+}
+
+std::string zstd(const std::string& text) {
+    std::string packed(ZSTD_compressBound(text.size()), '\0');
+    packed.resize(ZSTD_compress(packed.data(), packed.size(), text.data(), text.size(), 3));
+    return packed;
+}
+
+/// Text that packs badly: about half its size.
+std::string noise() {
+    std::string text;
+    while (text.size() < 6000) text += random_hex(200);
+    return text;
+}
+
+/// All of `packed`, unpacked `ask` bytes at a time from pieces of `piece` bytes.
+Result<std::string> unpack(const std::string& packed, std::size_t piece, std::size_t ask) {
+    MemorySource source(packed, piece);
+    const std::unique_ptr<ByteSource> plain = TRY(decompress(source));
+    std::string text;
+    std::string buffer(ask, '\0');
+    for (;;) {
+        const std::size_t got = TRY(plain->read(buffer.data(), buffer.size()));
+        if (got == 0) return text;
+        text.append(buffer, 0, got);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("compressed data is whole however it is cut into pieces") {
+    const std::string texts[] = {"", "x", noise(), noise() + std::string(200'000, 'a') + noise()};
+    for (const std::string& text : texts) {
+        CAPTURE(text.size());
+        const std::string packed[] = {gzip(text), zstd(text), gzip(text) + gzip("more"),
+                                      zstd(text) + zstd("more")};
+        for (std::size_t form = 0; form < std::size(packed); ++form) {
+            CAPTURE(form);
+            const std::string expected = form < 2 ? text : text + "more";
+            for (const std::size_t piece : {1U, 2U, 3U, 5U, 7U, 8U, 9U, 13U, 512U, 65536U}) {
+                for (const std::size_t ask : {1U, 100U, 512U, 65536U, 262144U}) {
+                    if (text.size() > 10000 && (piece < 5 || ask < 100)) continue;
+                    CAPTURE(piece);
+                    CAPTURE(ask);
+                    const auto unpacked = unpack(packed[form], piece, ask);
+                    REQUIRE_MESSAGE(unpacked.ok(), unpacked.error().to_string());
+                    REQUIRE(*unpacked == expected);
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("compressed data that is cut short or damaged is refused") {
+    const std::string text = noise();
+    for (const std::string& packed : {gzip(text), zstd(text), gzip(text) + gzip("more")}) {
+        for (const std::size_t length : {packed.size() - 1, packed.size() - 5, packed.size() / 2})
+            CHECK_FALSE(unpack(packed.substr(0, length), 100, 512).ok());
+    }
+    std::string wrong = gzip(text);
+    wrong[wrong.size() - 6] = static_cast<char>(wrong[wrong.size() - 6] ^ 1);  // its checksum
+    CHECK_FALSE(unpack(wrong, 100, 512).ok());
+    CHECK_FALSE(unpack(gzip(text) + "rubbish", 100, 512).ok());
+}
+
+TEST_CASE("what is not compressed passes as it is") {
+    for (const std::string& text : {std::string(), std::string("a"), std::string("plain text")})
+        CHECK(*unpack(text, 3, 2) == text);
+}
