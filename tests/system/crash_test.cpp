@@ -21,6 +21,11 @@ bool contains(const std::string& text, const std::string& part) {
     return text.find(part) != std::string::npos;
 }
 
+/// Whether the server, which may still be starting, gives an answer with `words` in it.
+bool answers(const std::string& ip, int port, const std::string& words) {
+    return eventually([&] { return contains(http_get(ip, port), words); });
+}
+
 /// Four services, each after the one before, one of them published.
 std::string chain() {
     std::string text = "services:\n";
@@ -51,7 +56,7 @@ TEST_CASE("after kill -9 in the middle of up down leaves nothing and up goes on"
         up.wait();
         if (delay_ms % 12 == 0) {
             box.davit_ok({"up", "-d"});
-            CHECK(contains(http_get("127.0.0.1", 18080), "HTTP/1"));
+            CHECK(answers("127.0.0.1", 18080, "HTTP/1"));
         }
         box.davit_ok({"down"});
         // A guard that was killed with its launcher's word on its lips needs a moment to end.
@@ -121,7 +126,7 @@ TEST_CASE("two commands at once on one project take turns") {
             commands.push_back(
                 std::make_unique<Background>(box.davit_command({"up", "-d"}), "/dev/null"));
         for (const auto& command : commands) CHECK(command->wait() == 0);
-        CHECK(contains(http_get("127.0.0.1", 18080), "HTTP/1"));
+        CHECK(answers("127.0.0.1", 18080, "HTTP/1"));
         Background down(box.davit_command({"down"}), "/dev/null");
         Background up(box.davit_command({"up", "-d"}), "/dev/null");
         CHECK(down.wait() == 0);

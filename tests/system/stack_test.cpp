@@ -39,6 +39,11 @@ bool contains(const std::string& text, const std::string& part) {
     return text.find(part) != std::string::npos;
 }
 
+/// Whether the server, which may still be starting, gives an answer with `words` in it.
+bool answers(const std::string& ip, int port, const std::string& words) {
+    return eventually([&] { return contains(http_get(ip, port), words); });
+}
+
 std::string file_text(const std::string& path) {
     const Result<std::string> text = read_file(path);
     return text ? *text : std::string();
@@ -61,12 +66,12 @@ TEST_CASE("a stack comes up is reachable everywhere and leaves nothing behind") 
     box.davit_ok({"up", "-d"});
     for (const char* ip : {"127.0.0.1", "172.17.0.1", "::1"}) {
         CAPTURE(ip);
-        CHECK(contains(http_get(ip, 18080), "first page"));
+        CHECK(answers(ip, 18080, "first page"));
     }
     const std::string address = box.inspect("dt-story-web-1", "{{.NetworkSettings.IPAddress}}");
-    CHECK(contains(http_get(address, 80), "first page"));
+    CHECK(answers(address, 80, "first page"));
     box.write("html/index.html", "second page");
-    CHECK(contains(http_get("127.0.0.1", 18080), "second page"));
+    CHECK(answers("127.0.0.1", 18080, "second page"));
 
     const std::string listed = box.davit_ok({"ps"});
     CHECK(contains(listed, "dt-story-web-1"));
@@ -105,7 +110,7 @@ TEST_CASE("up a second time touches nothing and a changed service alone is recre
     CHECK(box.inspect("dt-again-db-1", "{{.State.Pid}}") == db);
     CHECK(box.inspect("dt-again-web-1", "{{.NetworkSettings.IPAddress}}") == ip);
     CHECK(contains(box.inspect("dt-again-web-1", "{{json .Config.Env}}"), "COLOUR=red"));
-    CHECK(contains(http_get("127.0.0.1", 18080), "first page"));
+    CHECK(answers("127.0.0.1", 18080, "first page"));
 }
 
 TEST_CASE("three mistakes are three errors with their places and change nothing") {
