@@ -12,7 +12,12 @@ namespace davit::compose {
 /// project or with errors, each with a place in a file.
 TEST_CASE("the loader survives every compose file of a corpus") {
     const char* corpus = std::getenv("DAVIT_CORPUS");
-    if (corpus == nullptr) SKIP_TEST("no folder with compose files: DAVIT_CORPUS is not set");
+    if (corpus == nullptr) {
+        // Also where other tests must run: real files of strangers are no part of the project.
+        MESSAGE("skipped: no folder with compose files: DAVIT_CORPUS is not set");
+        ++davit::testing::g_skipped;
+        return;
+    }
     int accepted = 0;
     int refused = 0;
     auto slowest = std::chrono::steady_clock::duration::zero();
