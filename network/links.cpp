@@ -59,13 +59,15 @@ void turn_ipv6_off() {
     set_if_possible("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "0");
 }
 
-/// Waits until the bridge forwards what comes from this port: an ARP request that is sent earlier
-/// is lost, and the next one follows after a second.
-Result<void> await_forwarding(nl_sock& socket, int index, const std::string& name) {
+/// Waits until the bridge forwards what comes from this port, and, at its first port, until the
+/// host can answer through it: an ARP request that is sent earlier is lost, or its answer is, and
+/// the next one follows after a second.
+Result<void> await_forwarding(nl_sock& socket, int index, int bridge, const std::string& name) {
     constexpr int kTries = 2000;
+    bool forwards = false;
     for (int i = 0; i < kTries; ++i) {
-        const LinkFacts facts = TRY(look_up_link(socket, index));
-        if (facts.port_state == BR_STATE_FORWARDING) return {};
+        forwards = forwards || TRY(look_up_link(socket, index)).port_state == BR_STATE_FORWARDING;
+        if (forwards && TRY(look_up_link(socket, bridge)).operational) return {};
         // The state changes within microseconds of the far end coming up; half a millisecond a try.
         const timespec pause{0, 500000};
         ::ppoll(nullptr, 0, &pause, nullptr);
@@ -92,12 +94,34 @@ Result<void> configure_inside(const UniqueFd& netns, const AttachSpec& spec) {
     return std::move(batch).commit(*socket);
 }
 
-Result<void> remove_by_name(nl_sock& socket, const std::string& name) {
+/// Sends one removal. What is gone already is fine.
+Result<void> remove(nl_sock& socket, NlMsg request, std::string what) {
     Batch batch;
-    batch.add(remove_link(name), fmt::format("remove link '{}'", name));
+    batch.add(std::move(request), std::move(what));
     Result<void> removed = std::move(batch).commit(socket);
     if (!removed && removed.error().kind() == ErrorKind::NotFound) return {};
     return removed;
+}
+
+Result<void> remove_by_name(nl_sock& socket, const std::string& name) {
+    return remove(socket, remove_link(name), fmt::format("remove link '{}'", name));
+}
+
+/// Makes the bridge, or makes sure that what has its name is one. Returns its index.
+Result<int> find_or_make_bridge(nl_sock& socket, const BridgeRequest& request) {
+    Batch create;
+    create.add(new_bridge(request), fmt::format("create bridge '{}'", request.name));
+    const Result<void> created = std::move(create).commit(socket);
+    if (!created && created.error().kind() != ErrorKind::AlreadyExists) return created.error();
+    const auto index = static_cast<int>(::if_nametoindex(request.name.c_str()));
+    if (index == 0)
+        return Error(ErrorKind::Busy, fmt::format("bridge '{}' is being removed", request.name))
+            .help("try again");
+    if (!created && TRY(look_up_link(socket, index)).kind != "bridge")
+        return Error(ErrorKind::AlreadyExists,
+                     fmt::format("there is a link '{}' that is not a bridge", request.name))
+            .help(fmt::format("remove it: ip link delete {}", request.name));
+    return index;
 }
 
 }  // namespace
@@ -105,21 +129,23 @@ Result<void> remove_by_name(nl_sock& socket, const std::string& name) {
 Result<void> ensure_bridge(const BridgeSpec& spec) {
     TRY(check_name(spec.name));
     const NlSock socket = TRY(open_route_socket());
-    Batch create;
-    create.add(new_bridge({.name = spec.name,
-                           .alias = spec.alias,
-                           .mac = mac_for(spec.address.address),
-                           .mtu = spec.mtu}),
-               fmt::format("create bridge '{}'", spec.name));
-    if (const Result<void> created = std::move(create).commit(*socket);
-        !created && created.error().kind() != ErrorKind::AlreadyExists)
-        return created.error();
-    const auto index = static_cast<int>(::if_nametoindex(spec.name.c_str()));
+    const BridgeRequest request{.name = spec.name,
+                                .alias = spec.alias,
+                                .mac = mac_for(spec.address.address),
+                                .mtu = spec.mtu};
+    const int index = TRY(find_or_make_bridge(*socket, request));
     TRY(set_bridge_sysctls(spec.name));
+    const std::vector<AddressFacts> addresses = TRY(dump_addresses(*socket));
     Batch configure;
+    // Of a network that has had another subnet: its route would catch what is meant for others.
+    for (const AddressFacts& old : addresses) {
+        if (old.link == index && old.address != spec.address)
+            configure.add(remove_address(index, old.address),
+                          fmt::format("take {} from '{}'", to_string(old.address), spec.name));
+    }
     configure.add(new_address(index, spec.address),
                   fmt::format("give {} to bridge '{}'", to_string(spec.address), spec.name));
-    configure.add(set_up(spec.name), fmt::format("set bridge '{}' up", spec.name));
+    configure.add(set_bridge(index, request), fmt::format("set bridge '{}' up", spec.name));
     return std::move(configure).commit(*socket);
 }
 
@@ -128,12 +154,14 @@ Result<void> remove_bridge(const std::string& name) {
     const auto index = static_cast<int>(::if_nametoindex(name.c_str()));
     if (index == 0) return {};
     const NlSock socket = TRY(open_route_socket());
-    const std::vector<LinkFacts> links = TRY(dump_links(*socket));
-    // A container's end of a pair goes with its namespace; what is left here has lost its
-    // container.
-    for (const LinkFacts& link : links) {
-        if (link.master == index) TRY(remove_by_name(*socket, link.name));
-    }
+    const Result<LinkFacts> link = look_up_link(*socket, index);
+    if (!link && link.error().kind() == ErrorKind::NotFound) return {};
+    if (!link) return link.error();
+    if (link->kind != "bridge")
+        return Error(ErrorKind::InvalidInput, fmt::format("link '{}' is not a bridge", name));
+    TRY(remove(*socket, remove_group(group_of_bridge(index)),
+               fmt::format("remove bridge '{}' and its ports", name)));
+    // Where davit was killed between making the bridge and giving it its group.
     return remove_by_name(*socket, name);
 }
 
@@ -180,7 +208,7 @@ Result<void> attach(const UniqueFd& netns, const AttachSpec& spec) {
     configure.add(set_hairpin(port), fmt::format("set hairpin mode of '{}'", spec.host_link));
     TRY(std::move(configure).commit(*socket));
     TRY_DOING(configure_inside(netns, spec), "configure '{}' in the container", spec.interface);
-    TRY(await_forwarding(*socket, port, spec.host_link));
+    TRY(await_forwarding(*socket, port, bridge, spec.host_link));
     undo.commit();
     return {};
 }
@@ -195,7 +223,9 @@ Result<void> loopback_up(const UniqueFd& netns) {
 
 Result<std::vector<Cidr4>> used_subnets() {
     const NlSock socket = TRY(open_route_socket());
-    std::vector<Cidr4> used = TRY(dump_addresses(*socket));
+    std::vector<Cidr4> used;
+    const std::vector<AddressFacts> addresses = TRY(dump_addresses(*socket));
+    for (const AddressFacts& one : addresses) used.push_back(one.address);
     const std::vector<RouteFacts> routes = TRY(dump_routes(*socket));
     for (const RouteFacts& route : routes) {
         // The default route covers everything and means nothing here; so do a VPN's two halves.

@@ -19,11 +19,14 @@ struct BridgeSpec {
 };
 
 /// Makes the bridge with its address, up, forwarding at once; one that is there already is brought
-/// to the same state. Sets route_localnet (127.0.0.1 publishing) and turns IPv6 autoconfiguration
-/// off on it, and turns net.ipv4.ip_forward on.
+/// to the same state, and loses other addresses. Sets route_localnet (127.0.0.1 publishing) and
+/// turns IPv6 autoconfiguration off on it, and turns net.ipv4.ip_forward on.
+/// @errors AlreadyExists where the name belongs to a link that is no bridge
 Result<void> ensure_bridge(const BridgeSpec& spec);
 
-/// Removes the bridge and all ports that hang on it. One that is gone already is fine.
+/// Removes the bridge and all ports that davit has put on it, in one go. One that is gone already
+/// is fine. Links that somebody else has put on it are let go, not removed.
+/// @errors InvalidInput where it is no bridge
 Result<void> remove_bridge(const std::string& name);
 
 /// Whether a link of that name is there.

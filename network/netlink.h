@@ -3,6 +3,7 @@
 #include "base/result.h"
 #include "network/address.h"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,12 +30,18 @@ Result<NlSock> open_route_socket();
 
 struct BridgeRequest {
     std::string name = {};
-    std::string alias = {};
+    std::string alias = {};  ///< The kernel takes 255 bytes: the rest is cut.
     std::string mac = {};
     int mtu = 1500;
 };
 /// A bridge without spanning tree and forward delay: its ports forward at once.
 NlMsg new_bridge(const BridgeRequest& request);
+/// Brings the bridge `index` to the state of `request`, and up. Needed after `new_bridge` as well:
+/// the kernel ignores an alias in the message that makes a link.
+NlMsg set_bridge(int index, const BridgeRequest& request);
+
+/// The link group of the bridge `index` and of the ports that davit puts on it, for `remove_group`.
+std::uint32_t group_of_bridge(int index);
 
 struct VethRequest {
     std::string name = {};
@@ -53,8 +60,11 @@ NlMsg set_up(const std::string& name);
 /// its published port while br_netfilter is on).
 NlMsg set_hairpin(int index);
 NlMsg remove_link(const std::string& name);
-/// `replace`: one that is there already is fine.
+/// Removes all links of a group at once: one by one each costs 16 ms.
+NlMsg remove_group(std::uint32_t group);
+/// One that is there already is fine.
 NlMsg new_address(int index, const Cidr4& address);
+NlMsg remove_address(int index, const Cidr4& address);
 NlMsg new_default_route(int index, Ipv4 gateway);
 
 /// Several route requests in one send(2).
@@ -84,21 +94,28 @@ private:
 struct LinkFacts {
     int index = 0;
     std::string name = {};
+    std::string kind = {};  ///< "bridge", "veth"; empty: a device without a kind.
+    std::string alias = {};
     int mtu = 0;
-    int master = 0;       ///< Index of its bridge; 0: none.
-    int port_state = -1;  ///< IFLA_BRPORT_STATE; -1: not a bridge port.
+    bool operational = false;  ///< Up, with a carrier, and the kernel has taken notice of both.
+    int port_state = -1;       ///< IFLA_BRPORT_STATE; -1: not a bridge port.
 };
-/// All links of the socket's namespace.
-Result<std::vector<LinkFacts>> dump_links(nl_sock& socket);
 /// One link by index. @errors NotFound
 Result<LinkFacts> look_up_link(nl_sock& socket, int index);
 
-/// Networks of all IPv4 routes (all tables) and addresses of the socket's namespace.
+/// An IPv4 route, of any table.
 struct RouteFacts {
     Cidr4 destination = {};
     int link = 0;
 };
+/// An IPv4 address of a link.
+struct AddressFacts {
+    Cidr4 address = {};
+    int link = 0;
+};
+/// All of the socket's namespace, as of one moment.
+/// @errors Busy where they change faster than they can be read
 Result<std::vector<RouteFacts>> dump_routes(nl_sock& socket);
-Result<std::vector<Cidr4>> dump_addresses(nl_sock& socket);
+Result<std::vector<AddressFacts>> dump_addresses(nl_sock& socket);
 
 }  // namespace davit::network

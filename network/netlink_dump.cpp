@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fmt/format.h>
 #include <functional>
+#include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
@@ -22,11 +23,13 @@ using OnMessage = std::function<void(const nlmsghdr*)>;
 struct Reading {
     const OnMessage* on_message = nullptr;
     bool done = false;
+    bool torn = false;  ///< Something changed between two parts of a dump.
     int error_number = 0;
 };
 
-/// Sends `request` and hands every answer to `on_message`, until the kernel says done.
-Result<void> ask(nl_sock& socket, const NlMsg& request, const OnMessage& on_message) {
+/// Sends `request` and hands every answer to `on_message`, until the kernel says done. Returns
+/// whether the answers are of one moment.
+Result<bool> ask(nl_sock& socket, const NlMsg& request, const OnMessage& on_message) {
     if (const int code = nl_send_auto(&socket, request.get()); code < 0)
         return Error(ErrorKind::System, fmt::format("nl_send: {}", nl_geterror(code)));
     Reading reading;
@@ -47,6 +50,14 @@ Result<void> ask(nl_sock& socket, const NlMsg& request, const OnMessage& on_mess
     };
     nl_cb_set(callbacks.get(), NL_CB_FINISH, NL_CB_CUSTOM, finish, &reading);
     nl_cb_set(callbacks.get(), NL_CB_ACK, NL_CB_CUSTOM, finish, &reading);
+    // With a callback of our own libnl reads on: the rest must not be met by the next request.
+    nl_cb_set(
+        callbacks.get(), NL_CB_DUMP_INTR, NL_CB_CUSTOM,
+        [](nl_msg*, void* arg) -> int {
+            static_cast<Reading*>(arg)->torn = true;
+            return NL_OK;
+        },
+        &reading);
     nl_cb_err(
         callbacks.get(), NL_CB_CUSTOM,
         [](sockaddr_nl*, nlmsgerr* answer, void* arg) -> int {
@@ -60,7 +71,7 @@ Result<void> ask(nl_sock& socket, const NlMsg& request, const OnMessage& on_mess
             return Error(ErrorKind::System, fmt::format("nl_recvmsgs: {}", nl_geterror(code)));
     }
     if (reading.error_number != 0) return Error::from_errno(reading.error_number, "rtnetlink");
-    return {};
+    return !reading.torn;
 }
 
 template <typename Header>
@@ -71,6 +82,24 @@ NlMsg dump_request(int type) {
     if (nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO) < 0)
         throw std::bad_alloc();
     return message;
+}
+
+/// All that `read` makes of the answers to a dump. The kernel cuts a long dump into parts, and says
+/// so where something changed in between: other containers come and go, so that is nothing unusual.
+template <typename Header, typename Facts>
+Result<std::vector<Facts>> dump(nl_sock& socket, int type,
+                                bool (*read)(const nlmsghdr* header, Facts& facts)) {
+    constexpr int kTries = 100;
+    std::vector<Facts> all;
+    for (int i = 0; i < kTries; ++i) {
+        all.clear();
+        const bool whole = TRY(ask(socket, dump_request<Header>(type), [&](const nlmsghdr* header) {
+            Facts facts;
+            if (read(header, facts)) all.push_back(std::move(facts));
+        }));
+        if (whole) return all;
+    }
+    return Error(ErrorKind::Busy, fmt::format("they changed during each of {} attempts", kTries));
 }
 
 Ipv4 ip_of(const nlattr* attribute) {
@@ -89,6 +118,12 @@ int port_state_of(nlattr* link_info) {
     return state == nullptr ? -1 : nla_get_u8(state);
 }
 
+std::string kind_of(nlattr* link_info) {
+    nlattr* const kind =
+        nla_find(static_cast<nlattr*>(nla_data(link_info)), nla_len(link_info), IFLA_INFO_KIND);
+    return kind == nullptr ? std::string() : nla_get_string(kind);
+}
+
 LinkFacts link_of(const nlmsghdr* header) {
     LinkFacts facts;
     facts.index = static_cast<const ifinfomsg*>(nlmsg_data(header))->ifi_index;
@@ -97,24 +132,44 @@ LinkFacts link_of(const nlmsghdr* header) {
                     nullptr) < 0)
         return facts;
     if (attributes[IFLA_IFNAME] != nullptr) facts.name = nla_get_string(attributes[IFLA_IFNAME]);
+    if (attributes[IFLA_IFALIAS] != nullptr) facts.alias = nla_get_string(attributes[IFLA_IFALIAS]);
     if (attributes[IFLA_MTU] != nullptr)
         facts.mtu = static_cast<int>(nla_get_u32(attributes[IFLA_MTU]));
-    if (attributes[IFLA_MASTER] != nullptr)
-        facts.master = static_cast<int>(nla_get_u32(attributes[IFLA_MASTER]));
-    if (attributes[IFLA_LINKINFO] != nullptr)
+    if (attributes[IFLA_OPERSTATE] != nullptr)
+        facts.operational = nla_get_u8(attributes[IFLA_OPERSTATE]) == IF_OPER_UP;
+    if (attributes[IFLA_LINKINFO] != nullptr) {
+        facts.kind = kind_of(attributes[IFLA_LINKINFO]);
         facts.port_state = port_state_of(attributes[IFLA_LINKINFO]);
+    }
     return facts;
 }
 
-}  // namespace
-
-Result<std::vector<LinkFacts>> dump_links(nl_sock& socket) {
-    std::vector<LinkFacts> links;
-    TRY_DOING(ask(socket, dump_request<ifinfomsg>(RTM_GETLINK),
-                  [&](const nlmsghdr* header) { links.push_back(link_of(header)); }),
-              "list the links");
-    return links;
+bool read_route(const nlmsghdr* header, RouteFacts& route) {
+    const auto* info = static_cast<const rtmsg*>(nlmsg_data(header));
+    nlattr* attributes[RTA_MAX + 1] = {};
+    if (info->rtm_family != AF_INET ||
+        nlmsg_parse(const_cast<nlmsghdr*>(header), sizeof(rtmsg), attributes, RTA_MAX, nullptr) < 0)
+        return false;
+    route.destination.prefix = info->rtm_dst_len;
+    if (attributes[RTA_DST] != nullptr) route.destination.address = ip_of(attributes[RTA_DST]);
+    if (attributes[RTA_OIF] != nullptr)
+        route.link = static_cast<int>(nla_get_u32(attributes[RTA_OIF]));
+    return true;
 }
+
+bool read_address(const nlmsghdr* header, AddressFacts& facts) {
+    const auto* info = static_cast<const ifaddrmsg*>(nlmsg_data(header));
+    nlattr* attributes[IFA_MAX + 1] = {};
+    if (info->ifa_family != AF_INET || nlmsg_parse(const_cast<nlmsghdr*>(header), sizeof(ifaddrmsg),
+                                                   attributes, IFA_MAX, nullptr) < 0)
+        return false;
+    if (attributes[IFA_LOCAL] == nullptr) return false;
+    facts.address = {ip_of(attributes[IFA_LOCAL]), info->ifa_prefixlen};
+    facts.link = static_cast<int>(info->ifa_index);
+    return true;
+}
+
+}  // namespace
 
 Result<LinkFacts> look_up_link(nl_sock& socket, int index) {
     NlMsg message(nlmsg_alloc_simple(RTM_GETLINK, NLM_F_REQUEST | NLM_F_ACK));
@@ -129,39 +184,11 @@ Result<LinkFacts> look_up_link(nl_sock& socket, int index) {
 }
 
 Result<std::vector<RouteFacts>> dump_routes(nl_sock& socket) {
-    std::vector<RouteFacts> routes;
-    const OnMessage on_route = [&](const nlmsghdr* header) {
-        const auto* info = static_cast<const rtmsg*>(nlmsg_data(header));
-        if (info->rtm_family != AF_INET) return;
-        nlattr* attributes[RTA_MAX + 1] = {};
-        if (nlmsg_parse(const_cast<nlmsghdr*>(header), sizeof(rtmsg), attributes, RTA_MAX,
-                        nullptr) < 0)
-            return;
-        RouteFacts route;
-        route.destination.prefix = info->rtm_dst_len;
-        if (attributes[RTA_DST] != nullptr) route.destination.address = ip_of(attributes[RTA_DST]);
-        if (attributes[RTA_OIF] != nullptr)
-            route.link = static_cast<int>(nla_get_u32(attributes[RTA_OIF]));
-        routes.push_back(route);
-    };
-    TRY_DOING(ask(socket, dump_request<rtmsg>(RTM_GETROUTE), on_route), "list the routes");
-    return routes;
+    return TRY_DOING((dump<rtmsg>(socket, RTM_GETROUTE, read_route)), "list the routes");
 }
 
-Result<std::vector<Cidr4>> dump_addresses(nl_sock& socket) {
-    std::vector<Cidr4> addresses;
-    const OnMessage on_address = [&](const nlmsghdr* header) {
-        const auto* info = static_cast<const ifaddrmsg*>(nlmsg_data(header));
-        if (info->ifa_family != AF_INET) return;
-        nlattr* attributes[IFA_MAX + 1] = {};
-        if (nlmsg_parse(const_cast<nlmsghdr*>(header), sizeof(ifaddrmsg), attributes, IFA_MAX,
-                        nullptr) < 0)
-            return;
-        if (attributes[IFA_LOCAL] != nullptr)
-            addresses.push_back({ip_of(attributes[IFA_LOCAL]), info->ifa_prefixlen});
-    };
-    TRY_DOING(ask(socket, dump_request<ifaddrmsg>(RTM_GETADDR), on_address), "list the addresses");
-    return addresses;
+Result<std::vector<AddressFacts>> dump_addresses(nl_sock& socket) {
+    return TRY_DOING((dump<ifaddrmsg>(socket, RTM_GETADDR, read_address)), "list the addresses");
 }
 
 }  // namespace davit::network

@@ -1,5 +1,6 @@
 #include "network/netlink.h"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <array>
 #include <cstring>
@@ -16,9 +17,6 @@
 
 namespace davit::network {
 namespace {
-
-/// Group of all links that davit makes, so that they can be told apart and removed together.
-constexpr std::uint32_t kLinkGroup = 0xda717;
 
 NlMsg new_request(int type, int flags) {
     NlMsg message(nlmsg_alloc_simple(type, NLM_F_REQUEST | NLM_F_ACK | flags));
@@ -68,14 +66,9 @@ private:
     nlattr* start_;
 };
 
-}  // namespace
-
-NlMsg new_bridge(const BridgeRequest& request) {
-    NlMsg message = new_link_request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-    nla_put_string(message.get(), IFLA_IFNAME, request.name.c_str());
-    nla_put_string(message.get(), IFLA_IFALIAS, request.alias.c_str());
+/// What is the same for a bridge that is made and one that is there.
+void put_bridge(NlMsg& message, const BridgeRequest& request) {
     nla_put_u32(message.get(), IFLA_MTU, static_cast<std::uint32_t>(request.mtu));
-    nla_put_u32(message.get(), IFLA_GROUP, kLinkGroup);
     put_mac(message, request.mac);
     const Nest info(message, IFLA_LINKINFO);
     nla_put_string(message.get(), IFLA_INFO_KIND, "bridge");
@@ -83,7 +76,43 @@ NlMsg new_bridge(const BridgeRequest& request) {
     nla_put_u32(message.get(), IFLA_BR_FORWARD_DELAY, 0);
     nla_put_u32(message.get(), IFLA_BR_STP_STATE, 0);
     nla_put_u8(message.get(), IFLA_BR_MCAST_SNOOPING, 0);
+}
+
+NlMsg address_request(int type, int flags, int index, const Cidr4& address) {
+    NlMsg message = new_request(type, flags);
+    ifaddrmsg info{};
+    info.ifa_family = AF_INET;
+    info.ifa_prefixlen = static_cast<unsigned char>(address.prefix);
+    info.ifa_index = static_cast<unsigned>(index);
+    append(message, info);
+    put_ip(message, IFA_LOCAL, address.address);
+    put_ip(message, IFA_ADDRESS, address.address);
     return message;
+}
+
+}  // namespace
+
+NlMsg new_bridge(const BridgeRequest& request) {
+    NlMsg message = new_link_request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+    nla_put_string(message.get(), IFLA_IFNAME, request.name.c_str());
+    put_bridge(message, request);
+    return message;
+}
+
+NlMsg set_bridge(int index, const BridgeRequest& request) {
+    NlMsg message = new_link_request(RTM_NEWLINK, 0, IFF_UP, index);
+    const std::size_t length = std::min<std::size_t>(request.alias.size(), IFALIASZ - 1);
+    // Without the closing zero, which the kernel would keep as a part of the alias.
+    nla_put(message.get(), IFLA_IFALIAS, static_cast<int>(length), request.alias.data());
+    nla_put_u32(message.get(), IFLA_GROUP, group_of_bridge(index));
+    put_bridge(message, request);
+    return message;
+}
+
+std::uint32_t group_of_bridge(int index) {
+    // An index is never given to a second link of a namespace. The high bit keeps clear of the
+    // small numbers that people give to groups of their own.
+    return 0x40000000U | static_cast<std::uint32_t>(index);
 }
 
 NlMsg new_veth(const VethRequest& request) {
@@ -91,7 +120,7 @@ NlMsg new_veth(const VethRequest& request) {
     nla_put_string(message.get(), IFLA_IFNAME, request.name.c_str());
     nla_put_u32(message.get(), IFLA_MASTER, static_cast<std::uint32_t>(request.master));
     nla_put_u32(message.get(), IFLA_MTU, static_cast<std::uint32_t>(request.mtu));
-    nla_put_u32(message.get(), IFLA_GROUP, kLinkGroup);
+    nla_put_u32(message.get(), IFLA_GROUP, group_of_bridge(request.master));
     nla_put_u32(message.get(), IFLA_NUM_TX_QUEUES, 1);
     nla_put_u32(message.get(), IFLA_NUM_RX_QUEUES, 1);
     const Nest info(message, IFLA_LINKINFO);
@@ -131,17 +160,20 @@ NlMsg remove_link(const std::string& name) {
     return message;
 }
 
+NlMsg remove_group(std::uint32_t group) {
+    NlMsg message = new_link_request(RTM_DELLINK, 0);
+    nla_put_u32(message.get(), IFLA_GROUP, group);
+    return message;
+}
+
 NlMsg new_address(int index, const Cidr4& address) {
-    NlMsg message = new_request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
-    ifaddrmsg info{};
-    info.ifa_family = AF_INET;
-    info.ifa_prefixlen = static_cast<unsigned char>(address.prefix);
-    info.ifa_index = static_cast<unsigned>(index);
-    append(message, info);
-    put_ip(message, IFA_LOCAL, address.address);
-    put_ip(message, IFA_ADDRESS, address.address);
+    NlMsg message = address_request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, index, address);
     if (address.prefix < 31) put_ip(message, IFA_BROADCAST, address.last());
     return message;
+}
+
+NlMsg remove_address(int index, const Cidr4& address) {
+    return address_request(RTM_DELADDR, 0, index, address);
 }
 
 NlMsg new_default_route(int index, Ipv4 gateway) {

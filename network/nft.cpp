@@ -1,11 +1,17 @@
 #include "base/log.h"
 #include "base/strings.h"
+#include "base/unique_fd.h"
 #include "network/ruleset.h"
 
+#include <cerrno>
+#include <cstring>
 #include <dlfcn.h>
 #include <fmt/format.h>
+#include <linux/netlink.h>
 #include <memory>
+#include <mutex>
 #include <nftables/libnftables.h>
+#include <sys/socket.h>
 
 namespace davit::network {
 namespace {
@@ -47,6 +53,11 @@ Result<const Library*> library() {
     return &*found;
 }
 
+Error no_kernel_support(std::string_view why) {
+    return Error(ErrorKind::Unsupported, fmt::format("this kernel has no nf_tables: {}", why))
+        .help("load it, with what it needs for address translation: modprobe nft_chain_nat");
+}
+
 /// libnftables repeats the whole script after its first line: keep what says something.
 std::string first_lines(const char* text) {
     std::string kept;
@@ -59,10 +70,37 @@ std::string first_lines(const char* text) {
     return kept.empty() ? "no reason given" : kept;
 }
 
+/// libnftables ends the whole process where it gets no netlink socket: ask first, with ours.
+Result<void> probe_netfilter() {
+    const UniqueFd probe(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
+    if (probe) return {};
+    const int error_number = errno;
+    if (error_number == EPROTONOSUPPORT || error_number == EAFNOSUPPORT)
+        return no_kernel_support("no netfilter socket");
+    return Error::from_errno(error_number, "socket(2)").doing("open a netfilter socket");
+}
+
+/// What the kernel's answer, which libnftables has only as a sentence, means to a caller.
+Error failure_of(const std::string& text) {
+    const auto says = [&](int error_number) {
+        return text.find(::strerrordesc_np(error_number)) != std::string::npos;
+    };
+    if (says(EOPNOTSUPP) || says(EPROTONOSUPPORT) || says(EAFNOSUPPORT))
+        return no_kernel_support(text);
+    if (says(EPERM))
+        return Error(ErrorKind::PermissionDenied, fmt::format("nftables: {}", text))
+            .help("run davit as root");
+    return Error(ErrorKind::System, fmt::format("nftables: {}", text));
+}
+
 }  // namespace
 
 Result<void> apply(const Ruleset& rules) {
+    TRY(check(rules));
     const Library& nft = *TRY(library());
+    static std::mutex one_at_a_time;  // libnftables keeps tables of its own outside its contexts
+    const std::lock_guard lock(one_at_a_time);
+    TRY(probe_netfilter());
     const std::unique_ptr<nft_ctx, decltype(nft.release)> context(nft.make(NFT_CTX_DEFAULT),
                                                                   nft.release);
     if (!context) return Error(ErrorKind::System, "nft_ctx_new has no memory");
@@ -71,9 +109,7 @@ Result<void> apply(const Ruleset& rules) {
     const std::string script = render(rules);
     log::debug("network", "nft -f - <<'END'\n{}END", script);
     if (nft.run(context.get(), script.c_str()) == 0) return {};
-    return Error(ErrorKind::System,
-                 fmt::format("nftables: {}", first_lines(nft.errors(context.get()))))
-        .help("check that the kernel has nf_tables: nft list ruleset");
+    return failure_of(first_lines(nft.errors(context.get())));
 }
 
 }  // namespace davit::network

@@ -1,6 +1,9 @@
 #include "network/ruleset.h"
 
+#include <algorithm>
+#include <cctype>
 #include <fmt/format.h>
+#include <map>
 
 namespace davit::network {
 namespace {
@@ -13,6 +16,13 @@ std::string elements(const std::vector<std::string>& list) {
 
 std::string target_of(const RulePort& port) {
     return fmt::format("{} . {}", to_string(port.target), port.target_port);
+}
+
+bool is_link_name(const std::string& name) {
+    const auto is_plain = [](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+    };
+    return !name.empty() && name.size() <= 15 && std::all_of(name.begin(), name.end(), is_plain);
 }
 
 /// Every chain, with the reason for every rule in docs/network.md. `@…` are the sets above it.
@@ -56,6 +66,30 @@ constexpr const char* kChains = R"(
 )";
 
 }  // namespace
+
+Result<void> check(const Ruleset& rules) {
+    for (const RuleNetwork& network : rules.networks) {
+        if (!is_link_name(network.bridge))
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("'{}' is not the name of a bridge", network.bridge));
+    }
+    std::map<std::string, std::string> target_of_port;
+    for (const RulePort& port : rules.ports) {
+        if (port.protocol != "tcp" && port.protocol != "udp")
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("'{}' is neither tcp nor udp", port.protocol));
+        const std::string on = port.any_address ? "" : to_string(port.host_ip) + ":";
+        const std::string published = fmt::format("{}{}/{}", on, port.host_port, port.protocol);
+        const std::string target = fmt::format("{}:{}", to_string(port.target), port.target_port);
+        const auto [first, is_new] = target_of_port.emplace(published, target);
+        if (!is_new && first->second != target)
+            return Error(ErrorKind::Busy,
+                         fmt::format("host port {} is published twice: to {} and to {}", published,
+                                     first->second, target))
+                .help("take down the project that holds it, or give one of them another port");
+    }
+    return {};
+}
 
 std::string render(const Ruleset& rules) {
     // Adding before deleting makes the deletion valid whether the table was there or not; the whole

@@ -39,9 +39,15 @@ struct Ruleset {
 /// @source docs/network.md
 std::string render(const Ruleset& rules);
 
+/// Whether the kernel can take `rules`: names that are link names, known protocols, no port that
+/// goes to two places. Pure.
+/// @errors InvalidInput; Busy where a port is published twice, naming both targets
+Result<void> check(const Ruleset& rules);
+
 /// Loads `render(rules)` through libnftables, which is opened only here (dlopen): commands that
-/// change no rules don't pay for loading it.
-/// @errors Unsupported where libnftables or the kernel's nf_tables is missing; System
+/// change no rules don't pay for loading it. May be called from several threads.
+/// @errors as `check`; Unsupported where libnftables or the kernel's nf_tables is missing;
+/// PermissionDenied; System
 Result<void> apply(const Ruleset& rules);
 
 }  // namespace davit::network

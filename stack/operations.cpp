@@ -165,6 +165,16 @@ Result<std::vector<FailedStep>> up(const Environment& environment, const UpReque
     world.desired = &prepared.desired;
     world.stop_timeout = request.stop_timeout;
     KernelActuator actuator(std::move(world));
+    // A davit that was killed may have left a bridge half made, and others may have changed it or
+    // flushed the rules: making it once more brings it to what it should be.
+    for (const auto& [name, found] : prepared.seen.state.networks) {
+        const bool planned = std::any_of(
+            prepared.plan.steps.begin(), prepared.plan.steps.end(), [&](const compose::Step& step) {
+                return step.resource.kind == compose::ResourceKind::Network &&
+                       step.resource.name == name;
+            });
+        if (found.in_kernel && !planned) TRY(actuator.create_network(name));
+    }
     return execute(prepared.plan, actuator, execute_options, on_event);
 }
 

@@ -70,3 +70,41 @@ table inet davit {
 }
 )");
 }
+
+TEST_CASE("rules that the kernel can not take are refused before it is asked") {
+    const RulePort web{.host_port = 8080, .target = *parse_ipv4("172.17.0.2"), .target_port = 80};
+    RulePort other = web;
+    other.target = *parse_ipv4("172.17.0.3");
+    RulePort udp = other;
+    udp.protocol = "udp";
+    RulePort local = other;
+    local.any_address = false;
+    local.host_ip = *parse_ipv4("127.0.0.1");
+    RulePort sctp = web;
+    sctp.protocol = "sctp";
+    struct Case {
+        const char* name;
+        Ruleset rules;
+        const char* error;  ///< Null: fine.
+    };
+    const Case cases[] = {
+        {"nothing", {}, nullptr},
+        {"the same twice", {.ports = {web, web}}, nullptr},
+        {"another protocol", {.ports = {web, udp}}, nullptr},
+        {"one address of all", {.ports = {web, local}}, nullptr},
+        {"two targets",
+         {.ports = {web, other}},
+         "host port 8080/tcp is published twice: to 172.17.0.2:80 and to 172.17.0.3:80"},
+        {"protocol", {.ports = {sctp}}, "'sctp' is neither tcp nor udp"},
+        {"long name",
+         {.networks = {{.bridge = "dvb-0123456789ab"}}},
+         "'dvb-0123456789ab' is not the name of a bridge"},
+        {"quote", {.networks = {{.bridge = "a\" }"}}}, "'a\" }' is not the name of a bridge"},
+    };
+    for (const Case& c : cases) {
+        CAPTURE(c.name);
+        const davit::Result<void> checked = check(c.rules);
+        REQUIRE(checked.ok() == (c.error == nullptr));
+        if (!checked) CHECK(checked.error().to_string() == c.error);
+    }
+}
