@@ -37,8 +37,18 @@ bool is_dot(const char* name) {
     return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
 }
 
-/// Removes what stands in `dir`, which lies on device `device`. `where` is for messages.
-Result<void> remove_children(UniqueFd dir, dev_t device, const std::string& where) {
+/// Every level of a tree holds a descriptor while it is removed. What lies deeper than this is
+/// moved up to the top first, so that no depth (a container can make any) uses the descriptors up.
+constexpr int kMostLevels = 64;
+
+struct Removal {
+    int top = -1;  ///< The folder where all began.
+    dev_t device = 0;
+    bool moved = false;  ///< Something was moved up to `top`, which must be gone through again.
+};
+
+/// Removes what stands in `dir`. `where` is for messages.
+Result<void> remove_children(UniqueFd dir, Removal& removal, const std::string& where, int level) {
     Dir stream(::fdopendir(dir.get()));
     if (!stream) return failed("fdopendir(3)").doing("read folder '{}'", where);
     const int at = dir.release();                            // the stream closes it
@@ -57,10 +67,19 @@ Result<void> remove_children(UniqueFd dir, dev_t device, const std::string& wher
         struct stat info {};
         if (::fstat(child.get(), &info) == -1)
             return failed("fstat(2)").doing("look at '{}'", path);
-        if (info.st_dev != device)
+        if (info.st_dev != removal.device)
             return Error(ErrorKind::Busy, fmt::format("something is mounted on '{}'", path))
                 .help(fmt::format("unmount it: umount '{}'", path));
-        TRY(remove_children(std::move(child), device, path));
+        if (level >= kMostLevels) {
+            const std::string higher = ".removed-" + random_hex(8);
+            if (::renameat(at, entry->d_name, removal.top, higher.c_str()) == -1) {
+                if (errno == ENOENT) continue;
+                return failed("renameat(2)").doing("remove folder '{}'", path);
+            }
+            removal.moved = true;
+            continue;
+        }
+        TRY(remove_children(std::move(child), removal, path, level + 1));
         if (::unlinkat(at, entry->d_name, AT_REMOVEDIR) == -1 && errno != ENOENT)
             return failed("unlinkat(2)").doing("remove folder '{}'", path);
     }
@@ -173,8 +192,13 @@ Result<void> remove_tree(const std::string& path) {
             return failed("unlink(2)").doing("remove '{}'", path);
         return {};
     }
-    UniqueFd dir = TRY(sys::open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-    TRY(remove_children(std::move(dir), info.st_dev, path));
+    const UniqueFd top = TRY(sys::open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    Removal removal{.top = top.get(), .device = info.st_dev};
+    do {
+        removal.moved = false;
+        UniqueFd dir = TRY(sys::open_at(top, ".", O_RDONLY | O_DIRECTORY));
+        TRY(remove_children(std::move(dir), removal, path, 0));
+    } while (removal.moved);
     if (::rmdir(path.c_str()) == -1 && errno != ENOENT)
         return failed("rmdir(2)").doing("remove folder '{}'", path);
     return {};

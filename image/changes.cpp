@@ -80,14 +80,14 @@ void set_environment(Json& config, const std::map<std::string, std::string>& var
     if (!config.contains("Env")) config["Env"] = Json::array();
     Json& list = config["Env"];
     for (const auto& [name, value] : variables) {
-        const std::string entry = name + "=" + value;
+        const std::string beginning = name + "=";
         const auto old = std::find_if(list.begin(), list.end(), [&](const Json& known) {
-            return known.get<std::string>().starts_with(name + "=");
+            return known.get<std::string>().starts_with(beginning);
         });
         if (old != list.end())
-            *old = entry;
+            *old = beginning + value;
         else
-            list.push_back(entry);
+            list.push_back(beginning + value);
     }
 }
 

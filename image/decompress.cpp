@@ -12,6 +12,16 @@ namespace {
 
 constexpr std::size_t kInputSize = 256U << 10U;
 
+/// What is far larger unpacked than packed, and large, is no image but an attack on the disk.
+constexpr std::int64_t kLargestUnpacked = std::int64_t{50} << 30U;
+constexpr std::int64_t kHighestRatio = 100;
+
+Result<void> check_ratio(std::int64_t packed, std::int64_t unpacked) {
+    if (unpacked <= kLargestUnpacked || unpacked / kHighestRatio <= packed) return {};
+    return Error(ErrorKind::InvalidInput,
+                 "the data is more than a hundred times as large unpacked as packed");
+}
+
 Error damaged(const char* what) {
     return Error(ErrorKind::InvalidInput,
                  std::string("the ") + what + " data is damaged or cut short");
@@ -34,13 +44,19 @@ public:
     }
     const char* data() const { return buffer_.data() + at_; }
     std::size_t size() const { return end_ - at_; }
-    void consume(std::size_t count) { at_ += count; }
+    void consume(std::size_t count) {
+        at_ += count;
+        taken_ += static_cast<std::int64_t>(count);
+    }
+    /// Bytes consumed so far.
+    std::int64_t taken() const { return taken_; }
 
 private:
     ByteSource& source_;
     std::vector<char> buffer_;
     std::size_t at_ = 0;
     std::size_t end_ = 0;
+    std::int64_t taken_ = 0;
 };
 
 class PlainSource : public ByteSource {
@@ -71,6 +87,10 @@ public:
             if (state_->block_state == ISAL_BLOCK_FINISH) {
                 // Another member may follow: `gzip a b`, estargz.
                 if (!TRY(input_.fill())) return std::size_t{0};
+                if (*input_.data() == '\0') {
+                    TRY(skip_zeros());
+                    return std::size_t{0};
+                }
                 std::uint8_t* const out = state_->next_out;
                 begin_member();
                 state_->next_out = out;
@@ -84,7 +104,10 @@ public:
             input_.consume(input_.size() - state_->avail_in);
             if (code != ISAL_DECOMP_OK && code != ISAL_END_INPUT) return damaged("gzip");
         }
-        return static_cast<std::size_t>(wanted - state_->avail_out);
+        const std::size_t made = wanted - state_->avail_out;
+        unpacked_ += static_cast<std::int64_t>(made);
+        TRY(check_ratio(input_.taken(), unpacked_));
+        return made;
     }
 
 private:
@@ -93,7 +116,18 @@ private:
         state_->crc_flag = ISAL_GZIP;
     }
 
+    /// After the last member zeros may follow, which fill up a block of the medium.
+    Result<void> skip_zeros() {
+        while (TRY(input_.fill())) {
+            const std::string_view rest(input_.data(), input_.size());
+            if (rest.find_first_not_of('\0') != std::string_view::npos) return damaged("gzip");
+            input_.consume(rest.size());
+        }
+        return {};
+    }
+
     Input input_;
+    std::int64_t unpacked_ = 0;
     std::unique_ptr<inflate_state> state_ = std::make_unique<inflate_state>();
 };
 
@@ -122,6 +156,8 @@ public:
             if (ZSTD_isError(left) != 0) return damaged("zstd");
             between_frames_ = left == 0;
         }
+        unpacked_ += static_cast<std::int64_t>(out.pos);
+        TRY(check_ratio(input_.taken(), unpacked_));
         return out.pos;
     }
 
@@ -129,6 +165,7 @@ private:
     Input input_;
     std::unique_ptr<ZSTD_DStream, FreeStream> stream_;
     bool between_frames_ = true;
+    std::int64_t unpacked_ = 0;
 };
 
 }  // namespace

@@ -19,6 +19,7 @@ namespace davit::image {
 namespace {
 
 constexpr std::size_t kLongestPath = 4096;
+constexpr int kMostLinks = 40;
 constexpr std::string_view kWhiteout = ".wh.";
 constexpr std::string_view kOpaque = ".wh..wh..opq";
 
@@ -78,7 +79,10 @@ private:
                              const std::string& name);
     Result<void> make_regular(const TarEntry& entry, const std::string& name);
     Result<void> make_hard_link(const TarEntry& entry, const std::string& name);
-    Result<void> open_parent(const std::string& folder);
+    Result<void> open_parent(const std::string& folder, int links_followed = 0);
+    Result<void> open_link(const std::string& folder, const std::string& target,
+                           int links_followed);
+    std::optional<std::string> link_target(const std::string& name) const;
     Result<void> remove_existing(const std::string& name);
     Result<void> set_attributes_by_name(const TarEntry& entry, const std::string& name);
     Result<void> set_attributes(const TarEntry& entry, const UniqueFd& fd);
@@ -114,7 +118,7 @@ Result<void> Unpacker::unpack(const TarEntry& entry) {
 
 /// Opens the folder that `folder` names inside the root, through links that this layer made, and
 /// makes what is missing.
-Result<void> Unpacker::open_parent(const std::string& folder) {
+Result<void> Unpacker::open_parent(const std::string& folder, int links_followed) {
     if (folder == parent_path_) return {};
     Result<UniqueFd> found =
         sys::open_in_root(root_, folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
@@ -122,10 +126,17 @@ Result<void> Unpacker::open_parent(const std::string& folder) {
     if (!found &&
         (found.error().error_number() == ENOENT || found.error().error_number() == ENOTDIR)) {
         const std::size_t slash = folder.rfind('/');
-        TRY(open_parent(slash == std::string::npos ? std::string() : folder.substr(0, slash)));
+        TRY(open_parent(slash == std::string::npos ? std::string() : folder.substr(0, slash),
+                        links_followed));
         const std::string name = slash == std::string::npos ? folder : folder.substr(slash + 1);
         if (::mkdirat(parent_.get(), name.c_str(), 0755) == -1) {
-            if (errno != EEXIST || !is_whiteout(name)) return failed("mkdir(2)");
+            if (errno != EEXIST) return failed("mkdir(2)");
+            if (const std::optional<std::string> target = link_target(name)) {
+                TRY(open_link(folder, *target, links_followed));
+                parent_path_ = folder;
+                return {};
+            }
+            if (!is_whiteout(name)) return hostile(folder, "is no folder, but has entries in it");
             TRY(make_over_whiteout(name));
         }
         // Whoever runs davit may have an umask of 077; the container's users still must get in.
@@ -136,6 +147,28 @@ Result<void> Unpacker::open_parent(const std::string& folder) {
     parent_ = *std::move(found);
     parent_path_ = folder;
     return {};
+}
+
+/// What the symbolic link `name` in the open parent says; nothing where it is none.
+std::optional<std::string> Unpacker::link_target(const std::string& name) const {
+    std::string target(kLongestPath, '\0');
+    const ssize_t size = ::readlinkat(parent_.get(), name.c_str(), target.data(), target.size());
+    if (size <= 0) return std::nullopt;
+    target.resize(static_cast<std::size_t>(size));
+    return target;
+}
+
+/// Opens what the link `folder` leads to, a folder that isn't there yet ("var/run -> /run", and
+/// "run" has no entry of its own): it is made, inside the root.
+Result<void> Unpacker::open_link(const std::string& folder, const std::string& target,
+                                 int links_followed) {
+    if (links_followed >= kMostLinks) return hostile(folder, "is a link that leads in circles");
+    const std::size_t slash = folder.rfind('/');
+    const std::string here = slash == std::string::npos ? std::string() : folder.substr(0, slash);
+    // As an absolute path: ".." ends at the root of the layer.
+    const std::string path =
+        clean_path("/" + (target.front() == '/' ? target : here + "/" + target));
+    return open_parent(path.substr(1), links_followed + 1);
 }
 
 Result<void> Unpacker::whiteout(const std::string& name) {

@@ -31,7 +31,10 @@ Result<Staging> Staging::open(const std::string& data_root) {
         const std::string folder = all + "/" + name;
         if (!abandoned(folder)) continue;
         log::debug("image", "sweeping '{}'", folder);
-        TRY(remove_tree(folder));
+        // A folder that can't be removed must not stand in the way of every later change.
+        if (const Result<void> removed = remove_tree(folder); !removed)
+            log::warn("image", "cannot sweep '{}': {}, ignoring", folder,
+                      removed.error().to_string());
     }
     const std::vector<std::string> documents = TRY(list_directory(data_root + "/images"));
     for (const std::string& name : documents) {

@@ -1,5 +1,6 @@
 #include "image/store.h"
 
+#include "base/log.h"
 #include "image/staging.h"
 #include "image/store_files.h"
 
@@ -171,9 +172,14 @@ Result<std::vector<Image>> Store::list() const {
     for (const IndexEntry& entry : entries) ids.insert(entry.image_id);
     std::vector<Image> images;
     for (const std::string& id : ids) {
-        Image image = TRY_DOING(read_image(root_, entries_of(entries, id)), "read image '{}'",
-                                id.substr(0, 12));
-        images.push_back(std::move(image));
+        Result<Image> image = read_image(root_, entries_of(entries, id));
+        if (image) {
+            images.push_back(*std::move(image));
+            continue;
+        }
+        // One that is damaged must not hide the others.
+        log::warn("image", "cannot read image '{}': {}, ignoring", id.substr(0, 12),
+                  image.error().to_string());
     }
     // RFC 3339 in UTC sorts as text.
     std::stable_sort(images.begin(), images.end(),

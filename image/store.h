@@ -67,7 +67,7 @@ public:
     /// As `open`, but touches nothing; nothing where there is no store yet.
     static Result<std::optional<Store>> open_existing(const std::string& data_root);
 
-    /// All images, newest first.
+    /// All images, newest first. One that is damaged is passed over with a warning.
     Result<std::vector<Image>> list() const;
 
     /// The image that `text` means: a name (default tag latest), an id or an unambiguous beginning

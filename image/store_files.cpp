@@ -81,7 +81,7 @@ Result<std::vector<IndexEntry>> read_index(const std::string& data_root) {
                 entry.image_id = string_or(*annotations, kIdAnnotation);
                 entry.name = string_or(*annotations, kRefName);
             }
-            entries.push_back(std::move(entry));
+            if (hex_of(entry.image_id).ok()) entries.push_back(std::move(entry));
         }
         return entries;
     });

@@ -34,6 +34,8 @@ std::string layer_path(const std::string& data_root, const std::string& diff_id)
 /// 64 lower-case hexadecimal digits, without a "sha256:" in front. @errors InvalidInput
 Result<std::string> hex_of(const std::string& digest);
 
+/// The images of the index. Lines that another tool put there have no unpacked layers: they are
+/// passed over.
 Result<std::vector<IndexEntry>> read_index(const std::string& data_root);
 Result<void> write_index(const std::string& data_root, const std::vector<IndexEntry>& entries);
 

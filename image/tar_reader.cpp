@@ -14,6 +14,8 @@ namespace {
 constexpr std::size_t kBlock = 512;
 /// Of names and pax records: more is not a name but an attack on memory.
 constexpr std::int64_t kLongestText = 1 << 20;
+/// No name in a file system is longer.
+constexpr std::size_t kLongestPath = 4096;
 constexpr long long kLatestTime = 100'000'000'000;
 
 /// The header block as it stands in the archive.
@@ -144,7 +146,8 @@ Result<TarType> type_of(char type, const std::string& path) {
 }
 
 Result<std::uint32_t> id_of(std::optional<std::int64_t> number) {
-    if (!number || *number > 0xffffffffLL) return damaged("an owner's id is out of range");
+    // The largest number is no id: chown(2) takes it for "leave it as it is".
+    if (!number || *number >= 0xffffffffLL) return damaged("an owner's id is out of range");
     return static_cast<std::uint32_t>(*number);
 }
 
@@ -275,7 +278,11 @@ Result<std::optional<TarEntry>> TarReader::next() {
         } else if (header.type == 'g') {
             const std::string text = TRY(read_text(*size));
             const PaxRecords more = TRY(parse_pax(text));
+            std::size_t total = 0;
             for (const auto& [key, value] : more) global_[key] = value;
+            for (const auto& [key, value] : global_) total += key.size() + value.size();
+            if (total > static_cast<std::size_t>(kLongestText))
+                return damaged("its global headers are longer than 1 MiB");
         } else if (header.type == 'S') {
             return Error(ErrorKind::Unsupported,
                          fmt::format("'{}' is a sparse file, which is not supported yet",
@@ -289,6 +296,9 @@ Result<std::optional<TarEntry>> TarReader::next() {
             if (entry.path.find('\0') != std::string::npos ||
                 entry.link.find('\0') != std::string::npos)
                 return damaged("a name has a NUL in it");
+            if (entry.path.size() > kLongestPath || entry.link.size() > kLongestPath)
+                return damaged(fmt::format("the name '{}…' is longer than {} bytes",
+                                           printable(entry.path.substr(0, 60)), kLongestPath));
             // Only regular files have content; a size elsewhere is what some writers leave there.
             if (entry.type != TarType::Regular) entry.size = 0;
             left_ = entry.size;

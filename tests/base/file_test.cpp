@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -60,6 +61,25 @@ TEST_CASE("a tree is removed without following links") {
     CHECK_FALSE(exists(dir.path() + "/tree"));
     CHECK(exists(dir.path() + "/outside/canary"));
     CHECK(remove_tree(dir.path() + "/tree").ok());
+}
+
+TEST_CASE("a tree deeper than there are descriptors is removed") {
+    const testing::TempDir dir;
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const rlimit few{128, before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+    REQUIRE(make_directories(dir / "tree", 0700).ok());
+    UniqueFd at = *sys::open(dir / "tree", O_RDONLY | O_DIRECTORY);
+    for (int level = 0; level < 5000; ++level) {  // far deeper than a path can name
+        REQUIRE(::mkdirat(at.get(), "in", 0700) == 0);
+        REQUIRE(::symlinkat("/", at.get(), "link") == 0);
+        at = *sys::open_at(at, "in", O_RDONLY | O_DIRECTORY);
+    }
+    const auto removed = remove_tree(dir / "tree");
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    REQUIRE_MESSAGE(removed.ok(), removed.error().to_string());
+    CHECK_FALSE(exists(dir / "tree"));
 }
 
 TEST_CASE("what is mounted beneath a tree survives its removal") {

@@ -89,6 +89,16 @@ TEST_CASE("compressed data that is cut short or damaged is refused") {
     wrong[wrong.size() - 6] = static_cast<char>(wrong[wrong.size() - 6] ^ 1);  // its checksum
     CHECK_FALSE(unpack(wrong, 100, 512).ok());
     CHECK_FALSE(unpack(gzip(text) + "rubbish", 100, 512).ok());
+    CHECK_FALSE(unpack(gzip(text) + std::string(300, '\0') + "x", 100, 512).ok());
+}
+
+TEST_CASE("zeros after gzip data only fill up the last block") {
+    const std::string text = noise();
+    for (const std::size_t zeros : {1U, 99U, 1000U, 600'000U}) {
+        const auto unpacked = unpack(gzip(text) + std::string(zeros, '\0'), 100, 512);
+        REQUIRE_MESSAGE(unpacked.ok(), unpacked.error().to_string());
+        CHECK(*unpacked == text);
+    }
 }
 
 TEST_CASE("what is not compressed passes as it is") {

@@ -146,7 +146,7 @@ TEST_CASE("nothing in an archive reaches out of its layer") {
          false},
         {"through an absolute link",
          TarWriter().add({.path = "out", .type = '2', .link = "/tmp"}).file("out/canary", "bad"),
-         true},
+         false},
         {"over a link",
          TarWriter().add({.path = "f", .type = '2', .link = "../canary"}).file("f", "bad"), false},
         {"hard link out", TarWriter().add({.path = "f", .type = '1', .link = "../canary"}), true},
