@@ -185,7 +185,11 @@ Result<std::vector<FailedStep>> down(const Environment& environment, const DownR
     const std::string& project = request.project;
     TRY(check_data_root(environment, project));
     found_any = exists(paths.project(project)) || exists(paths.run_project(project));
-    if (!found_any && !request.volumes) return std::vector<FailedStep>();
+    if (!found_any && !request.volumes) {
+        // Of an `up` that was killed between making the shared folder and its own in it.
+        ::rmdir(paths.projects().c_str());
+        return std::vector<FailedStep>();
+    }
 
     const FileLock lock = TRY(FileLock::exclusive(paths.project_lock(project)));
     const Observation seen = TRY(observe(environment, project));
