@@ -30,7 +30,7 @@ build_packages=(
     libnl-3-dev libnl-route-3-dev libnftables-dev libseccomp-dev
     libssl-dev zlib1g-dev libzstd-dev libisal-dev
     # What the demo and the tests use: a host's tools, and the stuff of images.
-    nftables iproute2 curl python3 busybox-static ca-certificates procps util-linux)
+    nftables iproute2 curl python3 busybox-static ca-certificates procps util-linux skopeo)
 dev_packages=('clang-format-14|clang-format' clang-tidy shellcheck)
 
 packages=("${build_packages[@]}")
