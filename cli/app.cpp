@@ -35,6 +35,9 @@ void declare_globals(CLI::App& app, Globals& globals) {
     app.add_option("--env-file", globals.env_files, "File with variables; may be repeated")
         ->allow_extra_args(false)
         ->type_name("FILE");
+    app.add_option("--profile", globals.profiles, "Profile to activate; may be repeated")
+        ->allow_extra_args(false)
+        ->type_name("NAME");
     app.add_option("--data-root", globals.data_root,
                    "Where images, volumes and containers are kept (default /var/lib/davit)")
         ->type_name("FOLDER");

@@ -14,6 +14,7 @@ struct Globals {
     std::string project_name = {};            ///< -p
     std::string project_directory = {};       ///< --project-directory
     std::vector<std::string> env_files = {};  ///< --env-file
+    std::vector<std::string> profiles = {};   ///< --profile
     std::string data_root = {};               ///< --data-root
     std::string log_level = "warn";
     std::string log_format = "text";

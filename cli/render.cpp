@@ -1,5 +1,6 @@
 #include "cli/render.h"
 
+#include "base/json.h"
 #include "base/strings.h"
 #include "cli/terminal.h"
 
@@ -63,6 +64,32 @@ std::string render(const Diagnostics& diagnostics, Severity at_most, bool colour
         text += finished(diagnostic, colour);
     }
     return text;
+}
+
+std::string render_json(const Diagnostics& diagnostics) {
+    Diagnostics sorted = diagnostics;
+    sorted.sort_by_place();
+    const auto place = [](Json& json, const SourcePos& where) {
+        if (!where) return;
+        json["file"] = where.file->path;
+        json["line"] = where.line;
+        json["column"] = where.column;
+        json["length"] = where.length;
+    };
+    Json list = Json::array();
+    for (const Diagnostic& diagnostic : sorted.list()) {
+        Json json = {{"severity", diagnostic.severity == Severity::Error ? "error" : "warning"},
+                     {"message", diagnostic.message}};
+        place(json, diagnostic.where);
+        if (!diagnostic.help.empty()) json["help"] = diagnostic.help;
+        for (const auto& [text, where] : diagnostic.notes) {
+            Json note = {{"message", text}};
+            place(note, where);
+            json["notes"].push_back(std::move(note));
+        }
+        list.push_back(std::move(json));
+    }
+    return list.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 std::string render_warning(const std::string& text, bool colour) {

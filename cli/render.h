@@ -22,6 +22,10 @@ std::string render(const Error& error, bool colour);
 /// makes only warnings.
 std::string render(const Diagnostics& diagnostics, Severity at_most, bool colour);
 
+/// Remarks for programs: a JSON list of {severity, message, file, line, column, length, help,
+/// notes}, in the order of the files.
+std::string render_json(const Diagnostics& diagnostics);
+
 /// "warning: …", one line.
 std::string render_warning(const std::string& text, bool colour);
 

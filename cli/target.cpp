@@ -125,6 +125,7 @@ compose::LoadOptions load_options(const Context& context) {
             clean_path(join_path(context.working_dir, context.globals.project_directory));
     options.project_name = context.globals.project_name;
     options.env_files = context.globals.env_files;
+    options.profiles = context.globals.profiles;
     options.environment = context.environment;
     return options;
 }

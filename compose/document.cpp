@@ -98,6 +98,56 @@ const SourcePos& Node::place() const {
     return !own && key_pos ? key_pos : pos;
 }
 
+Node& Node::put(std::string name, Node value) {
+    value.key = std::move(name);
+    if (Node* there = find(value.key)) {
+        value.key_pos = there->key_pos;
+        *there = std::move(value);
+        return *there;
+    }
+    if (!value.key_pos) value.key_pos = value.pos;
+    items.push_back(std::move(value));
+    return items.back();
+}
+
+bool Node::erase(std::string_view name) {
+    return std::erase_if(items, [&](const Node& item) { return item.key == name; }) > 0;
+}
+
+void Node::become(Node value) {
+    value.key = std::move(key);
+    value.key_pos = std::move(key_pos);
+    value.tag = std::move(tag);
+    *this = std::move(value);
+}
+
+Node plain_node(std::string text, const Node& like) {
+    Node node;
+    node.kind = NodeKind::Scalar;
+    node.text = std::move(text);
+    node.pos = like.pos;
+    return node;
+}
+
+Node string_node(std::string text, const Node& like) {
+    Node node = plain_node(std::move(text), like);
+    node.is_string = true;
+    return node;
+}
+
+Node mapping_node(const Node& like) {
+    Node node;
+    node.kind = NodeKind::Mapping;
+    node.pos = like.pos;
+    return node;
+}
+
+Node list_node(const Node& like) {
+    Node node = mapping_node(like);
+    node.kind = NodeKind::Sequence;
+    return node;
+}
+
 ScalarType scalar_type(const Node& scalar) {
     if (scalar.kind == NodeKind::Null) return ScalarType::Null;
     if (scalar.is_string) return ScalarType::String;
@@ -119,7 +169,9 @@ std::string canonical_text(const Node& scalar) {
         case ScalarType::Integer: return *whole_number(scalar.text);
         case ScalarType::Float: {
             const std::optional<double> value = fraction(scalar.text);
-            return value ? fraction_text(*value) : scalar.text;
+            if (value) return fraction_text(*value);
+            if (scalar.text.find_first_of("nN") == 1) return "NaN";
+            return scalar.text.starts_with('-') ? "-Inf" : "+Inf";
         }
         case ScalarType::String: break;
     }

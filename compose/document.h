@@ -22,6 +22,8 @@ struct Node {
     std::string key = {};    ///< In a mapping: the key that leads here.
     SourcePos key_pos = {};
     std::vector<Node> items = {};  ///< Of a sequence or a mapping, in the order of the file.
+    /// A remark was made about it: null now, and nothing more is to be said about it.
+    bool refused = false;
 
     /// The value at `name` of a mapping; nullptr where there is none.
     const Node* find(std::string_view name) const;
@@ -30,7 +32,25 @@ struct Node {
     /// What to underline in a remark about this value: the key for mappings and lists, whose own
     /// place is that of their first item.
     const SourcePos& place() const;
+
+    bool is_null() const { return kind == NodeKind::Null; }
+    bool is_scalar() const { return kind == NodeKind::Scalar; }
+    bool is_list() const { return kind == NodeKind::Sequence; }
+    bool is_mapping() const { return kind == NodeKind::Mapping; }
+
+    /// Sets the entry `name` of a mapping to `value`, in the place of the one that is there.
+    Node& put(std::string name, Node value);
+    /// Takes the entry `name` out of a mapping; whether there was one.
+    bool erase(std::string_view name);
+    /// Makes this value another, and keeps the key and the tag it is known by.
+    void become(Node value);
 };
+
+/// Values that stand in no file; `like` lends its place.
+Node string_node(std::string text, const Node& like);
+Node plain_node(std::string text, const Node& like);  ///< A number or a boolean.
+Node mapping_node(const Node& like);
+Node list_node(const Node& like);
 
 /// What a plain scalar means.
 enum class ScalarType { String, Null, Boolean, Integer, Float };

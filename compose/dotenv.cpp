@@ -148,6 +148,22 @@ std::optional<std::string> DotenvParser::quoted() {
     return std::nullopt;
 }
 
+namespace {
+
+/// The byte of \0 and up to three octal digits, `at` the 0; moves it to the last digit. Where there
+/// is no digit or no such byte, the text as it stands.
+std::string octal(std::string_view text, std::size_t& at) {
+    unsigned byte = 0;
+    std::size_t end = at + 1;
+    while (end < text.size() && end <= at + 3 && text[end] >= '0' && text[end] <= '7')
+        byte = byte * 8 + static_cast<unsigned>(text[end++] - '0');
+    if (end == at + 1 || byte > 255) return "\\0";
+    at = end - 1;
+    return std::string(1, static_cast<char>(byte));
+}
+
+}  // namespace
+
 /// Escapes of double quotes; `\$` becomes `$$`, which the interpolation that follows makes a
 /// dollar.
 std::string DotenvParser::unescaped(std::string_view text) const {
@@ -165,6 +181,8 @@ std::string DotenvParser::unescaped(std::string_view text) const {
             out += "$$";
         } else if (known != std::string_view::npos) {
             out += kMeanings[known];
+        } else if (letter == '0') {
+            out += octal(text, i);
         } else {
             out += '\\';
             out += letter;

@@ -2,61 +2,30 @@
 
 #include "base/file.h"
 #include "base/strings.h"
-#include "compose/decode.h"
+#include "compose/bind.h"
+#include "compose/canonical.h"
 #include "compose/dotenv.h"
 #include "compose/interpolate.h"
 #include "compose/locate.h"
-#include "compose/merge.h"
+#include "compose/model.h"
 #include "compose/project_name.h"
 #include "compose/validate.h"
 #include "compose/yaml_reader.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <fmt/format.h>
 #include <set>
 #include <tuple>
 #include <utility>
 
-// The pipeline, in order, and nothing else:
-// locate → read → environment → name → interpolate → merge → decode → validate.
+// The pipeline, in order, and nothing else: locate → read → environment → name → for each document
+// (interpolate → canonical form → include → extends → merge) → completeness → defaults → selection
+// → env files → consistency → plain values.
 namespace davit::compose {
 namespace {
 
 constexpr std::size_t kLongestFile = 64U << 20U;
-
-/// The documents of all files, lowest first; nothing where one of them can't be read.
-std::optional<std::vector<Node>> read_documents(const std::vector<ComposeFile>& files,
-                                                Diagnostics& diagnostics) {
-    std::vector<Node> documents;
-    bool readable = true;
-    for (const ComposeFile& file : files) {
-        Result<std::string> text =
-            read_file(file.path == "-" ? "/proc/self/fd/0" : file.path, kLongestFile);
-        if (!text) {
-            const bool missing = text.error().kind() == ErrorKind::NotFound;
-            diagnostics.error(
-                missing ? fmt::format("there is no file '{}'", file.path)
-                        : fmt::format("read '{}': {}", file.shown, text.error().to_string()),
-                {}, missing ? "name the compose file with -f" : text.error().help());
-            readable = false;
-            continue;
-        }
-        const auto source = make_source(file.shown, *std::move(text));
-        std::optional<std::vector<Node>> parts = read_yaml(source, diagnostics);
-        if (!parts) {
-            readable = false;
-            continue;
-        }
-        if (parts->empty()) {
-            diagnostics.error("the compose file is empty", {source, 1, 1, 1},
-                              "add 'services:' with at least one service");
-            readable = false;
-        }
-        for (Node& part : *parts) documents.push_back(std::move(part));
-    }
-    if (!readable) return std::nullopt;
-    return documents;
-}
 
 /// --env-file, else COMPOSE_ENV_FILES, else nothing, which means .env where there is one.
 std::vector<std::string> named_env_files(const LoadOptions& options) {
@@ -66,6 +35,23 @@ std::vector<std::string> named_env_files(const LoadOptions& options) {
     return split(list->second, ',');
 }
 
+/// The .env files that are read without being asked for: of the working folder, then of the project
+/// folder. @source docker/compose cmd/compose, compose-go cli/options.go
+std::vector<std::string> found_env_files(const LoadOptions& options,
+                                         const std::string& project_directory) {
+    const auto disabled = options.environment.find("COMPOSE_DISABLE_ENV_FILE");
+    if (disabled != options.environment.end() &&
+        (disabled->second == "true" || disabled->second == "1"))
+        return {};
+    std::vector<std::string> files;
+    for (const std::string& folder : {options.working_dir, project_directory}) {
+        std::string file = join_path(folder, ".env");
+        if (exists(file) && std::find(files.begin(), files.end(), file) == files.end())
+            files.push_back(std::move(file));
+    }
+    return files;
+}
+
 /// The environment of the process over that of the env files.
 Variables project_environment(const LoadOptions& options, const std::string& project_directory,
                               Diagnostics& diagnostics) {
@@ -73,16 +59,30 @@ Variables project_environment(const LoadOptions& options, const std::string& pro
     std::vector<std::pair<std::string, std::string>> files;  // path, and what remarks call it
     for (const std::string& name : named)
         files.emplace_back(join_path(options.working_dir, name), name);
-    const std::string dotenv = join_path(project_directory, ".env");
-    if (named.empty() && exists(dotenv))
-        files.emplace_back(dotenv, project_directory == options.working_dir ? ".env" : dotenv);
-
+    if (named.empty()) {
+        for (const std::string& file : found_env_files(options, project_directory))
+            files.emplace_back(file,
+                               file == join_path(options.working_dir, ".env") ? ".env" : file);
+    }
     Variables variables;
     for (const auto& [path, shown] : files) {
         Result<std::string> text = read_file(path, kLongestFile);
         if (text) {
-            parse_dotenv(make_source(shown, *std::move(text)), lookup_in(options.environment),
-                         variables, diagnostics);
+            Variables own;
+            const Lookup outer = [&](const std::string& name) -> std::optional<std::string> {
+                for (const Variables* known : {&options.environment, &std::as_const(variables)})
+                    if (const auto found = known->find(name); found != known->end())
+                        return found->second;
+                return std::nullopt;
+            };
+            parse_dotenv(make_source(shown, *std::move(text)), outer, own, diagnostics);
+            // Named files: the later wins. Found ones: that of the working folder.
+            for (const auto& [name, value] : own) {
+                if (named.empty())
+                    variables.emplace(name, value);
+                else
+                    variables[name] = value;
+            }
         } else if (named.empty() && text.error().error_number() == EISDIR) {
             continue;  // a folder called .env, as Python's virtual environments have it
         } else {
@@ -93,6 +93,86 @@ Variables project_environment(const LoadOptions& options, const std::string& pro
     }
     for (const auto& [name, value] : options.environment) variables[name] = value;
     return variables;
+}
+
+/// --profile, else COMPOSE_PROFILES.
+std::vector<std::string> active_profiles(const LoadOptions& options, const Variables& environment) {
+    if (!options.profiles.empty()) return options.profiles;
+    std::vector<std::string> profiles;
+    const auto list = environment.find("COMPOSE_PROFILES");
+    if (list == environment.end()) return profiles;
+    for (const std::string& profile : split(list->second, ','))
+        if (!trim(profile).empty()) profiles.emplace_back(trim(profile));
+    return profiles;
+}
+
+/// The names of all variables in the files, without their values.
+void note_variables(const std::vector<std::vector<Node>>& files, std::vector<std::string>& names) {
+    std::set<std::string> found;
+    const Lookup note = [&](const std::string& name) -> std::optional<std::string> {
+        found.insert(name);
+        return std::nullopt;
+    };
+    Diagnostics unused;
+    for (const std::vector<Node>& file : files) {
+        for (Node document : file) TreeInterpolator(note, unused).run(document);
+    }
+    names.assign(found.begin(), found.end());
+}
+
+/// Notes where every value stands, for errors that come up later.
+void collect_places(const Node& node, const std::string& path, SourceMap& places) {
+    for (std::size_t i = 0; i < node.items.size(); ++i) {
+        const Node& item = node.items[i];
+        std::string inner = node.is_list() ? fmt::format("{}[{}]", path, i)
+                            : path.empty() ? item.key
+                                           : fmt::format("{}.{}", path, item.key);
+        const bool long_form =
+            !item.key_pos && item.is_mapping() && !item.items.empty() && item.items.front().key_pos;
+        places.set(inner, long_form ? item.items.front().key_pos : item.place());
+        collect_places(item, inner, places);
+    }
+}
+
+void note_names(const Node& model, LoadedProject& loaded) {
+    const Node* services = model.find("services");
+    if (services == nullptr) return;
+    std::set<std::string> profiles;
+    for (const Node& service : services->items) {
+        loaded.service_names.push_back(service.key);
+        if (const Node* list = service.find("profiles"))
+            for (const Node& item : list->items) profiles.insert(item.text);
+    }
+    loaded.profiles.assign(profiles.begin(), profiles.end());
+}
+
+/// Whether the top of the model is what the later stages can work with.
+bool usable(const Node& model) {
+    if (!model.is_mapping()) return false;
+    for (const char* table : {"services", "networks", "volumes", "configs", "secrets"}) {
+        const Node* node = model.find(table);
+        if (node != nullptr && !node->is_mapping() && !node->is_null()) return false;
+    }
+    return true;
+}
+
+/// The model as plain values, and what can't be carried out on this host.
+void bind(const LoadOptions& options, LoadedProject& loaded, Diagnostics& diagnostics) {
+    if (options.purpose == LoadOptions::Purpose::Run) {
+        bind_project(loaded.model, loaded.project, diagnostics);
+        validate(loaded.project, loaded.places, diagnostics);
+        return;
+    }
+    if (!options.normalize || !options.interpolate || !options.check) return;
+    Diagnostics later;
+    bind_project(loaded.model, loaded.project, later);
+    validate(loaded.project, loaded.places, later);
+    for (Diagnostic remark : later.list()) {
+        // What is not there yet will be said by the command that needs it.
+        if (remark.message.find("not supported yet") != std::string::npos) continue;
+        remark.severity = Severity::Warning;
+        diagnostics.add(std::move(remark));
+    }
 }
 
 /// An anchored value that is used twice has its mistakes twice, at one place.
@@ -109,35 +189,41 @@ Diagnostics without_repeats(const Diagnostics& diagnostics) {
 std::optional<LoadedProject> load(const LoadOptions& options, Diagnostics& diagnostics) {
     const std::optional<ComposeFiles> located = locate_files(options, diagnostics);
     if (!located) return std::nullopt;
-    std::optional<std::vector<Node>> documents = read_documents(located->files, diagnostics);
+    auto documents = read_documents(located->files, diagnostics);
     if (!documents) return std::nullopt;
     Variables environment = project_environment(options, located->project_directory, diagnostics);
     const std::optional<std::string> name =
         project_name(options, environment, *documents, located->project_directory, diagnostics);
     environment["COMPOSE_PROJECT_NAME"] = name.value_or("unnamed");
 
-    const Lookup lookup = lookup_in(environment);
-    TreeInterpolator interpolator(lookup, diagnostics);
-    Node merged;
-    for (Node& document : *documents) {
-        if (document.kind != NodeKind::Mapping) {
-            diagnostics.error(
-                fmt::format("a compose file is a mapping, found {}", describe(document)),
-                document.pos, "begin it with 'services:'");
-            continue;
-        }
-        interpolator.run(document);
-        merge_document(merged, std::move(document), diagnostics);
-    }
-    if (merged.kind != NodeKind::Mapping) return std::nullopt;
-
     LoadedProject loaded;
     loaded.project.name = name.value_or("unnamed");
     loaded.project.working_dir = located->project_directory;
     for (const ComposeFile& file : located->files) loaded.project.files.push_back(file.path);
-    DecodeContext context{diagnostics, loaded.places, environment, located->project_directory};
-    decode_project(context, merged, loaded.project);
-    validate(loaded.project, loaded.places, diagnostics);
+    loaded.environment = environment;
+    note_variables(*documents, loaded.variables);
+
+    ModelLoader loader(options, diagnostics);
+    Node& model = loaded.model;
+    model = loader.merge({located->files, located->project_directory,
+                          std::make_shared<const Variables>(environment)},
+                         *std::move(documents));
+    if (!usable(model)) return std::nullopt;
+    check_complete(model, diagnostics);
+    warn_of_ignored(model, diagnostics);
+    note_names(model, loaded);
+    set_defaults(model, options.resolve_paths ? located->project_directory : ".");
+    if (options.normalize) normalize_model(model, loaded.project.name, environment);
+    const std::map<std::string, Node> disabled = select_services(
+        model, {active_profiles(options, environment), options.services}, diagnostics);
+    if (options.purpose == LoadOptions::Purpose::Run) refuse_unsupported(model, diagnostics);
+    if (options.interpolate)
+        resolve_env_files(model, loader.environments(), environment, diagnostics);
+    if (options.check) check_consistency(model, disabled, diagnostics);
+    if (!options.all_resources && options.normalize) drop_unused(model);
+    model.put("name", string_node(loaded.project.name, model));
+    collect_places(model, {}, loaded.places);
+    bind(options, loaded, diagnostics);
     return loaded;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/diagnostic.h"
+#include "compose/document.h"
 #include "compose/project.h"
 
 #include <map>
@@ -18,11 +19,30 @@ struct LoadOptions {
     std::string project_name = {};        ///< -p; empty: COMPOSE_PROJECT_NAME, `name:`, the folder.
     std::vector<std::string> env_files = {};  ///< --env-file; empty: .env of the project folder.
     std::map<std::string, std::string> environment = {};  ///< Of the calling process.
+
+    std::vector<std::string> profiles = {};  ///< --profile; empty: COMPOSE_PROFILES. "*": all.
+    std::vector<std::string> services = {};  ///< Named ones and what they need; empty: all.
+    bool all_resources = false;              ///< Keep networks and volumes that no service uses.
+
+    /// What the project is loaded for. To run it, everything in it must be carried out; to show it,
+    /// what can't be is said in warnings, and the model is still there.
+    enum class Purpose { Run, Show };
+    Purpose purpose = Purpose::Run;
+    bool interpolate = true;    ///< Replace variables.
+    bool normalize = true;      ///< Make defaults explicit.
+    bool resolve_paths = true;  ///< Make relative paths absolute.
+    bool check = true;          ///< Check references and contradictions.
 };
 
 struct LoadedProject {
     Project project = {};
     SourceMap places = {};
+    Node model = {};  ///< Canonical: what `davit config` prints.
+    /// Names, services that take part or not, and all of their profiles.
+    std::vector<std::string> service_names = {};
+    std::vector<std::string> profiles = {};
+    std::map<std::string, std::string> environment = {};  ///< With the env files.
+    std::vector<std::string> variables = {};              ///< The ones that the files refer to.
 };
 
 /// Reads, interpolates, validates and decodes the files. All mistakes go to `diagnostics`; where

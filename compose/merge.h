@@ -2,13 +2,16 @@
 
 #include "base/diagnostic.h"
 #include "compose/document.h"
+#include "compose/shape.h"
 
 namespace davit::compose {
 
-/// Lays the document `over` on `base`: mappings are merged key by key, lists appended, single
-/// values replaced; what an attribute does differently stands in the table of merge_rules.cpp.
-/// `!reset` takes a value away, `!override` puts one in the place of what was there.
-/// @source Compose spec 13-merge.md
+/// Merges a later document into what the earlier ones say; both in canonical form. `!reset` and
+/// `!override` are carried out. @source Compose spec 13-merge.md
 void merge_document(Node& base, Node over, Diagnostics& diagnostics);
+
+/// As merge_document, for a value at `path` of `shape`: one service into another.
+void merge_value(Node& base, Node over, const Shape& shape, const NodePath& path,
+                 Diagnostics& diagnostics);
 
 }  // namespace davit::compose

@@ -23,10 +23,11 @@ std::optional<std::string> checked(const std::string& name, std::string_view sou
     return std::nullopt;
 }
 
-const Node* last_name(const std::vector<Node>& documents) {
+const Node* last_name(const std::vector<std::vector<Node>>& files) {
     const Node* last = nullptr;
-    for (const Node& document : documents) {
-        if (const Node* name = document.find("name")) last = name;
+    for (const std::vector<Node>& documents : files) {
+        for (const Node& document : documents)
+            if (const Node* name = document.find("name")) last = name;
     }
     return last;
 }
@@ -46,7 +47,7 @@ std::string normalize_project_name(const std::string& name) {
 }
 
 std::optional<std::string> project_name(const LoadOptions& options, const Variables& environment,
-                                        const std::vector<Node>& documents,
+                                        const std::vector<std::vector<Node>>& documents,
                                         const std::string& project_directory,
                                         Diagnostics& diagnostics) {
     if (!options.project_name.empty()) return checked(options.project_name, "-p", diagnostics);

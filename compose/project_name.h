@@ -14,7 +14,7 @@ namespace davit::compose {
 /// has one, else the project folder's. The first two must be well-formed, the others are made so.
 /// @source compose-go cli/options.go, loader.go projectName
 std::optional<std::string> project_name(const LoadOptions& options, const Variables& environment,
-                                        const std::vector<Node>& documents,
+                                        const std::vector<std::vector<Node>>& documents,
                                         const std::string& project_directory,
                                         Diagnostics& diagnostics);
 

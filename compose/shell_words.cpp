@@ -29,6 +29,14 @@ Result<ShellWords> shell_words(std::string_view text) {
             if (in_word) result.words.push_back(std::move(word));
             word.clear();
             in_word = false;
+        } else if (c == '(' && word.ends_with('$') && text.find(')', i) != std::string_view::npos) {
+            // $(…) is kept as it stands: no shell will run it.
+            const std::size_t end = text.find(')', i);
+            word += text.substr(i, end - i + 1);
+            i = end;
+        } else if (c == '(' || c == ')') {
+            return Error(ErrorKind::InvalidInput, "a bracket stands outside of quotes")
+                .help("put it in quotes");
         } else if (std::string_view(";&|<>").find(c) != std::string_view::npos) {
             result.dropped = text.substr(i);
             break;

@@ -1,7 +1,5 @@
 #include "compose/validate.h"
 
-#include "base/strings.h"
-#include "compose/dependency_order.h"
 #include "compose/state.h"
 
 #include <algorithm>
@@ -16,19 +14,11 @@ public:
         : project_(project), places_(places), diagnostics_(diagnostics) {}
 
     void run() {
-        for (const auto& [name, service] : project_.services) {
-            check_mounts(service);
-            check_dependencies(service);
-        }
-        check_cycles();
         check_container_names();
         check_ports();
     }
 
 private:
-    void check_mounts(const Service& service);
-    void check_dependencies(const Service& service);
-    void check_cycles();
     void check_container_names();
     void check_ports();
 
@@ -48,64 +38,6 @@ private:
     const SourceMap& places_;
     Diagnostics& diagnostics_;
 };
-
-template <typename Value>
-std::vector<std::string> names_in(const std::map<std::string, Value>& things) {
-    std::vector<std::string> names;
-    for (const auto& [name, value] : things) names.push_back(name);
-    return names;
-}
-
-void Validator::check_mounts(const Service& service) {
-    std::map<std::string, SourcePos> targets;
-    for (std::size_t i = 0; i < service.volumes.size(); ++i) {
-        const Mount& mount = service.volumes[i];
-        const SourcePos where = place(service, fmt::format("volumes[{}]", i));
-        const auto [first, fresh] = targets.emplace(mount.target, where);
-        if (!fresh)
-            refuse(fmt::format("service '{}' mounts two things on '{}'", service.name,
-                               printable(mount.target)),
-                   where, "give one of the two another target", "the first one", first->second);
-        if (mount.type != MountType::Volume || mount.source.empty()) continue;
-        if (project_.volumes.contains(mount.source)) continue;
-        const auto meant = nearest(mount.source, names_in(project_.volumes));
-        std::string help = fmt::format("add '{}:' to the top-level 'volumes'", mount.source);
-        if (meant)
-            help = fmt::format("the nearest volume is '{}'", *meant);
-        else if (mount.source.find('/') != std::string::npos)
-            help = fmt::format("write './{}' for a folder of the host", mount.source);
-        diagnostics_.error(fmt::format("the volume '{}' is not defined", printable(mount.source)),
-                           where, help);
-    }
-}
-
-void Validator::check_dependencies(const Service& service) {
-    for (std::size_t i = 0; i < service.depends_on.size(); ++i) {
-        const std::string& need = service.depends_on[i];
-        if (project_.services.contains(need)) continue;
-        const auto meant = nearest(need, names_in(project_.services));
-        diagnostics_.error(fmt::format("service '{}' depends on '{}', which is not defined",
-                                       service.name, printable(need)),
-                           place(service, fmt::format("depends_on[{}]", i)),
-                           meant ? fmt::format("the nearest service is '{}'", *meant)
-                                 : "define it, or take it out of 'depends_on'");
-    }
-}
-
-void Validator::check_cycles() {
-    Needs needs;
-    for (const auto& [name, service] : project_.services) needs[name] = service.depends_on;
-    for (const std::vector<std::string>& cycle : dependency_order(needs).cycles) {
-        const Service& last = project_.services.at(cycle.back());
-        const auto closing =
-            std::find(last.depends_on.begin(), last.depends_on.end(), cycle.front());
-        diagnostics_.error(
-            fmt::format("services depend on each other in a circle: {} -> {}",
-                        fmt::join(cycle, " -> "), cycle.front()),
-            place(last, fmt::format("depends_on[{}]", closing - last.depends_on.begin())),
-            "take one of these dependencies out");
-    }
-}
 
 void Validator::check_container_names() {
     std::map<std::string, const Service*> owners;

@@ -70,8 +70,26 @@ struct PlanFlags {
 };
 
 struct ConfigFlags {
+    std::vector<std::string> names = {};  ///< Of services.
+    std::string format = "yaml";
+    std::string output = {};
+    std::string explain = {};
+    std::optional<std::string> hash = {};
     bool quiet = false;
     bool services = false;
+    bool volumes = false;
+    bool networks = false;
+    bool images = false;
+    bool profiles = false;
+    bool variables = false;
+    bool environment = false;
+    bool no_interpolate = false;
+    bool no_normalize = false;
+    bool no_path_resolution = false;
+    bool no_consistency = false;
+    bool all_resources = false;
+    bool resolve_image_digests = false;
+    bool lock_image_digests = false;
 };
 
 struct ImagesFlags {

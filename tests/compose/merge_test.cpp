@@ -86,8 +86,7 @@ TEST_CASE("values of different kinds do not merge") {
     const Loaded loaded = merged_web("    ports: [\"80:80\"]\n", "    ports: 80\n");
     CHECK(!loaded.result);
     CHECK(loaded.remarks ==
-          "compose.override.yaml:3:12: 'services.web.ports' is a list in an earlier file, and the "
-          "number 80 can't be merged into it\n");
+          "compose.override.yaml:3:12: 'services.web.ports' must be a list, found the number 80\n");
 }
 
 TEST_CASE("documents of one file merge like files") {

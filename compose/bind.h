@@ -1,0 +1,32 @@
+#pragma once
+
+#include "base/diagnostic.h"
+#include "compose/document.h"
+#include "compose/project.h"
+
+#include <string>
+
+namespace davit::compose {
+
+/// A canonical model as plain values. What can't be carried out on this host is said: a name that
+/// can't be one, a signal that isn't there, a driver that davit doesn't have.
+void bind_project(const Node& model, Project& project, Diagnostics& diagnostics);
+
+// The parts of bind_project.
+void bind_service(const Node& node, Service& service, Diagnostics& diagnostics);
+void bind_lifecycle(const Node& node, Service& service, Diagnostics& diagnostics);
+void bind_mounts(const Node& node, Service& service, Diagnostics& diagnostics);
+void bind_ports(const Node& node, Service& service, Diagnostics& diagnostics);
+void bind_volume(const Node& node, Volume& volume, Diagnostics& diagnostics);
+void bind_network(const Node& node, Network& network, Diagnostics& diagnostics);
+
+/// The text at `key`; empty where there is none.
+std::string text_at(const Node& mapping, std::string_view key);
+/// Whether the value at `key` is true.
+bool true_at(const Node& mapping, std::string_view key);
+/// A `name:`, checked; nothing where it can't be one.
+std::string bind_name(const Node& mapping, std::string_view key, Diagnostics& diagnostics);
+/// A Table as names and values; null is "".
+std::map<std::string, std::string> bind_table(const Node* table);
+
+}  // namespace davit::compose

@@ -1,0 +1,260 @@
+#include "compose/shapes.h"
+#include "compose/short_forms.h"
+
+// One service. @source Compose spec 05-services.md
+namespace davit::compose {
+namespace {
+
+constexpr const char* kWindows = "it means something on Windows only";
+constexpr const char* kPrivileges = "take it out for now: the container runs with the defaults";
+constexpr const char* kUseCpus = "use 'cpus' for now";
+
+const Shape kCpuCount{.form = Form::Integer, .least = 0};
+const Shape kCpuPercent{.form = Form::Integer, .least = 0, .most = 100};
+const Shape kTruncated{.form = Form::Integer, .truncated = true};
+const Shape kOomScore{.form = Form::Integer, .least = -1000, .most = 1000};
+const Shape kKeptBoolean{.form = Form::Boolean, .keep_empty = true};
+const Shape kKeptInteger{.form = Form::Integer, .keep_empty = true};
+const Shape kKeptDuration{.form = Form::Duration, .keep_empty = true};
+const Shape kSwap{.form = Form::Bytes, .negative = true};
+const Shape kRealBoolean{.form = Form::Boolean, .strings_only = true};
+const Shape kNumberAsText{.form = Form::String, .numbers = true};
+const Shape kExpose{.form = Form::List, .element = &kNumberAsText, .identity = identity_name};
+const Shape kGroups{.form = Form::List, .element = &kNumberAsText, .unique = true};
+const Shape kPullPolicy{.form = Form::String, .rewrite = rewrite_pull_policy};
+constexpr const char* kCgroupModes[] = {"host", "private"};
+const Shape kCgroup{.form = Form::String, .words = kCgroupModes};
+
+constexpr const char* kConditions[] = {"service_started", "service_healthy",
+                                       "service_completed_successfully"};
+const Shape kCondition{.form = Form::String, .words = kConditions};
+constexpr Attribute kDependencyKeys[] = {
+    {.name = "condition", .shape = &kCondition, .required = true},
+    {.name = "required", .shape = &kKeptBoolean},
+    {.name = "restart", .shape = &kBoolean},
+};
+const Shape kDependency{.form = Form::Mapping, .attributes = kDependencyKeys};
+const Shape kDependencies{.form = Form::Table,
+                          .element = &kDependency,
+                          .rewrite = rewrite_dependencies,
+                          .expected = "a list or a mapping"};
+
+constexpr Attribute kDeviceKeys[] = {
+    {.name = "source", .shape = &kString, .required = true},
+    {.name = "target", .shape = &kString},
+    {.name = "permissions", .shape = &kString},
+};
+const Shape kDevice{.form = Form::Mapping, .attributes = kDeviceKeys, .rewrite = rewrite_device};
+const Shape kDevices{.form = Form::List, .element = &kDevice, .identity = identity_target};
+
+constexpr Attribute kEnvFileKeys[] = {
+    {.name = "path", .shape = &kHostPath, .required = true},
+    {.name = "required", .shape = &kKeptBoolean},
+    {.name = "format", .shape = &kString},
+};
+const Shape kEnvFile{.form = Form::Mapping, .attributes = kEnvFileKeys};
+const Shape kEnvFiles{.form = Form::List,
+                      .element = &kEnvFile,
+                      .rewrite = rewrite_env_files,
+                      .identity = identity_path};
+const Shape kLabelFiles{.form = Form::List, .element = &kHostPath, .rewrite = rewrite_one_as_list};
+
+constexpr Attribute kExtendsKeys[] = {
+    {.name = "service", .shape = &kString, .required = true},
+    {.name = "file", .shape = &kString},
+};
+const Shape kExtends{
+    .form = Form::Mapping, .attributes = kExtendsKeys, .rewrite = rewrite_extends, .open = true};
+
+const Shape kTest{.form = Form::List,
+                  .element = &kString,
+                  .rewrite = rewrite_test,
+                  .merge = Merge::Replace,
+                  .expected = "a string or a list"};
+const Shape kRetries{.form = Form::Integer, .least = 0, .truncated = true, .keep_empty = true};
+constexpr Attribute kHealthcheckKeys[] = {
+    {.name = "test", .shape = &kTest},
+    {.name = "interval", .shape = &kKeptDuration},
+    {.name = "timeout", .shape = &kKeptDuration},
+    {.name = "retries", .shape = &kRetries},
+    {.name = "start_period", .shape = &kKeptDuration},
+    {.name = "start_interval", .shape = &kKeptDuration},
+    {.name = "disable", .shape = &kBoolean},
+};
+const Shape kHealthcheck{.form = Form::Mapping, .attributes = kHealthcheckKeys, .keep_empty = true};
+
+constexpr Attribute kLoggingKeys[] = {
+    {.name = "driver", .shape = &kString},
+    {.name = "options", .shape = &kOptions},
+};
+const Shape kLogging{.form = Form::Mapping,
+                     .attributes = kLoggingKeys,
+                     .merge = Merge::SameDriver,
+                     .keep_empty = true};
+
+constexpr Attribute kCredentialKeys[] = {
+    {.name = "config", .shape = &kString},
+    {.name = "file", .shape = &kString},
+    {.name = "registry", .shape = &kString},
+};
+const Shape kCredential{.form = Form::Mapping, .attributes = kCredentialKeys, .keep_empty = true};
+
+const Shape kProviderValue{.form = Form::String, .numbers = true, .booleans = true};
+const Shape kProviderValues{
+    .form = Form::List, .element = &kProviderValue, .rewrite = rewrite_scalar_as_list};
+const Shape kProviderOptions{.form = Form::Table, .element = &kProviderValues};
+constexpr Attribute kProviderKeys[] = {
+    {.name = "type", .shape = &kString, .required = true},
+    {.name = "options", .shape = &kProviderOptions},
+};
+const Shape kProvider{.form = Form::Mapping, .attributes = kProviderKeys};
+
+constexpr Attribute kServiceModelKeys[] = {
+    {.name = "endpoint_var", .shape = &kString},
+    {.name = "model_var", .shape = &kString},
+};
+const Shape kServiceModel{.form = Form::Mapping, .attributes = kServiceModelKeys, .nullable = true};
+const Shape kServiceModels{
+    .form = Form::Table, .element = &kServiceModel, .rewrite = rewrite_name_table};
+
+const Shape kNumberOnly{.form = Form::Integer, .truncated = true};
+constexpr Attribute kAttachmentKeys[] = {
+    {.name = "aliases", .shape = &kUniqueStrings},
+    {.name = "interface_name", .shape = &kString},
+    {.name = "ipv4_address", .shape = &kString},
+    {.name = "ipv6_address", .shape = &kString},
+    {.name = "link_local_ips", .shape = &kUniqueStrings},
+    {.name = "mac_address", .shape = &kString},
+    {.name = "driver_opts", .shape = &kOptions},
+    {.name = "priority", .shape = &kNumberOnly},
+    {.name = "gw_priority", .shape = &kNumberOnly},
+};
+const Shape kAttachment{.form = Form::Mapping, .attributes = kAttachmentKeys, .nullable = true};
+const Shape kAttachments{.form = Form::Table,
+                         .element = &kAttachment,
+                         .rewrite = rewrite_name_table,
+                         .expected = "a list or a mapping"};
+
+const Shape kHookCommand{.form = Form::List,
+                         .element = &kString,
+                         .rewrite = rewrite_command,
+                         .nullable = true,
+                         .keep_empty = true};
+constexpr Attribute kPreStartKeys[] = {
+    {.name = "command", .shape = &kHookCommand}, {.name = "image", .shape = &kString},
+    {.name = "user", .shape = &kString},         {.name = "privileged", .shape = &kBoolean},
+    {.name = "working_dir", .shape = &kString},  {.name = "environment", .shape = &kEnvironment},
+    {.name = "per_replica", .shape = &kBoolean},
+};
+const Shape kPreStart{.form = Form::Mapping, .attributes = kPreStartKeys};
+const Shape kPreStarts{.form = Form::List, .element = &kPreStart};
+
+constexpr Support kNotYet = Support::NotYet;
+constexpr Support kPartly = Support::Partly;
+constexpr Support kIgnored = Support::Ignored;
+
+constexpr Attribute kServiceKeys[] = {
+    {"annotations", &kLabels, kNotYet},
+    {"attach", &kKeptBoolean, kNotYet},
+    {"blkio_config", &kBlkio, kNotYet},
+    {"build", &kBuild, kNotYet,
+     "build the image beforehand, 'davit load' it, and name it in 'image'"},
+    {"cap_add", &kUniqueStrings, kNotYet, kPrivileges},
+    {"cap_drop", &kUniqueStrings, kNotYet, kPrivileges},
+    {"cgroup", &kCgroup, kNotYet},
+    {"cgroup_parent", &kString, kNotYet},
+    {.name = "command", .shape = &kCommand, .always = true},
+    {"configs", &kFileReferences, kNotYet, "bind-mount the file with 'volumes' for now"},
+    {"container_name", &kString},
+    {"cpu_count", &kCpuCount, kIgnored, kWindows},
+    {"cpu_percent", &kCpuPercent, kIgnored, kWindows},
+    {"cpu_period", &kTruncated, kNotYet, kUseCpus},
+    {"cpu_quota", &kTruncated, kNotYet, kUseCpus},
+    {"cpu_rt_period", &kTruncated, kNotYet},
+    {"cpu_rt_runtime", &kTruncated, kNotYet},
+    {"cpu_shares", &kTruncated, kNotYet},
+    {"cpus", &kNumber},
+    {"cpuset", &kString, kNotYet},
+    {"credential_spec", &kCredential, kIgnored, kWindows},
+    {"depends_on", &kDependencies, kPartly},
+    {"deploy", &kDeploy},
+    {"develop", &kDevelop, kNotYet},
+    {"device_cgroup_rules", &kRepeatedStrings, kNotYet},
+    {"devices", &kDevices, kNotYet},
+    {"dns", &kStringOrStrings, kNotYet},
+    {"dns_opt", &kUniqueStrings, kNotYet},
+    {"dns_search", &kStringOrStrings, kNotYet},
+    {"domainname", &kString, kNotYet},
+    {.name = "entrypoint", .shape = &kCommand, .always = true},
+    {"env_file", &kEnvFiles},
+    {"environment", &kEnvironment},
+    {"expose", &kExpose},
+    {"extends", &kExtends},
+    {"external_links", &kRepeatedStrings, kNotYet},
+    {"extra_hosts", &kExtraHosts, kNotYet},
+    {"gpus", &kDeviceRequests, kNotYet},
+    {"group_add", &kGroups, kNotYet},
+    {"healthcheck", &kHealthcheck, kNotYet, "take it out for now: the container runs unwatched"},
+    {"hostname", &kString},
+    {"image", &kString},
+    {"init", &kKeptBoolean, kNotYet},
+    {"ipc", &kString, kNotYet},
+    {"isolation", &kString, kIgnored, kWindows},
+    {"label_file", &kLabelFiles},
+    {"labels", &kLabels},
+    {"links", &kUniqueStrings, kNotYet, "use 'depends_on': services find each other by name"},
+    {"logging", &kLogging, kPartly},
+    {"mac_address", &kString, kNotYet},
+    {"mem_limit", &kBytes},
+    {"mem_reservation", &kBytes, kNotYet},
+    {"mem_swappiness", &kBytes, kIgnored,
+     "the kernel has no such setting for one container any more"},
+    {"memswap_limit", &kSwap, kNotYet},
+    {"models", &kServiceModels, kIgnored, "davit runs no models"},
+    {"network_mode", &kString, kNotYet},
+    {"networks", &kAttachments, kPartly},
+    {"oom_kill_disable", &kBoolean, kIgnored, "the kernel has no such setting any more"},
+    {"oom_score_adj", &kOomScore, kNotYet},
+    {"pid", &kString, kNotYet},
+    {"pids_limit", &kTruncated},
+    {"platform", &kString, kNotYet, "take it out: the image must be one for this machine"},
+    {"ports", &kPorts, kPartly},
+    {"post_start", &kHooks, kNotYet},
+    {"pre_start", &kPreStarts, kNotYet},
+    {"pre_stop", &kHooks, kNotYet},
+    {"privileged", &kBoolean, kNotYet, kPrivileges},
+    {"profiles", &kUniqueStrings},
+    {"provider", &kProvider, kNotYet},
+    {"pull_policy", &kPullPolicy, kNotYet, "'davit load' the image beforehand"},
+    {"pull_refresh_after", &kString, kIgnored, "no release of Docker Compose reads it either"},
+    {"read_only", &kBoolean, kNotYet},
+    {"restart", &kString},
+    {"runtime", &kString, kIgnored, "davit is its own runtime"},
+    {"scale", &kKeptInteger, kNotYet},
+    {"secrets", &kSecretReferences, kNotYet,
+     "bind-mount the file read-only with 'volumes' for now"},
+    {"security_opt", &kRepeatedStrings, kNotYet, kPrivileges},
+    {"shm_size", &kBytes, kNotYet},
+    {"stdin_open", &kBoolean, kNotYet},
+    {"stop_grace_period", &kKeptDuration},
+    {"stop_signal", &kString},
+    {"storage_opt", &kOptions, kIgnored, "the writable layer has no options"},
+    {"sysctls", &kKeyValues, kNotYet},
+    {"tmpfs", &kStringOrStrings, kNotYet},
+    {"tty", &kBoolean, kNotYet},
+    {"ulimits", &kUlimits, kNotYet},
+    {"use_api_socket", &kRealBoolean, kIgnored, "there is no daemon to talk to"},
+    {"user", &kString},
+    {"userns_mode", &kString, kNotYet},
+    {"uts", &kString, kNotYet},
+    {"volumes", &kVolumes, kPartly},
+    {"volumes_from", &kRepeatedStrings, kNotYet, "name the volumes in 'volumes' of both services"},
+    {"working_dir", &kString},
+    {"x-davit", &kExtension},
+};
+
+}  // namespace
+
+const Shape kServiceShape{.form = Form::Mapping, .attributes = kServiceKeys, .what = "service"};
+
+}  // namespace davit::compose
