@@ -19,7 +19,7 @@ Result<std::int64_t> parse_bytes(std::string_view text) {
     const char* end = trimmed.data() + trimmed.size();
     const auto [stop, code] =
         std::from_chars(trimmed.data(), end, number, std::chars_format::fixed);
-    if (code != std::errc()) return refused("it has no number");
+    if (code != std::errc() || !std::isfinite(number)) return refused("it has no number");
     if (number < 0) return refused("it is negative");
 
     std::string unit;

@@ -20,8 +20,17 @@ std::string_view line_of(std::string_view text, std::uint32_t number) {
 
 std::string excerpt(const SourcePos& pos) {
     if (!pos) return {};
-    const std::string_view line = line_of(pos.file->text, pos.line);
-    const std::size_t start = std::min<std::size_t>(pos.column - 1, line.size());
+    // Nobody reads a line of a thousand letters: what stands around the place is enough.
+    constexpr std::size_t kShown = 160;
+    constexpr std::size_t kBefore = 60;
+    std::string_view line = line_of(pos.file->text, pos.line);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    std::size_t start = std::min<std::size_t>(pos.column - 1, line.size());
+    if (line.size() > kShown && start > kBefore) {
+        line.remove_prefix(start - kBefore);
+        start = kBefore;
+    }
+    line = line.substr(0, kShown);
     const std::size_t width =
         std::clamp<std::size_t>(pos.length, 1, std::max<std::size_t>(line.size() - start, 1));
     std::string under;

@@ -36,7 +36,8 @@ Result<std::chrono::microseconds> parse_duration(std::string_view text) {
     while (at != end) {
         double number = 0;
         const auto [stop, code] = std::from_chars(at, end, number, std::chars_format::fixed);
-        if (code != std::errc() || number < 0) return refused("it has no number before a unit");
+        if (code != std::errc() || !std::isfinite(number) || number < 0)
+            return refused("it has no number before a unit");
         const char* unit_end = stop;
         while (unit_end != end && (std::isalpha(static_cast<unsigned char>(*unit_end)) != 0 ||
                                    (static_cast<unsigned char>(*unit_end) & 0x80U) != 0))

@@ -50,7 +50,12 @@ std::optional<std::string> nearest(std::string_view word,
                                    const std::vector<std::string>& candidates) {
     std::optional<std::string> best;
     std::size_t best_distance = std::max<std::size_t>(word.size() / 3, 1) + 1;
+    // A name is short, and in a crowd of thousands the nearest is nobody's guess.
+    constexpr std::size_t kLongest = 64;
+    constexpr std::size_t kMost = 1000;
+    if (word.size() > kLongest || candidates.size() > kMost) return best;
     for (const std::string& candidate : candidates) {
+        if (candidate.size() > kLongest) continue;
         const std::size_t distance = edit_distance(word, candidate);
         if (distance >= best_distance) continue;
         best_distance = distance;

@@ -59,10 +59,11 @@ void bind_environment(const Node& node, Service& service) {
         if (variable.is_scalar()) service.environment[variable.key] = variable.text;
 }
 
-const Node* limit_of(const Node& node, const char* attribute, const char* in_deploy) {
+const Node* limit_of(const Node& node, const char* attribute, const char* in_deploy,
+                     const char* group = "limits") {
     if (const Node* own = node.find(attribute); own != nullptr && own->is_scalar()) return own;
     const Node* below = &node;
-    for (const char* key : {"deploy", "resources", "limits", in_deploy})
+    for (const char* key : {"deploy", "resources", group, in_deploy})
         below = below != nullptr ? below->find(key) : nullptr;
     return below != nullptr && below->is_scalar() ? below : nullptr;
 }
@@ -80,6 +81,19 @@ void bind_limits(const Node& node, Service& service, Diagnostics& diagnostics) {
                               pids->place(), fmt::format("use at most {}", kMostPids));
         service.resources.pids = std::clamp<std::int64_t>(count, 0, kMostPids);
     }
+    const auto whole = [](const Node* limit) {
+        return limit != nullptr ? parse_integer(limit->text).value_or(0) : 0;
+    };
+    service.resources.memory_reservation_bytes =
+        whole(limit_of(node, "mem_reservation", "memory", "reservations"));
+    service.resources.memory_swap_bytes = whole(node.find("memswap_limit"));
+    service.resources.cpu_shares = whole(node.find("cpu_shares"));
+    service.resources.cpu_quota_us = whole(node.find("cpu_quota"));
+    service.resources.cpu_period_us = whole(node.find("cpu_period"));
+    if (const std::int64_t swap = service.resources.memory_swap_bytes;
+        swap > 0 && swap < service.resources.memory_bytes)
+        diagnostics.error("'memswap_limit' is less than 'mem_limit', and it counts both",
+                          node.find("memswap_limit")->place(), "use at least 'mem_limit', or -1");
     if (const Node* cpus = limit_of(node, "cpus", "cpus")) {
         double number = 0;
         std::from_chars(cpus->text.data(), cpus->text.data() + cpus->text.size(), number);
@@ -90,13 +104,6 @@ void bind_limits(const Node& node, Service& service, Diagnostics& diagnostics) {
         else
             service.resources.cpus = number;
     }
-}
-
-void refuse_empty(const Node& node, const char* key, Diagnostics& diagnostics) {
-    const Node* value = node.find(key);
-    if (value == nullptr || !value->is_scalar() || !value->text.empty()) return;
-    diagnostics.error(fmt::format("'services.{}.{}' is empty", node.key, key), value->place(),
-                      "give it a value, or take the key out");
 }
 
 void bind_networks(const Node& node, Diagnostics& diagnostics) {
@@ -142,8 +149,6 @@ void bind_service(const Node& node, Service& service, Diagnostics& diagnostics) 
     if (node.key.size() > kLongestName)
         diagnostics.error(fmt::format("'{}' can't be the name of a service", node.key),
                           node.key_pos, "use at most 63 letters");
-    for (const char* key : {"image", "user", "container_name", "working_dir"})
-        refuse_empty(node, key, diagnostics);
     service.image = text_at(node, "image");
     // An empty command is the image's, as it always was with Docker.
     service.command = words_at(node, "command");
@@ -162,6 +167,7 @@ void bind_service(const Node& node, Service& service, Diagnostics& diagnostics) 
     bind_ports(node, service, diagnostics);
     bind_mounts(node, service, diagnostics);
     bind_lifecycle(node, service, diagnostics);
+    bind_privileges(node, service, diagnostics);
 }
 
 void bind_project(const Node& model, Project& project, Diagnostics& diagnostics) {

@@ -15,6 +15,7 @@ void bind_project(const Node& model, Project& project, Diagnostics& diagnostics)
 // The parts of bind_project.
 void bind_service(const Node& node, Service& service, Diagnostics& diagnostics);
 void bind_lifecycle(const Node& node, Service& service, Diagnostics& diagnostics);
+void bind_privileges(const Node& node, Service& service, Diagnostics& diagnostics);
 void bind_mounts(const Node& node, Service& service, Diagnostics& diagnostics);
 void bind_ports(const Node& node, Service& service, Diagnostics& diagnostics);
 void bind_volume(const Node& node, Volume& volume, Diagnostics& diagnostics);

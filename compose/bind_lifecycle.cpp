@@ -87,9 +87,6 @@ void bind_dependencies(const Node& node, Service& service, Diagnostics& diagnost
             diagnostics.error(
                 fmt::format("the condition '{}' is not supported yet", condition->text),
                 condition->place(), "use 'service_started'");
-        if (text_at(need, "required") == "false")
-            diagnostics.error("'required: false' is not supported yet",
-                              need.find("required")->place(), "take it out for now");
         if (true_at(need, "restart") && need.find("restart")->key_pos)
             diagnostics.error("'restart: true' is not supported yet", need.find("restart")->place(),
                               "take it out for now");
@@ -146,7 +143,10 @@ void bind_lifecycle(const Node& node, Service& service, Diagnostics& diagnostics
     bind_logging(node, service, diagnostics);
     if (const Node* grace = node.find("stop_grace_period");
         grace != nullptr && grace->is_scalar()) {
-        const Result<std::chrono::microseconds> period = parse_duration(grace->text);
+        // Shorter than davit counts is at once.
+        const bool instant = grace->text.ends_with("ns") && !grace->text.starts_with('-');
+        const Result<std::chrono::microseconds> period =
+            parse_duration(instant ? std::string("0") : grace->text);
         if (period)
             service.stop_grace_period = *period;
         else

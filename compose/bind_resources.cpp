@@ -105,9 +105,9 @@ void bind_mounts(const Node& node, Service& service, Diagnostics& diagnostics) {
         if (!item.is_mapping()) continue;
         const std::string type = text_at(item, "type");
         if (type != "bind" && type != "volume") {
-            if (!type.empty())
+            if (!type.empty() && type != "tmpfs")
                 diagnostics.error(fmt::format("a mount of type '{}' is not supported yet", type),
-                                  place_of(item), "use 'bind' or 'volume'");
+                                  place_of(item), "use 'bind', 'volume' or 'tmpfs'");
             continue;
         }
         Mount mount;
@@ -118,6 +118,13 @@ void bind_mounts(const Node& node, Service& service, Diagnostics& diagnostics) {
         mount.read_only = true_at(item, "read_only");
         if (const Node* bind = item.find("bind"); bind != nullptr && bind->is_mapping())
             mount.create_host_path = text_at(*bind, "create_host_path") != "false";
+        if (mount.target.empty()) {
+            if (item.find("target") == nullptr || !item.find("target")->refused)
+                diagnostics.error(
+                    fmt::format("'services.{}.volumes[{}]' has no 'target'", node.key, i),
+                    place_of(item), "add 'target: /path/in/the/container'");
+            continue;
+        }
         if (!mount.target.starts_with('/') || mount.target == "/") {
             diagnostics.error(fmt::format("'services.{}.volumes[{}]' can't be mounted on '{}' in "
                                           "the container",

@@ -55,6 +55,7 @@ bool Canonicalizer::refuse(Node& node, std::string message, std::string help) {
 
 bool Canonicalizer::refuse_type(Node& node, const NodePath& path, std::string_view expected,
                                 std::string help) {
+    if (node.refused) return false;  // that is said already
     return refuse(node,
                   fmt::format("'{}' must be {}, found {}", path.text(), expected, describe(node)),
                   std::move(help));
@@ -67,6 +68,12 @@ bool Canonicalizer::refuse_value(Node& node, const NodePath& path, std::string_v
 
 void Canonicalizer::warn(const Node& node, std::string message, std::string help) {
     context_.diagnostics.warning(std::move(message), node.place(), std::move(help));
+}
+
+bool Canonicalizer::count_ports(int count) {
+    constexpr int kMost = 65536;
+    ports_ += count;
+    return ports_ <= kMost;
 }
 
 std::string Canonicalizer::host_path(const std::string& path, const Node& node) {
@@ -237,6 +244,11 @@ private:
         if (!node.is_mapping()) return;
         for (const Attribute& attribute : shape.attributes) {
             if (!attribute.required || node.find(attribute.name) != nullptr) continue;
+            // A misspelt key is one mistake.
+            if (std::any_of(node.items.begin(), node.items.end(), [&](const Node& entry) {
+                    return entry.refused && nearest(entry.key, {attribute.name});
+                }))
+                continue;
             const bool item = path.index != NodePath::kNoIndex && !node.items.empty();
             diagnostics_.error(fmt::format("'{}' has no '{}'", path.text(), attribute.name),
                                item           ? node.items.front().key_pos

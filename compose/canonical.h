@@ -41,6 +41,8 @@ public:
     bool refuse_value(Node& node, const NodePath& path, std::string_view problem,
                       std::string help = {});
     void warn(const Node& node, std::string message, std::string help = {});
+    /// Counts ports that a range is about to become; false where that is more than a host has.
+    bool count_ports(int count);
 
 private:
     void scalar(Node& node, const Shape& shape, const NodePath& path);
@@ -56,6 +58,7 @@ private:
     void unknown_key(Node& entry, const Shape& shape, const NodePath& path);
 
     CanonicalContext context_;
+    int ports_ = 0;
 };
 
 /// Checks what can be judged only when all files are merged: keys without a value, missing keys,

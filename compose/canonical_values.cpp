@@ -129,7 +129,9 @@ void Canonicalizer::string(Node& node, const Shape& shape, const NodePath& path)
     const ScalarType type = scalar_type(node);
     const bool number = type == ScalarType::Integer || type == ScalarType::Float;
     if ((number && !shape.numbers) || (type == ScalarType::Boolean && !shape.booleans)) {
-        const std::string quoted = fmt::format("write it in quotes: \"{}\"", node.text);
+        // YAML 1.1 took an unquoted no for false, and some still write it so.
+        const bool no = path.key == "restart" && canonical_text(node) == "false";
+        const std::string quoted = fmt::format("write it in quotes: \"{}\"", no ? "no" : node.text);
         refuse_type(node, path, shape.expected != nullptr ? shape.expected : "a string", quoted);
         return;
     }
@@ -171,8 +173,14 @@ void Canonicalizer::number(Node& node, const Shape& shape, const NodePath& path)
     const std::string text = canonical_text(node);
     const std::optional<double> value =
         scalar_type(node) == ScalarType::Boolean ? std::nullopt : parse_number(text);
-    if (!value || (whole && !shape.truncated && !parse_integer(text))) {
+    const bool integer = parse_integer(text).has_value();
+    if (!value || (whole && !shape.truncated && !integer)) {
         refuse_type(node, path, expected);
+        return;
+    }
+    constexpr double kLargest = 9.2e18;  // within 64 bits
+    if (whole && !integer && (*value > kLargest || *value < -kLargest)) {
+        refuse_value(node, path, fmt::format("{} is out of range", text));
         return;
     }
     if (*value < shape.least && shape.least == 0)
@@ -181,7 +189,7 @@ void Canonicalizer::number(Node& node, const Shape& shape, const NodePath& path)
         refuse_value(node, path, fmt::format("{} is out of range", text),
                      fmt::format("use {} to {}", shape.least, shape.most));
     else if (whole)
-        set_plain(node, fmt::format("{}", static_cast<std::int64_t>(*value)));
+        set_plain(node, integer ? text : fmt::format("{}", static_cast<std::int64_t>(*value)));
     else
         set_plain(node, number_text(*value));
 }

@@ -73,6 +73,36 @@ std::string config_hash(const Project& project, const Service& service) {
     add(json, "memory_bytes", service.resources.memory_bytes);
     add(json, "cpus", service.resources.cpus);
     add(json, "pids", service.resources.pids);
+    const Resources& limits = service.resources;
+    add(json, "memory_reservation_bytes", limits.memory_reservation_bytes);
+    add(json, "memory_swap_bytes", limits.memory_swap_bytes);
+    add(json, "cpu_shares", limits.cpu_shares);
+    add(json, "cpu_quota_us", limits.cpu_quota_us);
+    add(json, "cpu_period_us", limits.cpu_period_us);
+    const Privileges& privileges = service.privileges;
+    add(json, "cap_add", privileges.cap_add);
+    add(json, "cap_drop", privileges.cap_drop);
+    add(json, "no_new_privileges", privileges.no_new_privileges);
+    add(json, "unfiltered", privileges.unfiltered);
+    add(json, "unmasked_paths", privileges.unmasked_paths);
+    add(json, "host_users", privileges.host_users);
+    add(json, "dns", service.resolver.servers);
+    add(json, "dns_opt", service.resolver.options);
+    add(json, "dns_search", service.resolver.search);
+    add(json, "extra_hosts", service.resolver.extra_hosts);
+    add(json, "domainname", service.domainname);
+    add(json, "group_add", service.group_add);
+    for (const auto& [name, limit] : service.ulimits)
+        json["ulimits"][name] = {limit.soft, limit.hard};
+    add(json, "sysctls", service.sysctls);
+    add(json, "annotations", service.annotations);
+    for (const Tmpfs& tmpfs : service.tmpfs)
+        json["tmpfs"].push_back({{"target", tmpfs.target}, {"options", tmpfs.options}});
+    add(json, "shm_size_bytes", service.shm_size_bytes);
+    if (service.oom_score_adj) json["oom_score_adj"] = *service.oom_score_adj;
+    add(json, "read_only", service.read_only);
+    add(json, "init", service.init);
+    add(json, "no_network", service.no_network);
     add(json, "stop_signal", service.stop_signal);
     if (service.stop_grace_period)
         json["stop_grace_period_us"] = service.stop_grace_period->count();

@@ -113,6 +113,7 @@ void Consistency::run() {
 
 /// A misspelt key is one mistake: what it would have said is not missing as well.
 void Consistency::check_source(const Node& service) {
+    if (service.refused) return;
     for (const char* key : {"image", "build", "provider"})
         if (const Node* node = service.find(key); node != nullptr) {
             if (std::string_view(key) != "image" || !node->is_scalar() || !node->text.empty() ||
@@ -183,15 +184,29 @@ void Consistency::check_dependencies(const Node& service) {
     for (const Node& need : needs->items) {
         if (services->find(need.key) != nullptr) continue;
         const bool off = disabled_.contains(need.key);
-        if (off && text_at(need, "required") == "false") continue;
+        if (need.tag == kImplied && !off) {
+            undefined("services", "service", need.key, need.place());
+            continue;
+        }
+        if (text_at(need, "required") == "false") {
+            if (!off)
+                diagnostics_.warning(fmt::format("service '{}' depends on '{}', which is not "
+                                                 "defined, and goes without it",
+                                                 service.key, printable(need.key)),
+                                     need.key_pos ? need.key_pos : service.key_pos,
+                                     "define it, or take it out of 'depends_on'");
+            continue;
+        }
         const auto meant = nearest(need.key, keys_of(services));
         diagnostics_.error(
-            off ? fmt::format("service '{}' depends on '{}', whose profile is not active",
-                              service.key, printable(need.key))
+            off ? fmt::format("service '{}' {} '{}', whose profile is not active", service.key,
+                              need.tag == kImplied ? "needs" : "depends on", printable(need.key))
                 : fmt::format("service '{}' depends on '{}', which is not defined", service.key,
                               printable(need.key)),
             need.key_pos ? need.key_pos : service.key_pos,
-            off     ? "activate its profile with --profile, or write 'required: false'"
+            off     ? need.tag == kImplied ? "activate its profile with --profile"
+                                           : "activate its profile with --profile, or write "
+                                             "'required: false'"
             : meant ? fmt::format("the nearest service is '{}'", *meant)
                     : "define it, or take it out of 'depends_on'");
     }
@@ -294,11 +309,16 @@ void Consistency::check_limits(const Node& service) {
             continue;
         const Node* other = group->find(pair.key);
         if (other != nullptr && (other->refused || other->text == mine->text)) continue;
-        refuse(other != nullptr ? *other : *group,
-               fmt::format("'services.{}.deploy.resources.{}.{}' differs from the same limit "
-                           "elsewhere in the service",
-                           service.key, pair.group, pair.key),
-               "keep one of the two");
+        const std::string path =
+            fmt::format("services.{}.deploy.resources.{}.{}", service.key, pair.group, pair.key);
+        const Node& where = other != nullptr ? *other : *group;
+        diagnostics_.add(
+            {Severity::Error,
+             other != nullptr ? fmt::format("'{}' differs from '{}'", path, pair.attribute)
+                              : fmt::format("'{}' is set, but '{}' is not", pair.attribute, path),
+             where.place(),
+             other != nullptr ? "keep one of the two" : "write the same limit in both places",
+             {{"the other one", mine->place()}}});
     }
 }
 

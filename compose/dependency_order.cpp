@@ -3,6 +3,12 @@
 #include <cstddef>
 
 namespace davit::compose {
+namespace {
+
+/// Where everything needs everything there are more circles than anybody can read.
+constexpr std::size_t kMostCycles = 10;
+
+}  // namespace
 
 DependencyOrder dependency_order(const Needs& needs) {
     enum class Mark { Fresh, Open, Done };
@@ -33,7 +39,7 @@ DependencyOrder dependency_order(const Needs& needs) {
             if (mark == Mark::Fresh) {
                 mark = Mark::Open;
                 stack.push_back({&need->first, &need->second});
-            } else if (mark == Mark::Open) {
+            } else if (mark == Mark::Open && result.cycles.size() < kMostCycles) {
                 std::vector<std::string> cycle;
                 bool inside = false;
                 for (const Visit& open : stack) {

@@ -17,7 +17,7 @@ void add_container(const Project& project, const Service& service, DesiredState&
     container.service = service.name;
     container.config = service;
     container.config_hash = config_hash(project, service);
-    container.networks = {project.networks.at("default").name};
+    if (!service.no_network) container.networks = {project.networks.at("default").name};
     for (const Mount& mount : service.volumes) {
         if (mount.type != MountType::Volume || mount.source.empty()) continue;
         const Volume& volume = project.volumes.at(mount.source);
@@ -42,7 +42,9 @@ std::string container_name(const Project& project, const Service& service, int n
 DesiredState desired_state(const Project& project) {
     DesiredState desired;
     desired.project = project.name;
-    if (!project.services.empty()) add_network(project, "default", desired);
+    const bool joined = std::any_of(project.services.begin(), project.services.end(),
+                                    [](const auto& entry) { return !entry.second.no_network; });
+    if (joined) add_network(project, "default", desired);
     for (const auto& [name, service] : project.services) add_container(project, service, desired);
     return desired;
 }

@@ -26,7 +26,9 @@ public:
           diagnostics_(diagnostics) {}
 
     void run() {
-        while (at_ < text_.size()) statement();
+        // A file that is something else altogether is not told line by line.
+        constexpr int kMostErrors = 20;
+        while (at_ < text_.size() && errors_ < kMostErrors) statement();
     }
 
 private:
@@ -44,6 +46,7 @@ private:
     void skip_line() { at_ = std::min(text_.find('\n', at_), text_.size() - 1) + 1; }
     SourcePos position(std::size_t offset, std::size_t length) const;
     void error(std::size_t offset, std::size_t length, std::string message, std::string help) {
+        ++errors_;
         diagnostics_.error(std::move(message), position(offset, length), std::move(help));
     }
 
@@ -53,6 +56,8 @@ private:
     Variables& variables_;
     Diagnostics& diagnostics_;
     std::size_t at_ = 0;
+    int errors_ = 0;
+    int warnings_ = 0;
 };
 
 SourcePos DotenvParser::position(std::size_t offset, std::size_t length) const {
@@ -138,10 +143,11 @@ std::optional<std::string> DotenvParser::quoted() {
             at_ = i + 1;
             const std::string_view inside = text_.substr(start, i - start);
             if (quote == '"') return unescaped(inside);
-            std::string literal(inside);
-            for (std::size_t found = literal.find("\\'"); found != std::string::npos;
-                 found = literal.find("\\'", found + 1))
-                literal.erase(found, 1);
+            std::string literal;
+            for (std::size_t k = 0; k < inside.size(); ++k) {
+                if (inside[k] == '\\' && k + 1 < inside.size() && inside[k + 1] == '\'') ++k;
+                literal += inside[k];
+            }
             return literal;
         }
     }
@@ -202,7 +208,12 @@ std::string DotenvParser::interpolated(std::string_view text, std::size_t offset
     std::vector<InterpolationRemark> remarks;
     std::string out = interpolate(
         text, [this](const std::string& name) { return lookup(name); }, remarks);
+    constexpr int kMostRemarks = 50;
     for (const InterpolationRemark& remark : remarks) {
+        if (remark.severity == Severity::Error)
+            ++errors_;
+        else if (++warnings_ > kMostRemarks)
+            continue;
         const SourcePos where = exact ? position(offset + remark.offset, remark.length)
                                       : position(offset, text.size() + 2);
         diagnostics_.add({remark.severity, remark.message, where, remark.help, {}});

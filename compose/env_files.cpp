@@ -57,13 +57,17 @@ private:
 std::optional<std::string> FileReader::text_of(const std::string& path, bool required,
                                                const Node& where, const char* what) {
     if (!required && !exists(path)) return std::nullopt;
-    Result<std::string> text = read_file(path, kLongestFile);
+    Result<std::string> text = read_regular_file(path, kLongestFile);
     if (text) return *std::move(text);
     const bool missing = text.error().kind() == ErrorKind::NotFound;
-    diagnostics_.error(missing ? fmt::format("there is no file '{}'", path)
-                               : fmt::format("read {}: {}", what, text.error().to_string()),
+    const bool folder = text.error().error_number() == EISDIR;
+    diagnostics_.error(missing  ? fmt::format("there is no file '{}'", path)
+                       : folder ? fmt::format("'{}' is a folder", path)
+                                : fmt::format("read {}: {}", what, text.error().to_string()),
                        where.place(),
-                       missing ? fmt::format("make it, or take it out of '{}'", what) : "");
+                       missing  ? fmt::format("make it, or take it out of '{}'", what)
+                       : folder ? std::string("name a file")
+                                : text.error().help());
     return std::nullopt;
 }
 

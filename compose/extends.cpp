@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <memory>
+#include <set>
 
 namespace davit::compose {
 namespace {
@@ -16,7 +17,17 @@ struct BaseFile {
     std::string directory = {};  ///< Where relative names of files in it stand.
     Node* services = nullptr;    ///< A mapping, or nullptr.
     Node own = {};               ///< The document of another file.
+    std::set<std::string> canonical = {};  ///< Names of its services that are in canonical form.
 };
+
+constexpr std::size_t kDeepest = 100;
+constexpr std::size_t kMostCopied = 300'000;
+
+std::size_t size_of(const Node& node) {
+    std::size_t size = 1;
+    for (const Node& item : node.items) size += size_of(item);
+    return size;
+}
 
 class Extender {
 public:
@@ -41,6 +52,8 @@ private:
     Diagnostics& diagnostics_;
     std::map<std::string, std::unique_ptr<BaseFile>> files_;
     std::vector<Step> open_;
+    std::size_t copied_ = 0;  ///< Values of bases that were copied.
+    bool refused_size_ = false;
 };
 
 BaseFile* Extender::other_file(const std::string& path, const Node& where) {
@@ -55,11 +68,13 @@ BaseFile* Extender::other_file(const std::string& path, const Node& where) {
         return nullptr;
     }
     std::optional<std::vector<std::vector<Node>>> documents =
-        read_documents({{path, path}}, diagnostics_);
+        read_documents({{path, path, true}}, diagnostics_);
     if (!documents) return nullptr;
     for (Node& document : documents->front()) {
         if (!document.is_mapping()) continue;
-        loader_.make_canonical(document, file->directory, environment_);
+        // Its services are checked one by one, when they are asked for: the others are no part of
+        // this project.
+        loader_.interpolate(document, environment_);
         merge_document(file->own, std::move(document), diagnostics_);
     }
     Node* services = file->own.find("services");
@@ -71,9 +86,15 @@ bool Extender::refuse_circle(const Step& step, const Node& where) {
     const auto first = std::find(open_.begin(), open_.end(), step);
     if (first == open_.end()) return false;
     std::string circle;
-    for (auto at = first; at != open_.end(); ++at) circle += at->service + " -> ";
+    const bool one_file =
+        std::all_of(first, open_.end(), [&](const Step& each) { return each.path == step.path; });
+    const auto name = [&](const Step& each) {
+        if (one_file || each.path.empty()) return each.service;
+        return fmt::format("{} ({})", each.service, each.path);
+    };
+    for (auto at = first; at != open_.end(); ++at) circle += name(*at) + " -> ";
     diagnostics_.error(
-        fmt::format("services extend each other in a circle: {}{}", circle, step.service),
+        fmt::format("services extend each other in a circle: {}{}", circle, name(step)),
         where.place(), "take one of these 'extends' out");
     return true;
 }
@@ -111,11 +132,29 @@ bool Extender::resolve(BaseFile& file, Node& service) {
                                  : "name a service of that file");
         return false;
     }
+    if (!from->path.empty() && from->canonical.insert(base->key).second)
+        loader_.make_service_canonical(*base, from->directory, environment_);
+    if (open_.size() >= kDeepest) {
+        diagnostics_.error(fmt::format("services extend each other more than {} deep", kDeepest),
+                           extends.place(), "extend the first of them directly");
+        return false;
+    }
     open_.push_back({file.path, service.key});
     const bool sound = !refuse_circle({from->path, base->key}, extends) && resolve(*from, *base);
     open_.pop_back();
-    if (!sound) return false;
+    if (!sound) {
+        base->refused = true;
+        return false;
+    }
     if (!base->is_mapping()) return true;
+    copied_ += size_of(*base);
+    if (copied_ > kMostCopied) {
+        if (!refused_size_)
+            diagnostics_.error("the services that others extend are too large together",
+                               extends.place(), "extend smaller services, or fewer");
+        refused_size_ = true;
+        return false;
+    }
     Node merged = *base;
     merged.key = service.key;
     merged.key_pos = service.key_pos;
@@ -141,7 +180,10 @@ void apply_extends(ModelLoader& loader, Node& document, const std::string& direc
     file.directory = directory;
     file.services = services;
     Extender extender(loader, environment, diagnostics);
-    for (Node& service : services->items) extender.resolve(file, service);
+    for (Node& service : services->items) {
+        // What the base would have said is not missing as well.
+        if (!extender.resolve(file, service)) service.refused = true;
+    }
 }
 
 }  // namespace davit::compose

@@ -9,6 +9,10 @@ namespace davit::compose {
 namespace {
 
 constexpr std::size_t kMaxNesting = 50;
+/// The kernel passes no longer one on to a program. @source execve(2), MAX_ARG_STRLEN
+constexpr std::size_t kLongestValue = 256U << 10U;
+constexpr std::size_t kMostRemarks = 200;
+constexpr std::size_t kMostText = 16U << 20U;  ///< Of all values of a tree together.
 
 bool begins_name(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool continues_name(char c) { return begins_name(c) || (c >= '0' && c <= '9'); }
@@ -56,6 +60,13 @@ std::string Interpolator::run(std::string_view text, std::size_t base, std::size
         const std::size_t dollar = std::min(text.find('$', i), text.size());
         out += text.substr(i, dollar - i);
         if (dollar == text.size()) break;
+        if (out.size() > kLongestValue) {
+            refuse(base + dollar, 1,
+                   fmt::format("the value is longer than {} KiB with its variables replaced",
+                               kLongestValue >> 10U),
+                   "variables that hold each other's values many times over grow without end");
+            return {};
+        }
         const std::string_view rest = text.substr(dollar + 1);
         if (rest.starts_with('$')) {
             out += '$';
@@ -167,14 +178,36 @@ std::string interpolate(std::string_view text, const Lookup& lookup,
 void TreeInterpolator::run(Node& tree) {
     for (Node& item : tree.items) run(item);
     if (tree.kind != NodeKind::Scalar || tree.text.find('$') == std::string::npos) return;
+    if (text_bytes_ > kMostText) {
+        tree.kind = NodeKind::Null;
+        tree.refused = true;
+        return;
+    }
     std::vector<InterpolationRemark> remarks;
     std::string text = interpolate(tree.text, lookup_, remarks);
-    for (const InterpolationRemark& each : remarks) remark(tree, each);
+    bool failed = false;
+    for (const InterpolationRemark& each : remarks) {
+        remark(tree, each);
+        failed = failed || each.severity == Severity::Error;
+    }
     tree.text = std::move(text);
     tree.is_string = true;
+    text_bytes_ += tree.text.size();
+    if (text_bytes_ > kMostText)
+        diagnostics_.error(fmt::format("the values are longer than {} MiB with their variables "
+                                       "replaced",
+                                       kMostText >> 20U),
+                           tree.pos, "use shorter variables, or fewer of them");
+    if (!failed) return;
+    tree.kind = NodeKind::Null;  // what half a value would lead to is no mistake of its own
+    tree.refused = true;
 }
 
 void TreeInterpolator::remark(const Node& scalar, const InterpolationRemark& remark) {
+    // Finding the place takes time, and nobody reads the thousandth remark.
+    if (said_.size() >= kMostRemarks ||
+        (remark.severity == Severity::Warning && said_.contains(remark.variable)))
+        return;
     const SourcePos where = place_of(scalar, remark);
     // A variable that is missing in ten places is one thing to set.
     const bool by_name = remark.severity == Severity::Warning;

@@ -54,6 +54,7 @@ private:
     const Lookup& lookup_;
     Diagnostics& diagnostics_;
     std::set<std::string> said_;
+    std::size_t text_bytes_ = 0;  ///< Of the values that have been replaced.
 };
 
 }  // namespace davit::compose

@@ -66,7 +66,8 @@ Variables project_environment(const LoadOptions& options, const std::string& pro
     }
     Variables variables;
     for (const auto& [path, shown] : files) {
-        Result<std::string> text = read_file(path, kLongestFile);
+        Result<std::string> text =
+            named.empty() ? read_regular_file(path, kLongestFile) : read_file(path, kLongestFile);
         if (text) {
             Variables own;
             const Lookup outer = [&](const std::string& name) -> std::optional<std::string> {
@@ -106,22 +107,32 @@ std::vector<std::string> active_profiles(const LoadOptions& options, const Varia
     return profiles;
 }
 
+void note_variables(const Node& node, const Lookup& note) {
+    if (node.is_scalar() && node.text.find('$') != std::string::npos) {
+        std::vector<InterpolationRemark> unused;
+        interpolate(node.text, note, unused);
+    }
+    for (const Node& item : node.items) note_variables(item, note);
+}
+
 /// The names of all variables in the files, without their values.
-void note_variables(const std::vector<std::vector<Node>>& files, std::vector<std::string>& names) {
+std::vector<std::string> variables_in(const std::vector<std::vector<Node>>& files) {
     std::set<std::string> found;
     const Lookup note = [&](const std::string& name) -> std::optional<std::string> {
         found.insert(name);
         return std::nullopt;
     };
-    Diagnostics unused;
-    for (const std::vector<Node>& file : files) {
-        for (Node document : file) TreeInterpolator(note, unused).run(document);
-    }
-    names.assign(found.begin(), found.end());
+    for (const std::vector<Node>& file : files)
+        for (const Node& document : file) note_variables(document, note);
+    return {found.begin(), found.end()};
 }
 
 /// Notes where every value stands, for errors that come up later.
-void collect_places(const Node& node, const std::string& path, SourceMap& places) {
+void collect_places(const Node& node, const std::string& path, std::size_t depth,
+                    SourceMap& places) {
+    constexpr std::size_t kDeepest = 5;  // services.web.deploy.resources.limits
+    constexpr std::size_t kLongest = 1024;
+    if (depth >= kDeepest || path.size() > kLongest || path.starts_with("x-")) return;
     for (std::size_t i = 0; i < node.items.size(); ++i) {
         const Node& item = node.items[i];
         std::string inner = node.is_list() ? fmt::format("{}[{}]", path, i)
@@ -130,7 +141,7 @@ void collect_places(const Node& node, const std::string& path, SourceMap& places
         const bool long_form =
             !item.key_pos && item.is_mapping() && !item.items.empty() && item.items.front().key_pos;
         places.set(inner, long_form ? item.items.front().key_pos : item.place());
-        collect_places(item, inner, places);
+        collect_places(item, inner, depth + 1, places);
     }
 }
 
@@ -179,10 +190,24 @@ void bind(const LoadOptions& options, LoadedProject& loaded, Diagnostics& diagno
 Diagnostics without_repeats(const Diagnostics& diagnostics) {
     Diagnostics once;
     std::set<std::tuple<std::string, std::string>> said;
+    constexpr std::size_t kMost = 200;
+    std::size_t more = 0;
+    bool dropped_error = false;
     for (const Diagnostic& diagnostic : diagnostics.list()) {
+        if (once.list().size() >= kMost) {
+            ++more;
+            dropped_error = dropped_error || diagnostic.severity == Severity::Error;
+            continue;
+        }
         if (said.emplace(to_string(diagnostic.where), diagnostic.message).second)
             once.add(diagnostic);
     }
+    if (more > 0)
+        once.add({dropped_error ? Severity::Error : Severity::Warning,
+                  fmt::format("there are {} more remarks", more),
+                  {},
+                  "mend these first",
+                  {}});
     return once;
 }
 
@@ -201,7 +226,7 @@ std::optional<LoadedProject> load(const LoadOptions& options, Diagnostics& diagn
     loaded.project.working_dir = located->project_directory;
     for (const ComposeFile& file : located->files) loaded.project.files.push_back(file.path);
     loaded.environment = environment;
-    note_variables(*documents, loaded.variables);
+    if (options.purpose == LoadOptions::Purpose::Show) loaded.variables = variables_in(*documents);
 
     ModelLoader loader(options, diagnostics);
     Node& model = loaded.model;
@@ -220,9 +245,13 @@ std::optional<LoadedProject> load(const LoadOptions& options, Diagnostics& diagn
     if (options.interpolate)
         resolve_env_files(model, loader.environments(), environment, diagnostics);
     if (options.check) check_consistency(model, disabled, diagnostics);
+    if (options.purpose == LoadOptions::Purpose::Run) drop_absent_dependencies(model);
     if (!options.all_resources && options.normalize) drop_unused(model);
-    model.put("name", string_node(loaded.project.name, model));
-    collect_places(model, {}, loaded.places);
+    if (Node* written = model.find("name"); written != nullptr && written->is_scalar())
+        written->text = loaded.project.name;
+    else
+        model.put("name", string_node(loaded.project.name, Node{}));
+    collect_places(model, {}, 0, loaded.places);
     bind(options, loaded, diagnostics);
     return loaded;
 }

@@ -11,6 +11,7 @@ namespace davit::compose {
 struct ComposeFile {
     std::string path = {};   ///< Absolute; "-" for standard input.
     std::string shown = {};  ///< As remarks name it.
+    bool regular = false;    ///< Named by another file: a FIFO would be waited for without end.
 };
 
 /// The files that make one project, the first one lowest.

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kLongestFile = 64U << 20U;
 constexpr std::size_t kDeepestInclude = 50;
+constexpr std::size_t kMostIncludes = 500;
 
 std::string folder_of(const std::string& path) {
     const std::size_t slash = path.rfind('/');
@@ -37,6 +38,14 @@ std::vector<std::string> texts_of(const Node* list) {
 
 }  // namespace
 
+Result<std::string> read_regular_file(const std::string& path, std::size_t limit) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+        return Error(ErrorKind::InvalidInput, fmt::format("'{}' is not a regular file", path))
+            .help("name a file, not a pipe or a device");
+    return read_file(path, limit);
+}
+
 bool same_value(const Node& one, const Node& other) {
     if (one.kind != other.kind) return false;
     if (one.is_scalar()) return one.text == other.text && one.is_string == other.is_string;
@@ -54,7 +63,9 @@ std::optional<std::vector<std::vector<Node>>> read_documents(const std::vector<C
     bool readable = true;
     for (const ComposeFile& file : files) {
         Result<std::string> text =
-            read_file(file.path == "-" ? "/proc/self/fd/0" : file.path, kLongestFile);
+            file.regular
+                ? read_regular_file(file.path, kLongestFile)
+                : read_file(file.path == "-" ? "/proc/self/fd/0" : file.path, kLongestFile);
         if (!text) {
             const bool missing = text.error().kind() == ErrorKind::NotFound;
             diagnostics.error(
@@ -81,12 +92,24 @@ std::optional<std::vector<std::vector<Node>>> read_documents(const std::vector<C
     return all;
 }
 
+void ModelLoader::interpolate(Node& document, const Variables& environment) {
+    if (!options_.interpolate) return;
+    const Lookup lookup = lookup_in(environment);
+    TreeInterpolator(lookup, diagnostics_).run(document);
+}
+
+void ModelLoader::make_service_canonical(Node& service, const std::string& directory,
+                                         const Variables& environment) {
+    Canonicalizer canonicalizer(
+        {diagnostics_, environment, directory, options_.resolve_paths, options_.interpolate});
+    const NodePath root{};
+    const NodePath services = root.entry("services");
+    canonicalizer.walk(service, kServiceShape, services.entry(service.key));
+}
+
 void ModelLoader::make_canonical(Node& document, const std::string& directory,
                                  const Variables& environment) {
-    if (options_.interpolate) {
-        const Lookup lookup = lookup_in(environment);
-        TreeInterpolator(lookup, diagnostics_).run(document);
-    }
+    interpolate(document, environment);
     Canonicalizer canonicalizer(
         {diagnostics_, environment, directory, options_.resolve_paths, options_.interpolate});
     canonicalizer.walk(document, kProjectShape, NodePath{});
@@ -139,12 +162,14 @@ std::shared_ptr<const Variables> ModelLoader::included_environment(const Node& i
     }
     Variables variables;
     for (const std::string& file : files) {
-        Result<std::string> text = read_file(file, kLongestFile);
+        Result<std::string> text = read_regular_file(file, kLongestFile);
         if (!text) {
-            diagnostics_.error(
-                fmt::format("read env file '{}': {}", file, text.error().to_string()),
-                named != nullptr ? named->place() : item.place(),
-                "name a file that is there in 'env_file'");
+            diagnostics_.error(is_folder(file) ? fmt::format("'{}' is a folder", file)
+                               : exists(file)  ? fmt::format("read env file '{}': {}", file,
+                                                             text.error().to_string())
+                                               : fmt::format("there is no file '{}'", file),
+                               named != nullptr ? named->place() : item.place(),
+                               "name a file that is there in 'env_file'");
             continue;
         }
         parse_dotenv(make_source(file, *std::move(text)), lookup_in(*set.environment), variables,
@@ -170,7 +195,7 @@ std::optional<SourceSet> ModelLoader::included_set(const Node& item, const Sourc
                                item.find("path")->place(), "name a compose file in 'include'");
             return std::nullopt;
         }
-        included.files.push_back({absolute, absolute});
+        included.files.push_back({absolute, absolute, true});
     }
     const Node* directory = item.find("project_directory");
     included.directory = directory != nullptr && directory->is_scalar() && !directory->text.empty()
@@ -188,6 +213,12 @@ void ModelLoader::include_one(Node& document, const Node& item, const SourceSet&
     if (included_.empty())
         for (const ComposeFile& file : set.files) included_.push_back(file.path);
     const auto open = std::find(included_.begin(), included_.end(), path);
+    if (++includes_ > kMostIncludes) {
+        if (includes_ == kMostIncludes + 1)
+            diagnostics_.error(fmt::format("more than {} files are included", kMostIncludes),
+                               item.place(), "include fewer files");
+        return;
+    }
     if (open != included_.end() || included_.size() > kDeepestInclude) {
         std::string circle;
         for (auto at = open; at != included_.end(); ++at) circle += *at + " -> ";

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/diagnostic.h"
+#include "base/result.h"
 #include "compose/interpolate.h"
 #include "compose/loader.h"
 #include "compose/locate.h"
@@ -27,6 +28,10 @@ struct SourceSet {
 std::optional<std::vector<std::vector<Node>>> read_documents(const std::vector<ComposeFile>& files,
                                                              Diagnostics& diagnostics);
 
+/// As read_file, but for what is named inside of a file: a FIFO or device there is refused, since
+/// it would be waited for without end.
+Result<std::string> read_regular_file(const std::string& path, std::size_t limit);
+
 /// Reads files into one canonical document: interpolated, `extends` and `include` carried out,
 /// merged.
 class ModelLoader {
@@ -40,6 +45,10 @@ public:
 
     /// One document of a file in canonical form, alone.
     void make_canonical(Node& document, const std::string& directory, const Variables& environment);
+    /// The two halves of it, the second for one service alone.
+    void interpolate(Node& document, const Variables& environment);
+    void make_service_canonical(Node& service, const std::string& directory,
+                                const Variables& environment);
 
 private:
     void include(Node& document, const SourceSet& set);
@@ -52,6 +61,7 @@ private:
     const LoadOptions& options_;
     Diagnostics& diagnostics_;
     ServiceEnvironments environments_;
+    std::size_t includes_ = 0;
     std::vector<std::string> included_;  ///< The files whose includes are being followed.
 };
 
@@ -59,6 +69,9 @@ private:
 /// of files stand. @source Compose spec 05-services.md#extends; compose-go loader/extends.go
 void apply_extends(ModelLoader& loader, Node& document, const std::string& directory,
                    const Variables& environment, Diagnostics& diagnostics);
+
+/// The tag of a dependency that follows from another attribute.
+inline constexpr const char* kImplied = "implied";
 
 /// Makes explicit what a file leaves out: the default network, dependencies that follow from other
 /// attributes, names of resources. @source compose-go loader/normalize.go
@@ -88,6 +101,9 @@ void resolve_env_files(Node& model, const ServiceEnvironments& own, const Variab
 /// @source compose-go loader/validate.go, validation/
 void check_consistency(const Node& model, const std::map<std::string, Node>& disabled,
                        Diagnostics& diagnostics);
+
+/// Takes out dependencies that need not be there and aren't.
+void drop_absent_dependencies(Node& model);
 
 /// Takes out networks, volumes, configs, secrets and models that no service uses.
 void drop_unused(Node& model);

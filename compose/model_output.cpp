@@ -23,6 +23,7 @@ std::size_t top_rank(std::string_view key) {
     return static_cast<std::size_t>(at - kTopOrder.begin());
 }
 
+/// Whether an entry says the same as no entry at all.
 bool is_empty(const Node& node) {
     if (node.is_null()) return true;
     if (!node.is_scalar()) return node.items.empty();
@@ -140,7 +141,7 @@ Json to_json(const Node& node, const Shape& shape, const Style& style, bool top)
     }
     Json object = Json::object();
     for (const Node* entry : printed(node, shape, top, style)) {
-        const std::string key = doubled(entry->key, style.escape);
+        const std::string key = entry->key;
         object[shape.capitals ? capitalised(key) : key] =
             to_json(*entry, shape_of_entry(shape, entry->key), style, false);
     }
@@ -177,7 +178,12 @@ bool is_plain(const std::string& text) {
 
 std::string yaml_text(const std::string& text) {
     if (is_plain(text)) return text;
-    return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+    std::string quoted = Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+    // JSON lets DEL stand, YAML doesn't.
+    for (std::size_t at = quoted.find('\x7f'); at != std::string::npos;
+         at = quoted.find('\x7f', at))
+        quoted.replace(at, 1, "\\u007f");
+    return quoted;
 }
 
 class YamlWriter {
@@ -241,7 +247,7 @@ void YamlWriter::list(const Node& node, const Shape& shape, std::size_t depth) {
 void YamlWriter::write(const Node& node, const Shape& shape, std::size_t depth, bool top) {
     for (const Node* entry : printed(node, shape, top, style_)) {
         indent(depth);
-        out_ += yaml_text(doubled(entry->key, style_.escape)) + ":";
+        out_ += yaml_text(entry->key) + ":";
         value(*entry, shape_of_entry(shape, entry->key), depth + 1);
     }
 }

@@ -6,6 +6,12 @@
 namespace davit::compose {
 namespace {
 
+/// The place of what stands in no file: a default.
+const Node& nowhere() {
+    static const Node kNowhere;
+    return kNowhere;
+}
+
 Node* services_of(Node& model) {
     Node* services = model.find("services");
     return services != nullptr && services->is_mapping() ? services : nullptr;
@@ -27,6 +33,7 @@ void imply_dependency(Node& service, const std::string& name, bool restart, cons
     dependency.put("condition", string_node("service_started", like));
     dependency.put("required", plain_node("true", like));
     if (restart) dependency.put("restart", plain_node("true", like));
+    dependency.tag = kImplied;
     needs->put(name, std::move(dependency));
 }
 
@@ -54,7 +61,7 @@ void normalize_build(Node& service, const Variables& environment) {
     Node* build = service.find("build");
     if (build == nullptr || !build->is_mapping()) return;
     if (build->find("dockerfile") == nullptr && build->find("dockerfile_inline") == nullptr)
-        build->put("dockerfile", string_node("Dockerfile", *build));
+        build->put("dockerfile", string_node("Dockerfile", nowhere()));
     Node* args = build->find("args");
     if (args == nullptr) return;
     for (Node& argument : args->items) {
@@ -106,7 +113,7 @@ void name_resources(Node& model, const std::string& project) {
             resource.put("name", string_node(is_true(resource.find("external"))
                                                  ? resource.key
                                                  : fmt::format("{}_{}", project, resource.key),
-                                             resource));
+                                             nowhere()));
         }
     }
 }
@@ -136,8 +143,8 @@ void defaults_of_service(Node& service, const std::string& directory) {
         for (Node& need : needs->items) default_in(need, "required", plain_node("true", need));
     if (Node* ports = service.find("ports")) {
         for (Node& port : ports->items) {
-            default_in(port, "mode", string_node("ingress", port));
-            default_in(port, "protocol", string_node("tcp", port));
+            default_in(port, "mode", string_node("ingress", nowhere()));
+            default_in(port, "protocol", string_node("tcp", nowhere()));
         }
     }
     if (Node* build = service.find("build"); build != nullptr && build->is_mapping())

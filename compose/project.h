@@ -55,13 +55,57 @@ struct Logging {
     bool operator==(const Logging&) const = default;
 };
 
-/// cgroup limits; 0: no limit. @source Compose spec, services "mem_limit", "cpus", "pids_limit"
+/// cgroup limits; 0: no limit. @source Compose spec, services "mem_limit", "cpus", "pids_limit", …
 struct Resources {
     std::int64_t memory_bytes = 0;
     double cpus = 0;
     std::int64_t pids = 0;
+    std::int64_t memory_reservation_bytes = 0;
+    std::int64_t memory_swap_bytes =
+        0;  ///< Memory and swap together; 0: twice the memory; -1: all.
+    std::int64_t cpu_shares = 0;
+    std::int64_t cpu_quota_us = 0;
+    std::int64_t cpu_period_us = 0;
 
     bool operator==(const Resources&) const = default;
+};
+
+/// One of `ulimits`; -1: no limit. @source Compose spec, services "ulimits"
+struct Ulimit {
+    std::int64_t soft = 0;
+    std::int64_t hard = 0;
+
+    bool operator==(const Ulimit&) const = default;
+};
+
+/// A file system in memory. @source Compose spec, services "tmpfs" and "volumes"
+struct Tmpfs {
+    std::string target = {};                ///< Absolute and clean.
+    std::vector<std::string> options = {};  ///< As mount(8) takes them: "size=64m", "mode=1777".
+
+    bool operator==(const Tmpfs&) const = default;
+};
+
+/// What a container may do. @source Compose spec, services "cap_add", "security_opt", …
+struct Privileges {
+    std::vector<std::string> cap_add = {};  ///< With or without CAP_; "ALL".
+    std::vector<std::string> cap_drop = {};
+    bool no_new_privileges = false;
+    bool unfiltered = false;      ///< security_opt: seccomp=unconfined
+    bool unmasked_paths = false;  ///< security_opt: systempaths=unconfined
+    bool host_users = false;      ///< userns_mode: host
+
+    bool operator==(const Privileges&) const = default;
+};
+
+/// How a container finds names. @source Compose spec, services "dns", "dns_search", "extra_hosts"
+struct Resolver {
+    std::vector<std::string> servers = {};
+    std::vector<std::string> options = {};
+    std::vector<std::string> search = {};
+    std::vector<std::string> extra_hosts = {};  ///< "name=address"; address "host-gateway".
+
+    bool operator==(const Resolver&) const = default;
 };
 
 /// One service, as the Compose specification describes it.
@@ -83,6 +127,19 @@ struct Service {
     std::map<std::string, std::string> labels = {};
     Logging logging = {};
     Resources resources = {};
+    Privileges privileges = {};
+    Resolver resolver = {};
+    std::string domainname = {};
+    std::vector<std::string> group_add = {};  ///< Names or numbers.
+    std::map<std::string, Ulimit> ulimits = {};
+    std::map<std::string, std::string> sysctls = {};
+    std::map<std::string, std::string> annotations = {};
+    std::vector<Tmpfs> tmpfs = {};
+    std::int64_t shm_size_bytes = 0;  ///< 0: 64 MiB.
+    std::optional<int> oom_score_adj = {};
+    bool read_only = false;        ///< The root file system.
+    bool init = false;             ///< A small process 1 that reaps and passes signals on.
+    bool no_network = false;       ///< network_mode: none
     std::string stop_signal = {};  ///< Empty: the image's, else SIGTERM.
     std::optional<std::chrono::microseconds> stop_grace_period = {};  ///< Absent: 10 s.
     /// `x-davit.data_root`: where its writable layer, logs and anonymous volumes live. Absolute;

@@ -85,6 +85,20 @@ std::map<std::string, Node> select_services(Node& model, const Selection& select
     return disabled;
 }
 
+void drop_absent_dependencies(Node& model) {
+    Node* services = model.find("services");
+    if (services == nullptr) return;
+    for (Node& service : services->items) {
+        Node* needs = service.find("depends_on");
+        if (needs == nullptr) continue;
+        std::erase_if(needs->items, [&](const Node& need) {
+            const Node* required = need.find("required");
+            return services->find(need.key) == nullptr && required != nullptr &&
+                   required->text == "false";
+        });
+    }
+}
+
 namespace {
 
 void note_used(const Node* table, const char* field, std::set<std::string>& used) {

@@ -33,7 +33,7 @@ constexpr Attribute kReservationKeys[] = {
      .shape = &kCpus,
      .support = Support::Ignored,
      .remark = "a share of processors is not reserved on one machine; use 'cpu_shares'"},
-    {.name = "memory", .shape = &kMemory, .support = Support::NotYet},
+    {.name = "memory", .shape = &kMemory},
     {.name = "generic_resources",
      .shape = &kGenerics,
      .support = Support::Ignored,

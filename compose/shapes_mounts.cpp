@@ -62,7 +62,7 @@ constexpr Attribute kMountKeys[] = {
      .remark = "it means something on a Mac only"},
     {.name = "bind", .shape = &kBind},
     {.name = "volume", .shape = &kVolume},
-    {.name = "tmpfs", .shape = &kTmpfs, .support = Support::NotYet},
+    {.name = "tmpfs", .shape = &kTmpfs},
     {.name = "image", .shape = &kImage, .support = Support::NotYet},
 };
 const Shape kMount{.form = Form::Mapping, .attributes = kMountKeys, .rewrite = rewrite_volume};

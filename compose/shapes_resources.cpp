@@ -69,10 +69,11 @@ const Shape kVolume{.form = Form::Mapping,
                     .what = "volume",
                     .nullable = true};
 
+const Shape kKeptString{.form = Form::String, .keep_empty = true};
 constexpr Attribute kConfigKeys[] = {
     {.name = "name", .shape = &kString},
     {.name = "file", .shape = &kHostPath},
-    {.name = "content", .shape = &kString},
+    {.name = "content", .shape = &kKeptString},
     {.name = "environment", .shape = &kString},
     {.name = "external", .shape = &kBoolean, .support = Support::Ignored, .remark = kSwarm},
     {.name = "labels", .shape = &kLabels, .support = Support::Ignored, .remark = kSwarm},

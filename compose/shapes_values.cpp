@@ -16,7 +16,6 @@ const Shape kHostPath{.form = Form::String, .rewrite = rewrite_host_path};
 
 namespace {
 
-const Shape kNumberOrString{.form = Form::String, .numbers = true};
 const Shape kScalarOrNull{
     .form = Form::String, .nullable = true, .numbers = true, .booleans = true};
 const Shape kScalarOrEmpty{.form = Form::String,
@@ -66,9 +65,10 @@ const Shape kExtraHosts{.form = Form::List,
 
 namespace {
 
+const Shape kLimit{.form = Form::Integer, .keep_empty = true};
 constexpr Attribute kUlimitKeys[] = {
-    {.name = "soft", .shape = &kInteger, .required = true},
-    {.name = "hard", .shape = &kInteger, .required = true},
+    {.name = "soft", .shape = &kLimit, .required = true},
+    {.name = "hard", .shape = &kLimit, .required = true},
 };
 const Shape kUlimit{.form = Form::Mapping,
                     .attributes = kUlimitKeys,
@@ -83,8 +83,10 @@ const Shape kUlimits{.form = Form::Table, .element = &kUlimit};
 namespace {
 
 constexpr Attribute kFileReferenceKeys[] = {
-    {.name = "source", .shape = &kString}, {.name = "target", .shape = &kString},
-    {.name = "uid", .shape = &kString},    {.name = "gid", .shape = &kString},
+    {.name = "source", .shape = &kString, .required = true},
+    {.name = "target", .shape = &kString},
+    {.name = "uid", .shape = &kString},
+    {.name = "gid", .shape = &kString},
     {.name = "mode", .shape = &kFileMode},
 };
 const Shape kFileReference{
@@ -99,8 +101,11 @@ const Shape kSecretReferences{
 
 namespace {
 
-const Shape kHookWords{
-    .form = Form::List, .element = &kString, .rewrite = rewrite_command, .keep_empty = true};
+const Shape kHookWords{.form = Form::List,
+                       .element = &kString,
+                       .rewrite = rewrite_command,
+                       .nullable = true,
+                       .keep_empty = true};
 constexpr Attribute kHookKeys[] = {
     {.name = "command", .shape = &kHookWords, .required = true, .always = true},
     {.name = "user", .shape = &kString},

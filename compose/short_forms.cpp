@@ -106,6 +106,11 @@ bool rewrite_labels(Canonicalizer& canonicalizer, Node& node, const NodePath& pa
 bool rewrite_environment(Canonicalizer& canonicalizer, Node& node, const NodePath& path) {
     const bool was_list = node.is_list();
     if (!key_values(canonicalizer, node, path)) return false;
+    for (Node& entry : node.items) {
+        if (entry.key.empty())
+            canonicalizer.refuse(entry, fmt::format("a name in '{}' is empty", path.text()),
+                                 "write NAME: value");
+    }
     if (!was_list || !canonicalizer.context().interpolated) return true;
     // An included file may have an environment of its own, which must be asked now.
     for (Node& entry : node.items) {

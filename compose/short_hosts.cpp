@@ -32,7 +32,7 @@ void add_item(Canonicalizer& canonicalizer, Node& list, Node& item, const NodePa
     }
     std::size_t end = item.text.find('=');
     if (end == std::string::npos) end = item.text.find(':');
-    if (end == std::string::npos || end == 0) {
+    if (end == std::string::npos || end == 0 || end + 1 == item.text.size()) {
         canonicalizer.refuse_value(item, path,
                                    fmt::format("'{}' names no address", printable(item.text)),
                                    "write it as \"name=10.0.0.1\"");
@@ -54,7 +54,14 @@ bool rewrite_extra_hosts(Canonicalizer& canonicalizer, Node& node, const NodePat
         if (node.is_list()) {
             add_item(canonicalizer, list, item, path.item(i));
         } else if (item.is_list()) {
-            for (const Node& address : item.items) add(list, item.key, address.text, address);
+            for (std::size_t k = 0; k < item.items.size(); ++k) {
+                const Node& address = item.items[k];
+                if (address.is_scalar() && !address.text.empty())
+                    add(list, item.key, address.text, address);
+                else
+                    canonicalizer.refuse_type(item.items[k], path.entry(item.key).item(k),
+                                              "an address");
+            }
         } else if (item.is_scalar() && scalar_type(item) == ScalarType::String) {
             add(list, item.key, item.text, item);
         } else {

@@ -167,6 +167,11 @@ bool rewrite_ports(Canonicalizer& canonicalizer, Node& node, const NodePath& pat
                                            : spec.error().help());
             continue;
         }
+        if (!canonicalizer.count_ports(spec->target.size())) {
+            canonicalizer.refuse_value(item, path.item(i), "these are too many ports for one file",
+                                       "publish fewer, or use the network of the host");
+            continue;
+        }
         for (Node& port : port_nodes(*spec, item)) ports.push_back(std::move(port));
     }
     node.items = std::move(ports);

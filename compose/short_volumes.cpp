@@ -107,7 +107,12 @@ bool rewrite_volume(Canonicalizer& canonicalizer, Node& node, const NodePath& pa
     Node* source = node.find("source");
     if (type != nullptr && type->is_scalar() && type->text == "bind") {
         const bool named = source != nullptr && source->is_scalar() && !source->text.empty();
-        if (!named && (source == nullptr || !source->refused))
+        const bool misspelt =
+            std::any_of(node.items.begin(), node.items.end(), [](const Node& entry) {
+                return entry.key == "src" ||
+                       (entry.key != "source" && nearest(entry.key, {"source"}));
+            });
+        if (!named && !misspelt && (source == nullptr || !source->refused))
             return canonicalizer.refuse(node, fmt::format("'{}' has no 'source'", path.text()),
                                         "name the folder of the host in 'source'");
         if (named && !canonicalizer.keeps(*source))

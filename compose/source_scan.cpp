@@ -111,6 +111,21 @@ ScalarPlace SourceScan::scalar_at(int line, int column, std::string_view text) c
     return {position(start, text.size()), false, false};
 }
 
+std::optional<SourcePos> SourceScan::tab_before(int line) const {
+    const std::size_t lines =
+        std::min(line_starts_.size(), static_cast<std::size_t>(std::max(line, 0)) + 1);
+    for (std::size_t i = 0; i < lines; ++i) {
+        const std::size_t start = line_starts_[i];
+        const std::size_t word = file_->text.find_first_not_of(' ', start);
+        if (word == std::string::npos || file_->text[word] != '\t') continue;
+        const std::size_t text = file_->text.find_first_not_of(" \t", word);
+        const bool blank = text == std::string::npos || file_->text[text] == '\n' ||
+                           file_->text[text] == '\r' || file_->text[text] == '#';
+        if (!blank) return position(word, 1);
+    }
+    return std::nullopt;
+}
+
 std::optional<BadByte> SourceScan::first_bad_byte() const {
     const std::string_view text = file_->text;
     for (std::size_t i = 0; i < text.size();) {

@@ -36,6 +36,9 @@ public:
     /// The scalar whose anchor, tag or text begins there and whose value is `text`.
     ScalarPlace scalar_at(int line, int column, std::string_view text) const;
 
+    /// The first tab in the indentation of a line from the top to `line`, which YAML forbids.
+    std::optional<SourcePos> tab_before(int line) const;
+
     /// The first byte that is not UTF-8 or is a control character that YAML forbids.
     std::optional<BadByte> first_bad_byte() const;
 

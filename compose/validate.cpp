@@ -34,6 +34,19 @@ private:
                           {{std::move(note), std::move(other)}}});
     }
 
+    /// The services in the order of the file, so that the later of two that clash is blamed.
+    std::vector<const Service*> by_place() const {
+        std::vector<const Service*> services;
+        for (const auto& [name, service] : project_.services) services.push_back(&service);
+        const auto line = [&](const Service* service) {
+            return places_.find("services." + service->name).line;
+        };
+        std::stable_sort(
+            services.begin(), services.end(),
+            [&](const Service* one, const Service* other) { return line(one) < line(other); });
+        return services;
+    }
+
     const Project& project_;
     const SourceMap& places_;
     Diagnostics& diagnostics_;
@@ -51,11 +64,12 @@ void Validator::check_container_names() {
                "the first one", place(*first->second, "container_name"));
     };
     // Generated names first: where one is in the way, the remark belongs to the one written out.
-    for (const auto& [key, service] : project_.services) {
-        if (service.container_name.empty()) claim(key, service);
+    const std::vector<const Service*> services = by_place();
+    for (const Service* service : services) {
+        if (service->container_name.empty()) claim(service->name, *service);
     }
-    for (const auto& [key, service] : project_.services) {
-        if (!service.container_name.empty()) claim(key, service);
+    for (const Service* service : services) {
+        if (!service->container_name.empty()) claim(service->name, *service);
     }
 }
 
@@ -75,7 +89,8 @@ void Validator::check_ports() {
         SourcePos where;
     };
     std::map<std::pair<std::string, std::uint16_t>, std::vector<Claim>> claims;
-    for (const auto& [name, service] : project_.services) {
+    for (const Service* each : by_place()) {
+        const Service& service = *each;
         for (std::size_t i = 0; i < service.ports.size(); ++i) {
             const Port& port = service.ports[i];
             if (port.published == 0) continue;

@@ -50,7 +50,12 @@ public:
     void give_up(const SourcePos& where, std::string message, std::string help);
     std::optional<Node> take_document() { return std::exchange(document_, std::nullopt); }
 
-    void OnDocumentStart(const YAML::Mark& /*mark*/) override {
+    void OnDocumentStart(const YAML::Mark& mark) override {
+        // The parser makes empty documents without end of a ',' that stands where none belongs.
+        if (document_start_ == mark.pos)
+            give_up(scan_.at(mark.line, mark.column), "the file is not valid YAML here",
+                    "take the mark of punctuation out, or put the text in quotes");
+        document_start_ = mark.pos;
         open_.clear();
         anchors_.clear();
     }
@@ -93,6 +98,7 @@ private:
     std::optional<Node> document_;
     std::size_t nodes_ = 0;
     std::size_t text_bytes_ = 0;
+    int document_start_ = -1;
     bool gave_up_ = false;
 };
 
@@ -298,8 +304,12 @@ std::optional<std::vector<Node>> read_yaml(const std::shared_ptr<const SourceFil
         const SourcePos where = problem.mark.is_null()
                                     ? scan.at(0, 0)
                                     : scan.at(problem.mark.line, problem.mark.column);
-        builder.give_up(where, fmt::format("the file is not valid YAML: {}", problem.msg),
-                        syntax_help(problem.msg));
+        if (const auto tab = scan.tab_before(problem.mark.is_null() ? 0 : problem.mark.line))
+            builder.give_up(*tab, "the file is not valid YAML: a tab can't indent",
+                            "indent with blanks");
+        else
+            builder.give_up(where, fmt::format("the file is not valid YAML: {}", problem.msg),
+                            syntax_help(problem.msg));
     } catch (const std::exception& problem) {
         builder.give_up(scan.at(0, 0),
                         fmt::format("the file is not valid YAML: {}", problem.what()), {});

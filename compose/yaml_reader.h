@@ -13,8 +13,8 @@ namespace davit::compose {
 
 /// How much a file may ask for. The first two stop alias bombs, the third deep recursion.
 struct YamlLimits {
-    std::size_t nodes = 1'000'000;        ///< After aliases are written out.
-    std::size_t text_bytes = 64U << 20U;  ///< Likewise.
+    std::size_t nodes = 300'000;          ///< After aliases are written out.
+    std::size_t text_bytes = 16U << 20U;  ///< Likewise.
     std::size_t depth = 100;
 };
 

@@ -57,6 +57,25 @@ std::string render_resolv_conf(std::string_view text) {
     return kept;
 }
 
+std::string render_resolv_conf(std::string_view text, const ResolverWishes& wishes) {
+    std::string kept;
+    for (const std::string& line : split(render_resolv_conf(text), '\n')) {
+        const std::string word = line.substr(0, line.find(' '));
+        if (word.empty() || (word == "nameserver" && !wishes.servers.empty()) ||
+            ((word == "search" || word == "domain") && !wishes.search.empty()) ||
+            (word == "options" && !wishes.options.empty()))
+            continue;
+        kept += line + "\n";
+    }
+    for (const std::string& server : wishes.servers) kept += fmt::format("nameserver {}\n", server);
+    const bool none = wishes.search == std::vector<std::string>{"."};
+    if (!wishes.search.empty() && !none)
+        kept += fmt::format("search {}\n", fmt::join(wishes.search, " "));
+    if (!wishes.options.empty())
+        kept += fmt::format("options {}\n", fmt::join(wishes.options, " "));
+    return kept;
+}
+
 std::string host_resolv_conf() {
     constexpr const char* kUsual = "/etc/resolv.conf";
     constexpr const char* kResolved = "/run/systemd/resolve/resolv.conf";

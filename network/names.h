@@ -24,6 +24,15 @@ std::string render_hosts(const HostEntry& own, const std::vector<HostEntry>& nei
 /// Search domains and options stay. Pure.
 std::string render_resolv_conf(std::string_view text);
 
+/// As above, with what a service wants instead: each list that is not empty takes the place of the
+/// host's.
+struct ResolverWishes {
+    std::vector<std::string> servers = {};
+    std::vector<std::string> search = {};  ///< ".": none at all, as Docker has it.
+    std::vector<std::string> options = {};
+};
+std::string render_resolv_conf(std::string_view text, const ResolverWishes& wishes);
+
 /// The host's resolver configuration that has real servers: systemd-resolved's own file where
 /// /etc/resolv.conf only names 127.0.0.53.
 std::string host_resolv_conf();

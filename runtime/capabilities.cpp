@@ -98,6 +98,12 @@ std::uint64_t default_capabilities() {
            bit(CAP_KILL) | bit(CAP_AUDIT_WRITE);
 }
 
+std::uint64_t all_capabilities() {
+    std::uint64_t mask = 0;
+    for (unsigned capability = 0; capability <= CAP_LAST_CAP; ++capability) mask |= bit(capability);
+    return mask;
+}
+
 std::optional<int> rlimit_number(std::string_view name) {
     struct Row {
         const char* name;

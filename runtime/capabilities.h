@@ -20,6 +20,9 @@ std::vector<std::string> capability_names(std::uint64_t mask);
 /// The 14 capabilities that Docker gives a container by default.
 std::uint64_t default_capabilities();
 
+/// Every capability that this davit knows by name.
+std::uint64_t all_capabilities();
+
 /// Number of the rlimit "RLIMIT_NOFILE"; nothing where there is none. @source getrlimit(2)
 std::optional<int> rlimit_number(std::string_view name);
 

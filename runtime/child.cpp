@@ -383,6 +383,9 @@ void wait_for_start(const ChildPlan& plan) {
     if (!plan.spec->hostname.empty() &&
         ::sethostname(plan.spec->hostname.data(), plan.spec->hostname.size()) == -1)
         fail(plan, ChildStage::Hostname);
+    if (!plan.spec->domainname.empty() &&
+        ::setdomainname(plan.spec->domainname.data(), plan.spec->domainname.size()) == -1)
+        fail(plan, ChildStage::Hostname);
     enter_working_directory(plan);
 
     wait_for_start(plan);

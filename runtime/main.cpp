@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "runtime/guard.h"
+#include "runtime/init.h"
 
 #include <fcntl.h>
 #include <string_view>
@@ -9,6 +10,7 @@ namespace {
 
 constexpr std::string_view kUsage =
     "usage: davit-runtime guard --bundle DIR --run-dir DIR\n"
+    "       davit-runtime init -- PROGRAM [ARGUMENT…]\n"
     "       davit-runtime --version\n"
     "\n"
     "The guard is started by davit, with a socket to it on descriptor 3\n"
@@ -44,6 +46,9 @@ int guard_main(int argc, char** argv) {
 int main(int argc, char** argv) {
     const std::string_view command = argc > 1 ? argv[1] : "";
     if (command == "guard") return guard_main(argc, argv);
+    // In a container, where it is called /dev/init.
+    if (command == "init" && argc > 3 && std::string_view(argv[2]) == "--")
+        return davit::runtime::run_init_process(argv + 3);
     if (command == "--version") {
         constexpr std::string_view kVersion = "davit-runtime " DAVIT_VERSION "\n";
         return ::write(STDOUT_FILENO, kVersion.data(), kVersion.size()) > 0 ? 0 : 1;

@@ -125,7 +125,6 @@ SpecResources parse_resources(const Json& json) {
 
 /// Settings of the specification that this runtime doesn't bring about yet.
 constexpr const char* kUnsupported[] = {
-    "domainname",
     "process.apparmorProfile",
     "process.selinuxLabel",
     "process.ioPriority",
@@ -228,6 +227,7 @@ Result<Spec> decode(const Json& json) {
     spec.root_path = string_or(root, "path");
     spec.root_readonly = root.value("readonly", false);
     spec.hostname = string_or(json, "hostname");
+    spec.domainname = string_or(json, "domainname");
     for (const Json& entry : array_at(json, "mounts"))
         spec.mounts.push_back({entry.at("destination").get<std::string>(), string_or(entry, "type"),
                                string_or(entry, "source"), strings_at(entry, "options")});

@@ -92,6 +92,7 @@ struct Spec {
     std::string root_path = {};
     bool root_readonly = false;
     std::string hostname = {};
+    std::string domainname = {};
     std::vector<SpecMount> mounts = {};
 
     SpecNamespaces namespaces = {};

@@ -7,6 +7,7 @@
 #include "runtime/features.h"
 #include "runtime/relay.h"
 #include "stack/claims.h"
+#include "stack/lower_config.h"
 
 #include <algorithm>
 #include <set>
@@ -237,8 +238,20 @@ Result<void> choose_container(const ChoiceRequest& request, const std::string& n
                      read_from_layers(layers, "etc/passwd"), read_from_layers(layers, "etc/group")),
         "find the user of service '{}'", inputs.wanted->service);
 
+    for (const std::string& group : inputs.wanted->config.group_add) {
+        const std::uint32_t id =
+            TRY_DOING(resolve_group(group, read_from_layers(layers, "etc/group")),
+                      "find a group of service '{}'", inputs.wanted->service);
+        if (std::find(inputs.user.groups.begin(), inputs.user.groups.end(), id) ==
+            inputs.user.groups.end())
+            inputs.user.groups.push_back(id);
+    }
+    inputs.runtime_program = request.environment->runtime_program;
+
     std::string why_not;
-    if (probe.covers(inputs, why_not)) {
+    if (inputs.wanted->config.privileges.host_users) {
+        inputs.uid_base = 0;
+    } else if (probe.covers(inputs, why_not)) {
         inputs.uid_base = TRY(choose_ids(used_ids, inputs.id));
         used_ids.insert(inputs.uid_base);
     } else {
@@ -276,6 +289,11 @@ Result<void> check_beforehand(const ChoiceRequest& request) {
                                   "davit import ROOTFS.tar {}",
                                   reference));
         }
+        if (const auto problem = kernel_problem(container.config))
+            return Error(ErrorKind::InvalidInput, problem->message)
+                .at(request.loaded->places.find(place_of_service(container) + "." +
+                                                problem->attribute))
+                .help(problem->help);
         TRY(check_bind_sources(request, container));
         TRY(check_ports(request, container));
     }

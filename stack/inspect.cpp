@@ -116,7 +116,21 @@ Json host_config_of(const ContainerRecord& record) {
         {"RestartPolicy", {{"Name", restart}, {"MaximumRetryCount", record.restart.max_attempts}}},
         {"Memory", limits.memory_bytes},
         {"NanoCpus", std::llround(limits.cpus * kNanosPerCpu)},
-        {"PidsLimit", limits.pids == 0 ? Json(nullptr) : Json(limits.pids)}};
+        {"PidsLimit", limits.pids == 0 ? Json(nullptr) : Json(limits.pids)},
+        {"MemoryReservation", limits.memory_reservation_bytes},
+        {"MemorySwap",
+         limits.memory_swap_bytes != 0 ? limits.memory_swap_bytes : limits.memory_bytes * 2},
+        {"CpuShares", limits.cpu_shares},
+        {"CpuQuota", limits.cpu_quota_us},
+        {"CpuPeriod", limits.cpu_period_us},
+        {"CapAdd", or_null(record.privileges.cap_add)},
+        {"CapDrop", or_null(record.privileges.cap_drop)},
+        {"UsernsMode", record.uid_base == 0 ? "host" : ""},
+        {"ReadonlyRootfs", record.read_only},
+        {"Dns", record.resolver.servers},
+        {"DnsOptions", record.resolver.options},
+        {"DnsSearch", record.resolver.search},
+        {"ExtraHosts", or_null(record.resolver.extra_hosts)}};
 }
 
 /// An address is shown for as long as the container is attached, as Docker does.

@@ -72,7 +72,16 @@ std::string hosts_file(const ContainerRecord& record,
             }
         }
     }
-    return network::render_hosts(own, neighbours);
+    std::string text = network::render_hosts(own, neighbours);
+    for (const std::string& host : record.resolver.extra_hosts) {
+        const std::size_t equals = host.find('=');
+        std::string address = host.substr(equals + 1);
+        if (address == "host-gateway" && !record.endpoints.empty())
+            address = record.endpoints.front().gateway;
+        if (address != "host-gateway")
+            text += fmt::format("{}\t{}\n", address, host.substr(0, equals));
+    }
+    return text;
 }
 
 KernelActuator::KernelActuator(World world)
@@ -190,7 +199,10 @@ Result<void> KernelActuator::bring_up(const ContainerRecord& record) {
     const std::string files[][2] = {
         {"/hosts", hosts_file(record, project)},
         {"/hostname", record.hostname + "\n"},
-        {"/resolv.conf", network::render_resolv_conf(network::host_resolv_conf())}};
+        {"/resolv.conf",
+         network::render_resolv_conf(
+             network::host_resolv_conf(),
+             {record.resolver.servers, record.resolver.search, record.resolver.options})}};
     for (const auto& [file, text] : files) {
         TRY(write_in_place(run_dir + file, text, 0644));
         // The run root may lie on a file system that can't be idmapped: they belong to the range.

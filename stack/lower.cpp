@@ -111,6 +111,9 @@ ContainerRecord make_record(const ContainerInputs& in) {
     record.restart = service.restart;
     record.logging = service.logging;
     record.resources = service.resources;
+    record.resolver = service.resolver;
+    record.read_only = service.read_only;
+    record.privileges = service.privileges;
     record.stop_signal =
         service.stop_signal.empty() ? in.image->config.stop_signal : service.stop_signal;
     if (service.stop_grace_period)
@@ -125,17 +128,17 @@ ContainerRecord make_record(const ContainerInputs& in) {
 
 Result<Json> make_config(const ContainerInputs& in, const ContainerRecord& record,
                          const std::string& run_dir) {
-    std::uint64_t capabilities = runtime::default_capabilities();
-    // Without a user namespace, and on cgroup v2 without device rules yet, a device node made in
-    // the container would be a way to the host's disks.
-    if (in.uid_base == 0) capabilities &= ~TRY(runtime::capability_mask({"MKNOD"}));
+    const compose::Service& service = in.wanted->config;
+    const std::uint64_t capabilities = TRY(capabilities_of(service, in.uid_base != 0));
     Json config = {{"ociVersion", "1.2.0"},
-                   {"process", process_json(record, in.user, capabilities)},
-                   {"root", {{"path", "rootfs"}, {"readonly", false}}},
+                   {"process", process_json(record, in.user, service, capabilities)},
+                   {"root", {{"path", "rootfs"}, {"readonly", service.read_only}}},
                    {"hostname", record.hostname},
-                   {"mounts", mounts_json(record, run_dir)},
-                   {"linux", linux_json(record, capabilities)}};
+                   {"mounts", mounts_json(record, run_dir, service, in.runtime_program)},
+                   {"linux", linux_json(record, service, capabilities)}};
+    if (!service.domainname.empty()) config["domainname"] = service.domainname;
     config["annotations"] = TRY(annotations_json(record, in.image->layers));
+    for (const auto& [name, value] : service.annotations) config["annotations"][name] = value;
     if (record.entrypoint.empty() && record.cmd.empty())
         return Error(ErrorKind::InvalidInput,
                      fmt::format("neither service '{}' nor its image says what to run",

@@ -28,8 +28,9 @@ struct ContainerInputs {
     std::vector<compose::Port> ports = {};  ///< With the host ports that were chosen.
     ResolvedUser user = {};
     std::string state_dir = {};
-    std::string anonymous_dir = {};  ///< Where its anonymous volumes live.
-    std::string volumes_dir = {};    ///< Where named volumes live.
+    std::string anonymous_dir = {};    ///< Where its anonymous volumes live.
+    std::string volumes_dir = {};      ///< Where named volumes live.
+    std::string runtime_program = {};  ///< davit-runtime, which is also the small process 1.
 };
 
 /// What is written down about the container.

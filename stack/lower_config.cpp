@@ -7,12 +7,45 @@
 #include "runtime/spec.h"
 #include "stack/lower.h"
 
+#include <algorithm>
+#include <array>
+#include <cctype>
 #include <cmath>
+#include <sys/resource.h>
 
 namespace davit::stack {
 namespace {
 
 constexpr std::uint32_t kIdsPerContainer = 65536;
+constexpr const char* kInitProgram = "/dev/init";
+
+/// "nofile" as OCI writes it.
+std::string rlimit_name(const std::string& ulimit) {
+    std::string name = "RLIMIT_";
+    for (const char c : ulimit)
+        name += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    return name;
+}
+
+/// Sysctls of namespaces that a container has for itself. @source sysctl(5), namespaces(7)
+bool is_own_sysctl(const std::string& name) {
+    constexpr std::array<std::string_view, 8> kOfIpc = {
+        "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem",
+        "kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced"};
+    return name.starts_with("net.") || name.starts_with("fs.mqueue.") ||
+           std::find(kOfIpc.begin(), kOfIpc.end(), name) != kOfIpc.end();
+}
+
+bool has_all(const std::vector<std::string>& names) {
+    return std::any_of(names.begin(), names.end(), [](const std::string& name) {
+        return name == "ALL" || name == "all" || name == "CAP_ALL";
+    });
+}
+
+std::vector<std::string> without_all(std::vector<std::string> names) {
+    std::erase_if(names, [](const std::string& name) { return has_all({name}); });
+    return names;
+}
 
 Json mount_json(const char* destination, const char* type, std::vector<std::string> options) {
     return {{"destination", destination},
@@ -40,13 +73,22 @@ Json capability_sets(std::uint64_t mask) {
 
 Json resources_json(const compose::Resources& limits) {
     Json resources = Json::object();
-    if (limits.memory_bytes > 0)
-        // As Docker: as much swap again as memory.
-        resources["memory"] = {{"limit", limits.memory_bytes}, {"swap", limits.memory_bytes * 2}};
+    if (limits.memory_bytes > 0) {
+        // As Docker: as much swap again as memory, where the file doesn't say.
+        const std::int64_t swap =
+            limits.memory_swap_bytes != 0 ? limits.memory_swap_bytes : limits.memory_bytes * 2;
+        resources["memory"] = {{"limit", limits.memory_bytes}, {"swap", swap}};
+    }
+    if (limits.memory_reservation_bytes > 0)
+        resources["memory"]["reservation"] = limits.memory_reservation_bytes;
     if (limits.cpus > 0) {
         constexpr long kPeriodUs = 100000;
         resources["cpu"] = {{"quota", std::lround(limits.cpus * kPeriodUs)}, {"period", kPeriodUs}};
+    } else {
+        if (limits.cpu_quota_us > 0) resources["cpu"]["quota"] = limits.cpu_quota_us;
+        if (limits.cpu_period_us > 0) resources["cpu"]["period"] = limits.cpu_period_us;
     }
+    if (limits.cpu_shares > 0) resources["cpu"]["shares"] = limits.cpu_shares;
     if (limits.pids > 0) resources["pids"] = {{"limit", limits.pids}};
     Json devices = Json::array({Json{{"allow", false}, {"access", "rwm"}}});
     const auto allow = [&](const char* type, int major, int minor, const char* access) {
@@ -114,11 +156,60 @@ Result<void> add_log(const ContainerRecord& record, Json& annotations) {
 
 }  // namespace
 
+/// @source moby daemon/pkg/oci/caps TweakCapabilities
+Result<std::uint64_t> capabilities_of(const compose::Service& service, bool own_users) {
+    const compose::Privileges& privileges = service.privileges;
+    const std::uint64_t add = TRY(runtime::capability_mask(without_all(privileges.cap_add)));
+    const std::uint64_t drop = TRY(runtime::capability_mask(without_all(privileges.cap_drop)));
+    std::uint64_t mask = runtime::default_capabilities();
+    // Without a user namespace, and on cgroup v2 without device rules yet, a device node made in
+    // the container would be a way to the host's disks.
+    if (!own_users) mask &= ~TRY(runtime::capability_mask({"MKNOD"}));
+    if (has_all(privileges.cap_add)) mask = runtime::all_capabilities();
+    if (has_all(privileges.cap_drop)) mask = 0;
+    return (mask & ~drop) | add;
+}
+
+std::optional<AttributeProblem> kernel_problem(const compose::Service& service) {
+    for (const auto& [attribute, names] : {std::pair{"cap_add", &service.privileges.cap_add},
+                                           std::pair{"cap_drop", &service.privileges.cap_drop}}) {
+        if (const auto mask = runtime::capability_mask(without_all(*names)); !mask)
+            return AttributeProblem{attribute, mask.error().to_string(), mask.error().help()};
+    }
+    for (const auto& [name, limit] : service.ulimits) {
+        if (!runtime::rlimit_number(rlimit_name(name)))
+            return AttributeProblem{"ulimits", fmt::format("there is no ulimit '{}'", name),
+                                    "use a name such as nofile, nproc or memlock"};
+    }
+    for (const auto& [name, value] : service.sysctls) {
+        if (!is_own_sysctl(name))
+            return AttributeProblem{
+                "sysctls", fmt::format("'{}' is not a container's own, but the host's", name),
+                "set it on the host with sysctl(8)"};
+    }
+    for (const auto& [name, value] : service.annotations) {
+        if (name.starts_with("io.davit."))
+            return AttributeProblem{"annotations", fmt::format("'{}' is davit's own", name),
+                                    "use another prefix"};
+    }
+    return std::nullopt;
+}
+
 Json process_json(const ContainerRecord& record, const ResolvedUser& user,
-                  std::uint64_t capabilities) {
-    std::vector<std::string> args = record.entrypoint;
+                  const compose::Service& service, std::uint64_t capabilities) {
+    std::vector<std::string> args;
+    if (service.init) args = {kInitProgram, "init", "--"};
+    args.insert(args.end(), record.entrypoint.begin(), record.entrypoint.end());
     args.insert(args.end(), record.cmd.begin(), record.cmd.end());
-    return {
+    Json rlimits = Json::array();
+    const auto limit = [](std::int64_t value) {
+        return value < 0 ? RLIM_INFINITY : static_cast<rlim_t>(value);
+    };
+    for (const auto& [name, ulimit] : service.ulimits)
+        rlimits.push_back({{"type", rlimit_name(name)},
+                           {"soft", limit(ulimit.soft)},
+                           {"hard", limit(ulimit.hard)}});
+    Json process = {
         {"terminal", false},
         {"user",
          {{"uid", user.uid}, {"gid", user.gid}, {"umask", 0022}, {"additionalGids", user.groups}}},
@@ -126,10 +217,14 @@ Json process_json(const ContainerRecord& record, const ResolvedUser& user,
         {"env", record.env},
         {"cwd", record.cwd},
         {"capabilities", capability_sets(capabilities)},
-        {"noNewPrivileges", false}};
+        {"noNewPrivileges", service.privileges.no_new_privileges},
+        {"rlimits", std::move(rlimits)}};
+    if (service.oom_score_adj) process["oomScoreAdj"] = *service.oom_score_adj;
+    return process;
 }
 
-Json mounts_json(const ContainerRecord& record, const std::string& run_dir) {
+Json mounts_json(const ContainerRecord& record, const std::string& run_dir,
+                 const compose::Service& service, const std::string& runtime_program) {
     Json mounts = Json::array();
     mounts.push_back(mount_json("/proc", "proc", {"nosuid", "noexec", "nodev"}));
     mounts.push_back(
@@ -138,23 +233,46 @@ Json mounts_json(const ContainerRecord& record, const std::string& run_dir) {
         mount_json("/dev/pts", "devpts",
                    {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}));
     mounts.push_back(
-        mount_json("/dev/shm", "tmpfs", {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}));
+        mount_json("/dev/shm", "tmpfs",
+                   {"nosuid", "noexec", "nodev", "mode=1777",
+                    service.shm_size_bytes > 0 ? fmt::format("size={}", service.shm_size_bytes)
+                                               : std::string("size=65536k")}));
     mounts.push_back(mount_json("/dev/mqueue", "mqueue", {"nosuid", "noexec", "nodev"}));
     mounts.push_back(mount_json("/sys", "sysfs", {"nosuid", "noexec", "nodev", "ro"}));
     for (const char* file : {"hosts", "hostname", "resolv.conf"})
         mounts.push_back(bind_json(fmt::format("/etc/{}", file),
                                    fmt::format("{}/{}", run_dir, file), {"bind", "rprivate"}));
+    if (service.init)
+        mounts.push_back(
+            bind_json(kInitProgram, runtime_program, {"bind", "ro", "nosuid", "nodev"}));
+    // What is mounted inside of another mount comes after it.
+    std::vector<std::pair<std::string, Json>> own;
+    for (const compose::Tmpfs& tmpfs : service.tmpfs) {
+        std::vector<std::string> options = {"nosuid", "nodev", "noexec"};
+        options.insert(options.end(), tmpfs.options.begin(), tmpfs.options.end());
+        own.emplace_back(tmpfs.target,
+                         mount_json(tmpfs.target.c_str(), "tmpfs", std::move(options)));
+    }
     for (const MountRecord& mount : record.mounts) {
         // Without devices, as Docker's device rules have it: a folder may hold the node of a disk.
         std::vector<std::string> options = {"rbind", "rprivate", "nodev",
                                             mount.read_only ? "ro" : "rw"};
         if (record.uid_base != 0) options.emplace_back("idmap");
-        mounts.push_back(bind_json(mount.destination, mount.source, std::move(options)));
+        own.emplace_back(mount.destination,
+                         bind_json(mount.destination, mount.source, std::move(options)));
     }
+    const auto depth = [](const std::string& path) {
+        return std::count(path.begin(), path.end(), '/');
+    };
+    std::stable_sort(own.begin(), own.end(), [&](const auto& one, const auto& other) {
+        return depth(one.first) < depth(other.first);
+    });
+    for (auto& [target, mount] : own) mounts.push_back(std::move(mount));
     return mounts;
 }
 
-Json linux_json(const ContainerRecord& record, std::uint64_t capabilities) {
+Json linux_json(const ContainerRecord& record, const compose::Service& service,
+                std::uint64_t capabilities) {
     Json namespaces = Json::array();
     for (const char* type : {"pid", "network", "ipc", "uts", "mount", "cgroup"})
         namespaces.push_back({{"type", type}});
@@ -173,7 +291,10 @@ Json linux_json(const ContainerRecord& record, std::uint64_t capabilities) {
     linux_part["sysctl"] = {
         {"net.ipv4.ip_unprivileged_port_start", "0"},
         {"net.ipv4.ping_group_range", record.uid_base != 0 ? "0 65535" : "0 2147483647"}};
-    linux_part["seccomp"] = runtime::default_seccomp(capabilities);
+    for (const auto& [name, value] : service.sysctls) linux_part["sysctl"][name] = value;
+    if (!service.privileges.unfiltered)
+        linux_part["seccomp"] = runtime::default_seccomp(capabilities);
+    if (service.privileges.unmasked_paths) return linux_part;
     linux_part["maskedPaths"] = {"/proc/acpi",
                                  "/proc/asound",
                                  "/proc/interrupts",

@@ -138,7 +138,25 @@ Json to_json(const ContainerRecord& record) {
             {"resources",
              {{"memory_bytes", record.resources.memory_bytes},
               {"cpus", record.resources.cpus},
-              {"pids", record.resources.pids}}},
+              {"pids", record.resources.pids},
+              {"memory_reservation_bytes", record.resources.memory_reservation_bytes},
+              {"memory_swap_bytes", record.resources.memory_swap_bytes},
+              {"cpu_shares", record.resources.cpu_shares},
+              {"cpu_quota_us", record.resources.cpu_quota_us},
+              {"cpu_period_us", record.resources.cpu_period_us}}},
+            {"resolver",
+             {{"servers", record.resolver.servers},
+              {"options", record.resolver.options},
+              {"search", record.resolver.search},
+              {"extra_hosts", record.resolver.extra_hosts}}},
+            {"privileges",
+             {{"cap_add", record.privileges.cap_add},
+              {"cap_drop", record.privileges.cap_drop},
+              {"no_new_privileges", record.privileges.no_new_privileges},
+              {"unfiltered", record.privileges.unfiltered},
+              {"unmasked_paths", record.privileges.unmasked_paths},
+              {"host_users", record.privileges.host_users}}},
+            {"read_only", record.read_only},
             {"stop_signal", record.stop_signal},
             {"stop_timeout_ms", record.stop_timeout.count()},
             {"uid_base", record.uid_base},
@@ -181,6 +199,25 @@ ContainerRecord container_of(const Json& json) {
     record.resources.memory_bytes = value_or<std::int64_t>(resources, "memory_bytes", 0);
     record.resources.cpus = value_or(resources, "cpus", 0.0);
     record.resources.pids = value_or<std::int64_t>(resources, "pids", 0);
+    record.resources.memory_reservation_bytes =
+        value_or<std::int64_t>(resources, "memory_reservation_bytes", 0);
+    record.resources.memory_swap_bytes = value_or<std::int64_t>(resources, "memory_swap_bytes", 0);
+    record.resources.cpu_shares = value_or<std::int64_t>(resources, "cpu_shares", 0);
+    record.resources.cpu_quota_us = value_or<std::int64_t>(resources, "cpu_quota_us", 0);
+    record.resources.cpu_period_us = value_or<std::int64_t>(resources, "cpu_period_us", 0);
+    const Json resolver = value_or<Json>(json, "resolver", Json::object());
+    record.resolver.servers = value_or<Texts>(resolver, "servers", {});
+    record.resolver.options = value_or<Texts>(resolver, "options", {});
+    record.resolver.search = value_or<Texts>(resolver, "search", {});
+    record.resolver.extra_hosts = value_or<Texts>(resolver, "extra_hosts", {});
+    const Json privileges = value_or<Json>(json, "privileges", Json::object());
+    record.privileges.cap_add = value_or<Texts>(privileges, "cap_add", {});
+    record.privileges.cap_drop = value_or<Texts>(privileges, "cap_drop", {});
+    record.privileges.no_new_privileges = value_or(privileges, "no_new_privileges", false);
+    record.privileges.unfiltered = value_or(privileges, "unfiltered", false);
+    record.privileges.unmasked_paths = value_or(privileges, "unmasked_paths", false);
+    record.privileges.host_users = value_or(privileges, "host_users", false);
+    record.read_only = value_or(json, "read_only", false);
     record.stop_signal = value_or<std::string>(json, "stop_signal", "");
     record.stop_timeout =
         std::chrono::milliseconds(value_or<std::int64_t>(json, "stop_timeout_ms", 10000));

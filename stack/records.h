@@ -84,6 +84,9 @@ struct ContainerRecord {
     compose::RestartPolicy restart = {};
     compose::Logging logging = {};
     compose::Resources resources = {};
+    compose::Resolver resolver = {};
+    compose::Privileges privileges = {};
+    bool read_only = false;
     std::string stop_signal = {};
     std::chrono::milliseconds stop_timeout{10000};
     std::uint32_t uid_base = 0;  ///< First host id of its range; 0: the host's user namespace.

@@ -46,6 +46,8 @@ std::optional<std::uint32_t> id_field(const std::string& text) {
     return static_cast<std::uint32_t>(*number);
 }
 
+}  // namespace
+
 Result<std::uint32_t> resolve_group(const std::string& name, std::string_view group) {
     if (all_digits(name)) return parse_id(name, "group");
     for (const std::vector<std::string>& row : table(group, 3)) {
@@ -55,8 +57,6 @@ Result<std::uint32_t> resolve_group(const std::string& name, std::string_view gr
     return Error(ErrorKind::NotFound, fmt::format("group '{}' is not in the image", name))
         .help("use a number, or add the group to the image's /etc/group");
 }
-
-}  // namespace
 
 Result<ResolvedUser> resolve_user(std::string_view user, std::string_view passwd,
                                   std::string_view group) {

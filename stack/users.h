@@ -24,6 +24,9 @@ struct ResolvedUser {
 Result<ResolvedUser> resolve_user(std::string_view user, std::string_view passwd,
                                   std::string_view group);
 
+/// A group's name or number as a number. @errors NotFound, InvalidInput
+Result<std::uint32_t> resolve_group(const std::string& name, std::string_view group);
+
 /// `path` ("etc/passwd") as the image shows it: from the topmost of `layers` (top first) that has
 /// it. Regular files of at most 1 MiB; anything else is as if it were not there.
 std::string read_from_layers(const std::vector<std::string>& layers, const std::string& path);

@@ -76,7 +76,10 @@ constexpr const char* kExpected = R"({
     "NetworkMode": "shop_default",
     "PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]},
     "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
-    "Memory": 67108864, "NanoCpus": 1500000000, "PidsLimit": null
+    "Memory": 67108864, "NanoCpus": 1500000000, "PidsLimit": null,
+    "MemoryReservation": 0, "MemorySwap": 134217728, "CpuShares": 0, "CpuQuota": 0, "CpuPeriod": 0,
+    "CapAdd": null, "CapDrop": null, "UsernsMode": "host", "ReadonlyRootfs": false,
+    "Dns": [], "DnsOptions": [], "DnsSearch": [], "ExtraHosts": null
   },
   "Mounts": [{
     "Type": "bind", "Source": "/srv/shop/html", "Destination": "/usr/share/nginx/html",

@@ -1,0 +1,213 @@
+#include "base/file.h"
+#include "base/strings.h"
+#include "tests/support/sandbox.h"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <string>
+
+// One test for each key of a service that the kernel can be asked about.
+using namespace davit;
+using davit::testing::eventually;
+using davit::testing::Outcome;
+using davit::testing::Sandbox;
+
+namespace {
+
+bool contains(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+std::string text_of(const std::string& path) {
+    const Result<std::string> text = read_file(path);
+    return text ? *text : std::string();
+}
+
+/// A service `a` with these lines, started; what the kernel says of its process 1.
+class OneService {
+public:
+    OneService(const std::string& project, const std::string& lines,
+               const std::string& stop_signal = "SIGKILL")
+        : box_(project) {
+        box_.load_busybox();
+        box_.compose("services:\n  a:\n    image: local/busybox:1\n    stop_signal: " +
+                     stop_signal + "\n" + lines);
+        box_.davit_ok({"up", "-d"});
+        pid_ = box_.inspect(project + "-a-1", "{{.State.Pid}}");
+    }
+
+    const Sandbox& box() const { return box_; }
+    std::string proc(const std::string& name) const {
+        return text_of("/proc/" + pid_ + "/" + name);
+    }
+    std::string file(const std::string& path) const {
+        return text_of("/proc/" + pid_ + "/root" + path);
+    }
+    /// The line of a mount point in its mountinfo; empty where there is none.
+    std::string mount(const std::string& target) const {
+        for (const std::string& line : split(proc("mountinfo"), '\n'))
+            if (contains(line, " " + target + " ")) return line;
+        return {};
+    }
+    std::string status(const std::string& key) const {
+        for (const std::string& line : split(proc("status"), '\n'))
+            if (line.starts_with(key + ":")) return std::string(trim(line.substr(key.size() + 1)));
+        return {};
+    }
+    std::string control(const std::string& file) const {
+        std::string found;
+        for (const std::string& line : split(text_of("/proc/self/mountinfo"), '\n'))
+            if (contains(line, " - cgroup"))
+                found += text_of(split(line, ' ').at(4) + "/davit/" + box_.project() + "/" +
+                                 box_.project() + "-a-1/" + file);
+        return found;
+    }
+
+private:
+    Sandbox box_;
+    std::string pid_;
+};
+
+constexpr const char* kSleep = "    command: sleep 1000\n";
+
+}  // namespace
+
+TEST_CASE("capabilities are added and dropped") {
+    const OneService all_but(
+        "dt-caps",
+        std::string(kSleep) + "    cap_drop: [ALL]\n    cap_add: [NET_ADMIN, CAP_CHOWN]\n");
+    CHECK(all_but.status("CapEff") == "0000000000001001");
+    CHECK(all_but.status("CapBnd") == "0000000000001001");
+    CHECK(all_but.status("CapInh") == "0000000000000000");
+}
+
+TEST_CASE("a capability that doesn't exist is refused before anything is made") {
+    const Sandbox box("dt-badcap");
+    box.load_busybox();
+    box.compose("services:\n  a:\n    image: local/busybox:1\n    cap_add: [NET_ADMN]\n");
+    const std::string before = box.world();
+    const Outcome outcome = box.davit({"up", "-d"});
+    CHECK(outcome.status != 0);
+    CAPTURE(outcome.err);
+    CHECK(contains(outcome.err, "compose.yaml:5:5: error: unknown capability"));
+    CHECK(contains(outcome.err, "NET_ADMN"));
+    CHECK(box.world() == before);
+}
+
+TEST_CASE("privileges can be given up and the filter left out") {
+    {
+        const OneService strict(
+            "dt-nnp", std::string(kSleep) + "    security_opt: [no-new-privileges:true]\n");
+        CHECK(strict.status("NoNewPrivs") == "1");
+        CHECK(strict.status("Seccomp") == "2");
+        CHECK(!strict.mount("/proc/sys").empty());
+    }
+    const OneService open("dt-open", std::string(kSleep) +
+                                         "    security_opt: [seccomp=unconfined, "
+                                         "systempaths=unconfined]\n");
+    CHECK(open.status("NoNewPrivs") == "0");
+    CHECK(open.status("Seccomp") == "0");
+    CHECK(open.mount("/proc/sys").empty());
+}
+
+TEST_CASE("a read-only root has writable places where the file says so") {
+    const OneService a(
+        "dt-ro",
+        "    command: sh -c 'touch /nope; touch /run/x/yes && echo written; sleep 1000'\n"
+        "    read_only: true\n"
+        "    tmpfs: [\"/run/x:size=1m,mode=700\", /scratch]\n"
+        "    volumes: [{type: tmpfs, target: /mem, tmpfs: {size: 2m, mode: 0750}}]\n");
+    CHECK(contains(a.mount("/"), " ro,"));
+    CHECK(contains(a.mount("/run/x"), "size=1024k,mode=700"));
+    CHECK(contains(a.mount("/run/x"), "nosuid,nodev,noexec"));
+    CHECK(contains(a.mount("/scratch"), " - tmpfs "));
+    CHECK(contains(a.mount("/mem"), "size=2048k,mode=750"));
+    CHECK(eventually([&] {
+        const std::string logs = a.box().davit_ok({"logs"});
+        return contains(logs, "written") && contains(logs, "Read-only file system");
+    }));
+}
+
+TEST_CASE("shared memory and limits of processes have the size that is asked for") {
+    const OneService a("dt-sizes",
+                       std::string(kSleep) +
+                           "    shm_size: 8m\n"
+                           "    ulimits: {nofile: {soft: 100, hard: 200}, nproc: 50}\n"
+                           "    oom_score_adj: 300\n"
+                           "    mem_limit: 64m\n    memswap_limit: 96m\n    mem_reservation: 32m\n"
+                           "    cpu_shares: 512\n    cpu_quota: 20000\n    cpu_period: 50000\n");
+    CHECK(contains(a.mount("/dev/shm"), "size=8192k"));
+    const std::string limits = a.proc("limits");
+    CHECK(contains(limits, "Max open files            100                  200"));
+    CHECK(contains(limits, "Max processes             50                   50"));
+    CHECK(a.proc("oom_score_adj") == "300\n");
+    const std::string reservation =
+        a.control("memory.soft_limit_in_bytes") + a.control("memory.low");
+    CHECK(contains(reservation, "33554432"));
+    CHECK(contains(a.control("cpu.shares") + a.control("cpu.weight"),
+                   a.control("cpu.shares").empty() ? "20" : "512"));
+    CHECK(contains(a.control("cpu.cfs_quota_us") + a.control("cpu.max"), "20000"));
+    CHECK(contains(a.control("cpu.cfs_period_us") + a.control("cpu.max"), "50000"));
+}
+
+TEST_CASE("sysctls of its own namespaces are set and others refused") {
+    {
+        const OneService a("dt-sysctl",
+                           "    command: sh -c 'cat /proc/sys/net/core/somaxconn; "
+                           "cat /proc/sys/kernel/msgmax; sleep 1000'\n"
+                           "    sysctls: {net.core.somaxconn: 777, kernel.msgmax: 4096}\n");
+        CHECK(eventually([&] {
+            const std::string logs = a.box().davit_ok({"logs"});
+            return contains(logs, "777") && contains(logs, "4096");
+        }));
+    }
+    const Sandbox box("dt-badctl");
+    box.load_busybox();
+    box.compose("services:\n  a:\n    image: local/busybox:1\n    sysctls: [kernel.panic=1]\n");
+    const Outcome outcome = box.davit({"up", "-d"});
+    CHECK(outcome.status != 0);
+    CHECK(contains(outcome.err, "kernel.panic"));
+}
+
+TEST_CASE("names and addresses that the file adds are found") {
+    const OneService a("dt-names",
+                       "    command: sh -c 'id -G; sleep 1000'\n"
+                       "    hostname: box\n    domainname: example.org\n"
+                       "    dns: [10.9.8.7]\n    dns_search: [a.example, b.example]\n"
+                       "    dns_opt: [\"ndots:2\"]\n"
+                       "    extra_hosts: [\"db.local=10.1.2.3\", \"six:[fd00::1]\", "
+                       "\"gate:host-gateway\"]\n    group_add: [\"4242\"]\n");
+    const std::string resolv = a.file("/etc/resolv.conf");
+    CHECK(contains(resolv, "nameserver 10.9.8.7\n"));
+    CHECK(contains(resolv, "search a.example b.example\n"));
+    CHECK(contains(resolv, "options ndots:2\n"));
+    const std::string hosts = a.file("/etc/hosts");
+    CHECK(contains(hosts, "10.1.2.3\tdb.local\n"));
+    CHECK(contains(hosts, "fd00::1\tsix\n"));
+    const std::string gateway = a.box().inspect("dt-names-a-1", "{{.NetworkSettings.Gateway}}");
+    CHECK(contains(hosts, gateway + "\tgate\n"));
+    CHECK(eventually([&] { return contains(a.box().davit_ok({"logs"}), "0 4242"); }));
+}
+
+TEST_CASE("a small process 1 reaps and passes signals on") {
+    const OneService a("dt-init",
+                       "    init: true\n"
+                       "    command: sh -c 'trap \"echo got it; exit 7\" TERM; "
+                       "(sleep 0.1 & exec sleep 0.01); while true; do sleep 0.05; done'\n",
+                       "SIGTERM");
+    CHECK(contains(a.proc("cmdline"), "/dev/init"));
+    a.box().davit_ok({"stop"});
+    CHECK(contains(a.box().davit_ok({"logs"}), "got it"));
+    CHECK(a.box().inspect("dt-init-a-1", "{{.State.ExitCode}}") == "7");
+}
+
+TEST_CASE("a container may have no network and the host's users") {
+    {
+        const OneService lonely("dt-none", std::string(kSleep) + "    network_mode: none\n");
+        CHECK(lonely.proc("net/dev").find("eth0") == std::string::npos);
+        CHECK(contains(lonely.proc("net/dev"), "lo:"));
+    }
+    const OneService plain("dt-hostusers", std::string(kSleep) + "    userns_mode: host\n");
+    CHECK(contains(plain.proc("uid_map"), "4294967295"));
+    CHECK(plain.status("CapEff") != "0000003fffffffff");
+}
