@@ -17,10 +17,10 @@ namespace {
 /// Commands of docker compose and docker that davit doesn't have yet: asking for one is no typing
 /// mistake.
 const std::vector<std::string> kNotYet = {
-    "attach",  "build",  "commit", "cp",      "create", "diff",    "events",  "exec",  "export",
-    "history", "kill",   "login",  "logout",  "ls",     "network", "pause",   "port",  "publish",
-    "pull",    "push",   "rename", "restart", "rm",     "run",     "save",    "scale", "start",
-    "stats",   "system", "top",    "unpause", "update", "volume",  "volumes", "wait",  "watch"};
+    "attach", "build",  "commit",  "cp",     "create",  "diff",    "events", "export",  "history",
+    "kill",   "login",  "logout",  "ls",     "network", "pause",   "port",   "publish", "pull",
+    "push",   "rename", "restart", "rm",     "run",     "save",    "scale",  "start",   "stats",
+    "system", "top",    "unpause", "update", "volume",  "volumes", "wait",   "watch"};
 
 void declare_globals(CLI::App& app, Globals& globals) {
     // One value a flag: "-f a.yaml up" must not take "up" for a second file.
@@ -67,6 +67,7 @@ void declare_commands(CLI::App& app, Command& chosen) {
     add_command<PsFlags>(app, "ps", "List containers", chosen);
     add_command<LogsFlags>(app, "logs", "Show what containers have written", chosen);
     add_command<InspectFlags>(app, "inspect", "Show everything about containers as JSON", chosen);
+    add_command<ExecFlags>(app, "exec", "Run a command in a running container", chosen);
     add_command<ConfigFlags>(app, "config", "Check the compose file", chosen);
     add_command<ImagesFlags>(app, "images", "List images", chosen);
     add_command<LoadFlags>(app, "load", "Load images from an archive", chosen);
@@ -128,6 +129,32 @@ std::string command_word(const CLI::App& app, const std::vector<std::string>& ar
         if (takes_value) ++i;
     }
     return {};
+}
+
+/// `exec web sh -c x`: what stands behind the service is the program's, flags and all. Put behind
+/// "--", so that it is not taken for davit's own.
+std::vector<std::string> set_program_apart(const CLI::App& app,
+                                           std::vector<std::string> arguments) {
+    const auto at = std::find(arguments.begin(), arguments.end(), "exec");
+    const CLI::App* command = &app;
+    for (const CLI::App* known : app.get_subcommands([](const CLI::App*) { return true; }))
+        if (known->get_name() == "exec") command = known;
+    for (auto word = at == arguments.end() ? at : at + 1; word != arguments.end(); ++word) {
+        if (*word == "--") return arguments;
+        if (!word->starts_with('-') || *word == "-") {
+            arguments.insert(word + 1, "--");
+            return arguments;
+        }
+        // Short flags may stand together: the last of "-ite" takes the value.
+        std::string name = *word;
+        if (!name.starts_with("--") && name.size() > 2) name = std::string("-") + name.back();
+        const CLI::Option* option = command->get_option_no_throw(name);
+        if (option == nullptr) option = app.get_option_no_throw(name);
+        if (option != nullptr && option->get_items_expected_max() > 0 &&
+            word + 1 != arguments.end())
+            ++word;
+    }
+    return arguments;
 }
 
 EarlyExit explain(const CLI::App& app, const CLI::ParseError& problem) {
@@ -200,7 +227,9 @@ std::variant<Invocation, EarlyExit> parse(const std::vector<std::string>& argume
         return unknown_command(app, word);
     }
     try {
-        std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 has it
+        const std::vector<std::string> words =
+            word == "exec" ? set_program_apart(app, arguments) : arguments;
+        std::vector<std::string> reversed(words.rbegin(), words.rend());  // as CLI11 has it
         app.parse(std::move(reversed));
     } catch (const CLI::CallForHelp&) {
         return EarlyExit{kOk, help_of(app), {}};

@@ -118,6 +118,14 @@ void name_resources(Node& model, const std::string& project) {
     }
 }
 
+/// Takes out text that is empty, and so says nothing: an unset variable leaves it behind.
+void forget_empty(Node& mapping, std::initializer_list<const char*> keys) {
+    for (const char* key : keys) {
+        const Node* value = mapping.find(key);
+        if (value != nullptr && value->is_scalar() && value->text.empty()) mapping.erase(key);
+    }
+}
+
 void default_in(Node& mapping, const char* key, Node value) {
     if (mapping.is_mapping() && mapping.find(key) == nullptr) mapping.put(key, std::move(value));
 }
@@ -147,6 +155,9 @@ void defaults_of_service(Node& service, const std::string& directory) {
             default_in(port, "protocol", string_node("tcp", nowhere()));
         }
     }
+    forget_empty(service, {"network_mode"});
+    if (Node* build = service.find("build"); build != nullptr && build->is_mapping())
+        forget_empty(*build, {"context", "dockerfile", "dockerfile_inline"});
     if (Node* build = service.find("build"); build != nullptr && build->is_mapping())
         default_in(*build, "context", string_node(directory, *build));
     default_of_secrets(service.find("secrets"));
@@ -165,8 +176,10 @@ void set_defaults(Node& model, const std::string& directory) {
     for (const char* kind : {"networks", "volumes"}) {
         Node* resources = model.find(kind);
         if (resources == nullptr) continue;
-        for (Node& resource : resources->items)
+        for (Node& resource : resources->items) {
             if (resource.is_null() && !resource.refused) resource.become(mapping_node(resource));
+            if (resource.is_mapping()) forget_empty(resource, {"name"});
+        }
     }
 }
 

@@ -215,6 +215,16 @@ Result<void> Cgroup::make(const SpecResources& resources) {
         }
         TRY(write_control_file(file, write.value));
     }
+    return open_for_joining();
+}
+
+Result<Cgroup> Cgroup::running(const std::string& path) {
+    Cgroup found = at(path);
+    TRY(found.open_for_joining());
+    return found;
+}
+
+Result<void> Cgroup::open_for_joining() {
     if (!mounts_.unified.empty())
         unified_ = TRY(sys::open(mounts_.unified + path_, O_RDONLY | O_DIRECTORY));
     for (const std::string& folder : folders()) {

@@ -47,6 +47,10 @@ public:
     /// this machine doesn't have
     static Result<Cgroup> create(const std::string& path, const SpecResources& resources);
 
+    /// The cgroups at `path`, in which a container runs, ready to be joined.
+    /// @errors NotFound where they are gone
+    static Result<Cgroup> running(const std::string& path);
+
     /// The cgroups at `path`, made or not, to clean up after a crash.
     static Cgroup at(const std::string& path);
 
@@ -69,6 +73,7 @@ private:
         : mounts_(std::move(mounts)), path_(std::move(path)) {}
     std::vector<std::string> folders() const;
     Result<void> make(const SpecResources& resources);
+    Result<void> open_for_joining();
 
     CgroupMounts mounts_;
     std::string path_;

@@ -1,5 +1,6 @@
 #include "runtime/child.h"
 
+#include "runtime/child_steps.h"
 #include "runtime/clone.h"
 
 #include <cerrno>
@@ -24,9 +25,8 @@
 // exceptions. Read run_joiner and run_init at the end first; the steps stand above in their order.
 
 namespace davit::runtime {
-namespace {
 
-[[noreturn]] void fail(const ChildPlan& plan, ChildStage stage, std::size_t index = 0) {
+[[noreturn]] void fail(const ChildPlan& plan, ChildStage stage, std::size_t index) {
     ChildReport report;
     report.error_number = errno;
     report.stage = stage;
@@ -35,6 +35,8 @@ namespace {
     (void)!::write(plan.report_fd, &report, sizeof report);
     ::_exit(127);
 }
+
+namespace {
 
 int open_in_root(int root, const char* path, std::uint64_t flags) {
     open_how how{};
@@ -282,6 +284,8 @@ bool working_directory_is_inside() {
     return ::syscall(SYS_getcwd, path, sizeof path) > 0 && path[0] == '/';
 }
 
+}  // namespace
+
 void enter_working_directory(const ChildPlan& plan) {
     // Made as Docker makes it: root's, 0755, inside the jail.
     const int root = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -292,6 +296,8 @@ void enter_working_directory(const ChildPlan& plan) {
     ::close(folder);
     ::close(root);
 }
+
+namespace {
 
 bool set_capabilities(std::uint64_t permitted, std::uint64_t effective, std::uint64_t inheritable) {
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
@@ -365,6 +371,25 @@ void wait_for_start(const ChildPlan& plan) {
     if (got != 1) ::_exit(127);  // the guard is gone, and nobody will ever say the word
 }
 
+}  // namespace
+
+[[noreturn]] void execute(const ChildPlan& plan) {
+    reset_signals();
+    become_user(plan);
+    // Whatever was open in the guard ends at execve(2), the report pipe included.
+    ::syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);
+    int telling = ENOENT;
+    for (const std::string& program : plan.programs) {
+        ::execve(program.c_str(), plan.argv.data(), plan.environment.data());
+        // A program that is there but can't be run says more than one that is missing.
+        if (errno != ENOENT && errno != ENOTDIR) telling = errno;
+    }
+    errno = telling;
+    fail(plan, ChildStage::Exec);
+}
+
+namespace {
+
 [[noreturn]] void run_init(const ChildPlan& plan) {
     ::setsid();
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == -1)
@@ -393,18 +418,7 @@ void wait_for_start(const ChildPlan& plan) {
     if (::dup2(plan.stdin_fd, 0) == -1 || ::dup2(plan.stdout_fd, 1) == -1 ||
         ::dup2(plan.stderr_fd, 2) == -1)
         fail(plan, ChildStage::Output);
-    reset_signals();
-    become_user(plan);
-    // Whatever was open in the guard ends at execve(2), the report pipe included.
-    ::syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);
-    int telling = ENOENT;
-    for (const std::string& program : plan.programs) {
-        ::execve(program.c_str(), plan.argv.data(), plan.environment.data());
-        // A program that is there but can't be run says more than one that is missing.
-        if (errno != ENOENT && errno != ENOTDIR) telling = errno;
-    }
-    errno = telling;
-    fail(plan, ChildStage::Exec);
+    execute(plan);
 }
 
 bool join(const UniqueFd& namespace_fd, int type) {

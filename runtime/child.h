@@ -30,6 +30,7 @@ enum class ChildStage : std::uint8_t {
     WorkingDirectory,
     Created,  ///< No failure: the child waits for the word to start.
     Output,
+    Terminal,
     Capabilities,
     User,
     Seccomp,
@@ -63,10 +64,19 @@ struct ChildPlan {
     int stdout_fd = -1;
     int stderr_fd = -1;
     int last_capability = 40;
+
+    // For a program that joins a running container.
+    int target_pidfd = -1;         ///< Of its init process.
+    std::uint64_t join_flags = 0;  ///< CLONE_NEW…: the namespaces it has of its own.
+    int terminal_socket = -1;      ///< Where the terminal's other end is sent; -1: no terminal.
 };
 
 /// The first child: joins cgroups and held namespaces, clones the init process with the remaining
 /// namespaces as a child of the guard, tells its pid, and ends.
 [[noreturn]] void run_joiner(const ChildPlan& plan);
+
+/// As run_joiner, for a further program in a container that runs: joins its cgroups and namespaces,
+/// clones the program as a child of the caller, tells its pid, and ends.
+[[noreturn]] void run_exec_joiner(const ChildPlan& plan);
 
 }  // namespace davit::runtime

@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "base/sys.h"
 #include "runtime/clone.h"
+#include "runtime/program.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -19,22 +20,6 @@
 
 namespace davit::runtime {
 namespace {
-
-constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Where execvp(3) would look for the program, along the container's own PATH.
-std::vector<std::string> candidates(const Spec& spec) {
-    const std::string& name = spec.args.front();
-    if (name.find('/') != std::string::npos) return {name};
-    std::string path = kDefaultPath;
-    for (const std::string& variable : spec.env) {
-        if (variable.starts_with("PATH=")) path = variable.substr(5);
-    }
-    std::vector<std::string> list;
-    for (const std::string& folder : split(path, ':'))
-        list.push_back(join_path(folder.empty() ? "." : folder, name));
-    return list;
-}
 
 /// "net.ipv4.ip_forward" as the path that the child opens.
 std::string sysctl_path(std::string name) {
@@ -59,14 +44,6 @@ Result<void> check_sysctl(const std::string& name, const SpecNamespaces& own) {
                  fmt::format("sysctl '{}' does not belong to a namespace of the container", name));
 }
 
-std::vector<char*> pointers(const std::vector<std::string>& strings) {
-    std::vector<char*> list;
-    // execve(2) takes char* but does not write.
-    for (const std::string& text : strings) list.push_back(const_cast<char*>(text.c_str()));
-    list.push_back(nullptr);
-    return list;
-}
-
 struct Pipe {
     UniqueFd read;
     UniqueFd write;
@@ -81,11 +58,6 @@ Result<Pipe> make_pipe() {
     return pipe;
 }
 
-int last_capability() {
-    const Result<std::string> text = read_file("/proc/sys/kernel/cap_last_cap");
-    return text ? static_cast<int>(parse_integer(trim(*text)).value_or(40)) : 40;
-}
-
 }  // namespace
 
 Result<Container> Container::open(Spec spec, const std::string& cache_dir) {
@@ -95,7 +67,7 @@ Result<Container> Container::open(Spec spec, const std::string& cache_dir) {
         TRY(check_sysctl(name, wanted.namespaces));
         container.sysctls_.emplace_back(sysctl_path(name), value);
     }
-    container.programs_ = candidates(wanted);
+    container.programs_ = program_candidates(wanted);
     if (wanted.seccomp) container.seccomp_ = TRY(cached_seccomp(*wanted.seccomp, cache_dir));
     container.held_ = TRY(create_held_namespaces(wanted));
     return container;
@@ -130,8 +102,8 @@ Result<void> Container::clone_init(const Streams& streams) {
     plan.seccomp = &seccomp_;
     plan.sysctls = sysctls_;
     plan.programs = programs_;
-    plan.argv = pointers(spec_.args);
-    plan.environment = pointers(spec_.env);
+    plan.argv = exec_pointers(spec_.args);
+    plan.environment = exec_pointers(spec_.env);
     plan.init_pid_fd = pid_pipe.write.get();
     plan.report_fd = report_pipe.write.get();
     plan.start_fd = start_pipe.read.get();
@@ -302,6 +274,8 @@ Error Container::explain(const ChildReport& report) const {
                 .doing("enter the working directory '{}'", spec_.cwd);
         case ChildStage::Output:
             return Error::from_errno(number, "dup2(2)").doing("connect the output");
+        case ChildStage::Terminal:
+            return Error::from_errno(number, "open(2)").doing("open a terminal");
         case ChildStage::Capabilities:
             return Error::from_errno(number, "capset(2)").doing("set the capabilities");
         case ChildStage::User:

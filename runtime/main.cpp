@@ -1,4 +1,6 @@
 #include "base/log.h"
+#include "base/strings.h"
+#include "runtime/exec.h"
 #include "runtime/guard.h"
 #include "runtime/init.h"
 
@@ -10,6 +12,8 @@ namespace {
 
 constexpr std::string_view kUsage =
     "usage: davit-runtime guard --bundle DIR --run-dir DIR\n"
+    "       davit-runtime exec --bundle DIR --pid PID --process FILE [--terminal] [--privileged]\n"
+    "                          [--detach]\n"
     "       davit-runtime init -- PROGRAM [ARGUMENT…]\n"
     "       davit-runtime --version\n"
     "\n"
@@ -41,11 +45,44 @@ int guard_main(int argc, char** argv) {
     return davit::runtime::run_guard(std::move(options));
 }
 
+int exec_main(int argc, char** argv) {
+    davit::runtime::ExecOptions options;
+    for (int i = 2; i < argc; ++i) {
+        const std::string_view flag = argv[i];
+        const char* value = i + 1 < argc ? argv[i + 1] : nullptr;
+        if (flag == "--terminal") {
+            options.terminal = true;
+        } else if (flag == "--privileged") {
+            options.privileged = true;
+        } else if (flag == "--detach") {
+            options.detach = true;
+        } else if (value == nullptr) {
+            return usage_error();
+        } else if (flag == "--bundle") {
+            options.bundle = argv[++i];
+        } else if (flag == "--process") {
+            options.process = argv[++i];
+        } else if (flag == "--pid") {
+            options.pid = static_cast<pid_t>(davit::parse_integer(argv[++i]).value_or(0));
+        } else {
+            return usage_error();
+        }
+    }
+    if (options.bundle.empty() || options.process.empty() || options.pid <= 0) return usage_error();
+    const davit::Result<int> status = davit::runtime::exec_in_container(options);
+    if (status) return *status;
+    std::string text = "error: " + status.error().to_string() + "\n";
+    if (!status.error().help().empty()) text += "  help: " + status.error().help() + "\n";
+    (void)!::write(STDERR_FILENO, text.data(), text.size());
+    return 126;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     const std::string_view command = argc > 1 ? argv[1] : "";
     if (command == "guard") return guard_main(argc, argv);
+    if (command == "exec") return exec_main(argc, argv);
     // In a container, where it is called /dev/init.
     if (command == "init" && argc > 3 && std::string_view(argv[2]) == "--")
         return davit::runtime::run_init_process(argv + 3);

@@ -92,6 +92,20 @@ struct ConfigFlags {
     bool lock_image_digests = false;
 };
 
+struct ExecFlags {
+    std::string service = {};
+    std::vector<std::string> command = {};
+    std::vector<std::string> env = {};
+    std::string user = {};
+    std::string working_dir = {};
+    int index = 1;
+    bool detach = false;
+    bool no_tty = false;
+    bool tty = false;          ///< Accepted: it is the default on a terminal.
+    bool interactive = false;  ///< Accepted: it is the default.
+    bool privileged = false;
+};
+
 struct ImagesFlags {
     bool quiet = false;
     bool digests = false;
@@ -127,8 +141,8 @@ struct VersionFlags {
 };
 
 using Command = std::variant<std::monostate, UpFlags, DownFlags, StopFlags, PsFlags, LogsFlags,
-                             InspectFlags, PlanFlags, ConfigFlags, ImagesFlags, LoadFlags,
-                             ImportFlags, TagFlags, RmiFlags, VersionFlags>;
+                             InspectFlags, PlanFlags, ConfigFlags, ExecFlags, ImagesFlags,
+                             LoadFlags, ImportFlags, TagFlags, RmiFlags, VersionFlags>;
 
 void declare(CLI::App& command, UpFlags& flags);
 void declare(CLI::App& command, DownFlags& flags);
@@ -138,6 +152,7 @@ void declare(CLI::App& command, LogsFlags& flags);
 void declare(CLI::App& command, InspectFlags& flags);
 void declare(CLI::App& command, PlanFlags& flags);
 void declare(CLI::App& command, ConfigFlags& flags);
+void declare(CLI::App& command, ExecFlags& flags);
 void declare(CLI::App& command, ImagesFlags& flags);
 void declare(CLI::App& command, LoadFlags& flags);
 void declare(CLI::App& command, ImportFlags& flags);
@@ -153,6 +168,7 @@ Result<int> run(const Context& context, const LogsFlags& flags);
 Result<int> run(const Context& context, const InspectFlags& flags);
 Result<int> run(const Context& context, const PlanFlags& flags);
 Result<int> run(const Context& context, const ConfigFlags& flags);
+Result<int> run(const Context& context, const ExecFlags& flags);
 Result<int> run(const Context& context, const ImagesFlags& flags);
 Result<int> run(const Context& context, const LoadFlags& flags);
 Result<int> run(const Context& context, const ImportFlags& flags);

@@ -155,9 +155,9 @@ TEST_CASE("mistakes in the command line have their status and a cure") {
         {{"frobnicate", "--hard"},
          kBadUsage,
          "error: unknown command 'frobnicate'\n  help: see 'davit --help' for all commands\n"},
-        {{"exec", "-it", "web", "sh"},
+        {{"build", "--pull", "web"},
          kFailed,
-         "error: the command 'exec' is not supported yet\n"
+         "error: the command 'build' is not supported yet\n"
          "  help: see 'davit --help' for those that are\n"},
         {{"-p", "logs", "lgos"},
          kBadUsage,

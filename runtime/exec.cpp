@@ -1,0 +1,232 @@
+#include "runtime/exec.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/sys.h"
+#include "base/unique_fd.h"
+#include "runtime/cgroup.h"
+#include "runtime/child.h"
+#include "runtime/clone.h"
+#include "runtime/exec_terminal.h"
+#include "runtime/program.h"
+#include "runtime/seccomp.h"
+#include "runtime/spec.h"
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/sched.h>
+#include <optional>
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace davit::runtime {
+namespace {
+
+/// The container's configuration with this program's process in it.
+Result<Spec> spec_of(const ExecOptions& options) {
+    Json config = TRY(read_json(options.bundle + "/config.json"));
+    Json process = TRY(read_json(options.process));
+    process["terminal"] = false;  // of the container's own program; ours is made here
+    config["process"] = std::move(process);
+    return parse_spec(config);
+}
+
+std::uint64_t own_namespaces(const SpecNamespaces& own) {
+    std::uint64_t flags = 0;
+    if (own.user) flags |= CLONE_NEWUSER;
+    if (own.mount) flags |= CLONE_NEWNS;
+    if (own.pid) flags |= CLONE_NEWPID;
+    if (own.network) flags |= CLONE_NEWNET;
+    if (own.ipc) flags |= CLONE_NEWIPC;
+    if (own.uts) flags |= CLONE_NEWUTS;
+    if (own.cgroup) flags |= CLONE_NEWCGROUP;
+    return flags;
+}
+
+/// The init process, which must be the one that lives in the container's cgroup: a number may have
+/// been given to another process meanwhile.
+Result<UniqueFd> open_target(const ExecOptions& options, const Spec& spec) {
+    UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, options.pid, 0)));
+    const Result<std::string> groups = read_file(fmt::format("/proc/{}/cgroup", options.pid));
+    if (!pidfd || !groups || groups->find(spec.cgroups_path + "\n") == std::string::npos)
+        return Error(ErrorKind::NotFound, "the container does not run")
+            .help("start it with 'davit up -d'");
+    return pidfd;
+}
+
+/// Status of a program that could not be run, and why.
+int tell(const ChildReport& report, const Spec& spec) {
+    std::string what = "join the container";
+    if (report.stage == ChildStage::Exec)
+        what = fmt::format("execute '{}'", spec.args.front());
+    else if (report.stage == ChildStage::WorkingDirectory)
+        what = fmt::format("enter the working directory '{}'", spec.cwd);
+    else if (report.stage == ChildStage::Terminal)
+        what = "open a terminal in the container";
+    const Error error = Error::from_errno(report.error_number, "exec").doing("{}", what);
+    const std::string text = "error: " + error.to_string() + "\n";
+    (void)!::write(STDERR_FILENO, text.data(), text.size());
+    constexpr int kNotFound = 127;
+    constexpr int kNotExecutable = 126;
+    const bool missing = report.error_number == ENOENT || report.error_number == ENOTDIR;
+    return report.stage == ChildStage::Exec && missing ? kNotFound : kNotExecutable;
+}
+
+class Execution {
+public:
+    Execution(const ExecOptions& options, Spec spec) : options_(options), spec_(std::move(spec)) {}
+
+    Result<int> run();
+
+private:
+    Result<void> launch();
+    Result<int> attend();
+    int reap() const;
+
+    const ExecOptions& options_;
+    Spec spec_;
+    SeccompProgram seccomp_;
+    pid_t pid_ = 0;
+    UniqueFd report_;
+    UniqueFd terminal_;         ///< The master, where there is one.
+    UniqueFd terminal_socket_;  ///< Where it comes from.
+};
+
+Result<void> Execution::launch() {
+    const UniqueFd target = TRY(open_target(options_, spec_));
+    const Cgroup cgroup = TRY(Cgroup::running(spec_.cgroups_path));
+    int pid_ends[2];
+    int report_ends[2];
+    if (::pipe2(pid_ends, O_CLOEXEC) == -1 || ::pipe2(report_ends, O_CLOEXEC) == -1)
+        return Error::from_errno(errno, "pipe2(2)");
+    const UniqueFd pid_read(pid_ends[0]);
+    UniqueFd pid_write(pid_ends[1]);
+    report_.reset(report_ends[0]);
+    UniqueFd report_write(report_ends[1]);
+    UniqueFd child_socket;
+    if (options_.terminal) {
+        int ends[2];
+        if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == -1)
+            return Error::from_errno(errno, "socketpair(2)");
+        terminal_socket_.reset(ends[0]);
+        child_socket.reset(ends[1]);
+    }
+    const UniqueFd null = TRY(sys::open("/dev/null", O_RDWR));
+    ChildPlan plan;
+    plan.spec = &spec_;
+    plan.cgroup_tasks = &cgroup.tasks();
+    plan.seccomp = &seccomp_;
+    plan.programs = program_candidates(spec_);
+    plan.argv = exec_pointers(spec_.args);
+    plan.environment = exec_pointers(spec_.env);
+    plan.init_pid_fd = pid_write.get();
+    plan.report_fd = report_write.get();
+    plan.stdin_fd = options_.detach ? null.get() : STDIN_FILENO;
+    plan.stdout_fd = options_.detach ? null.get() : STDOUT_FILENO;
+    plan.stderr_fd = options_.detach ? null.get() : STDERR_FILENO;
+    plan.last_capability = last_capability();
+    plan.target_pidfd = target.get();
+    plan.join_flags = own_namespaces(spec_.namespaces);
+    plan.terminal_socket = child_socket ? child_socket.get() : -1;
+
+    CloneCall call{.exit_signal = SIGCHLD};
+    if (cgroup.unified()) {
+        call.flags = CLONE_INTO_CGROUP;
+        call.cgroup_fd = cgroup.unified().get();
+    }
+    const pid_t joiner = clone_process(call);
+    if (joiner == -1) return Error::from_errno(errno, "clone3(2)").doing("join the container");
+    if (joiner == 0) run_exec_joiner(plan);
+    pid_write.reset();
+    report_write.reset();
+    pid_t program = 0;
+    const ssize_t got =
+        sys::retry_on_eintr([&] { return ::read(pid_read.get(), &program, sizeof program); });
+    sys::retry_on_eintr([&] { return ::waitpid(joiner, nullptr, 0); });
+    if (got == sizeof program) pid_ = program;
+    return {};
+}
+
+int Execution::reap() const {
+    int status = 0;
+    if (sys::retry_on_eintr([&] { return ::waitpid(pid_, &status, 0); }) != pid_) return 126;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/// Copies between the two terminals and passes signals on until the program has ended.
+Result<int> Execution::attend() {
+    sigset_t passed;
+    ::sigemptyset(&passed);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH})
+        ::sigaddset(&passed, signal);
+    if (::sigprocmask(SIG_BLOCK, &passed, nullptr) == -1)
+        return Error::from_errno(errno, "sigprocmask(2)");
+    const UniqueFd signals(::signalfd(-1, &passed, SFD_CLOEXEC));
+    const UniqueFd ended(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+    if (!signals || !ended) return Error::from_errno(errno, "signalfd(2)");
+    std::optional<RawTerminal> raw;
+    if (terminal_) {
+        copy_terminal_size(terminal_);
+        raw.emplace();
+    }
+    const int master = terminal_ ? terminal_.get() : -1;
+    std::array<pollfd, 4> watched = {{{ended.get(), POLLIN, 0},
+                                      {signals.get(), POLLIN, 0},
+                                      {master, POLLIN, 0},
+                                      {terminal_ ? STDIN_FILENO : -1, POLLIN, 0}}};
+    for (;;) {
+        if (::poll(watched.data(), watched.size(), -1) == -1) {
+            if (errno == EINTR) continue;
+            return Error::from_errno(errno, "poll(2)");
+        }
+        if (watched[2].revents != 0 && !copy_some(master, STDOUT_FILENO)) watched[2].fd = -1;
+        if (watched[3].revents != 0 && !copy_some(STDIN_FILENO, master)) watched[3].fd = -1;
+        if ((watched[1].revents & POLLIN) != 0) {
+            signalfd_siginfo info{};
+            if (::read(signals.get(), &info, sizeof info) != sizeof info) continue;
+            if (info.ssi_signo == SIGWINCH) {
+                if (terminal_) copy_terminal_size(terminal_);
+            } else {
+                ::kill(pid_, static_cast<int>(info.ssi_signo));
+            }
+        }
+        // What it wrote last is still to be read.
+        if (watched[0].revents != 0 && (watched[2].fd == -1 || watched[2].revents == 0))
+            return reap();
+    }
+}
+
+Result<int> Execution::run() {
+    if (spec_.seccomp && !options_.privileged) seccomp_ = TRY(compile_seccomp(*spec_.seccomp));
+    TRY(launch());
+    if (options_.terminal && pid_ != 0) {
+        if (Result<UniqueFd> received = receive_terminal(terminal_socket_); received)
+            terminal_ = *std::move(received);
+    }
+    ChildReport report;
+    const ssize_t got =
+        sys::retry_on_eintr([&] { return ::read(report_.get(), &report, sizeof report); });
+    if (got == sizeof report) {
+        if (pid_ != 0) (void)reap();
+        return tell(report, spec_);
+    }
+    if (pid_ == 0) return Error(ErrorKind::Internal, "the program ended without a word");
+    if (options_.detach) return 0;
+    return attend();
+}
+
+}  // namespace
+
+Result<int> exec_in_container(const ExecOptions& options) {
+    Spec spec = TRY(spec_of(options));
+    return Execution(options, std::move(spec)).run();
+}
+
+}  // namespace davit::runtime

@@ -1,0 +1,61 @@
+#include "runtime/exec_terminal.h"
+
+#include "base/sys.h"
+
+#include <cerrno>
+#include <cstring>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace davit::runtime {
+
+RawTerminal::RawTerminal() {
+    if (::tcgetattr(STDIN_FILENO, &before_) == -1) return;
+    termios raw = before_;
+    ::cfmakeraw(&raw);
+    changed_ = ::tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
+}
+
+RawTerminal::~RawTerminal() {
+    if (changed_) ::tcsetattr(STDIN_FILENO, TCSADRAIN, &before_);
+}
+
+Result<UniqueFd> receive_terminal(const UniqueFd& socket) {
+    char byte = 0;
+    iovec part{&byte, 1};
+    int fd = -1;
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    const ssize_t got =
+        sys::retry_on_eintr([&] { return ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC); });
+    const cmsghdr* header = got == 1 ? CMSG_FIRSTHDR(&message) : nullptr;
+    if (header == nullptr || header->cmsg_type != SCM_RIGHTS)
+        return Error(ErrorKind::Internal, "the program ended before it had a terminal");
+    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    return UniqueFd(fd);
+}
+
+void copy_terminal_size(const UniqueFd& terminal) {
+    winsize size{};
+    if (::ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0) ::ioctl(terminal.get(), TIOCSWINSZ, &size);
+}
+
+bool copy_some(int from, int to) {
+    char buffer[16384];
+    const ssize_t got = sys::retry_on_eintr([&] { return ::read(from, buffer, sizeof buffer); });
+    if (got <= 0) return false;
+    for (ssize_t done = 0; done < got;) {
+        const ssize_t put = sys::retry_on_eintr(
+            [&] { return ::write(to, buffer + done, static_cast<std::size_t>(got - done)); });
+        if (put <= 0) return false;
+        done += put;
+    }
+    return true;
+}
+
+}  // namespace davit::runtime

@@ -1,0 +1,33 @@
+#pragma once
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+#include <termios.h>
+
+namespace davit::runtime {
+
+/// The caller's terminal in raw mode; as it was before, when this ends. Nothing where standard
+/// input is none.
+class RawTerminal {
+public:
+    RawTerminal();
+    ~RawTerminal();
+    RawTerminal(const RawTerminal&) = delete;
+    RawTerminal& operator=(const RawTerminal&) = delete;
+
+private:
+    termios before_{};
+    bool changed_ = false;
+};
+
+/// Takes the descriptor that a child sends. @errors Internal where it ended without
+Result<UniqueFd> receive_terminal(const UniqueFd& socket);
+
+/// Gives `terminal` the size of the caller's.
+void copy_terminal_size(const UniqueFd& terminal);
+
+/// Moves what can be read from `from` to `to`; false where there is no more.
+bool copy_some(int from, int to);
+
+}  // namespace davit::runtime
