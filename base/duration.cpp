@@ -99,6 +99,10 @@ Result<std::chrono::system_clock::time_point> parse_rfc3339(std::string_view tex
         return Error(ErrorKind::InvalidInput, fmt::format("'{}' is not a time", text))
             .help("write it as 2026-01-02T03:04:05Z");
     const std::chrono::seconds seconds(::timegm(&utc));
+    constexpr std::chrono::seconds kFarthest(9'000'000'000);  // of what nanoseconds can count
+    if (seconds > kFarthest || seconds < -kFarthest)
+        return Error(ErrorKind::InvalidInput, fmt::format("'{}' is too far away", text))
+            .help("name a time between 1685 and 2255");
     return std::chrono::system_clock::time_point(
         std::chrono::duration_cast<std::chrono::system_clock::duration>(
             seconds + std::chrono::nanoseconds(nanos)));

@@ -170,13 +170,15 @@ void bind_service(const Node& node, Service& service, Diagnostics& diagnostics) 
     bind_privileges(node, service, diagnostics);
 }
 
-void bind_project(const Node& model, Project& project, Diagnostics& diagnostics) {
+void bind_project(const Node& model, const std::map<std::string, std::string>& environment,
+                  Project& project, Diagnostics& diagnostics) {
     if (const Node* extension = model.find("x-davit"))
         project.data_root = text_at(*extension, "data_root");
     if (const Node* services = model.find("services")) {
         for (const Node& node : services->items) {
             if (!node.is_mapping()) continue;
             bind_service(node, project.services[node.key], diagnostics);
+            bind_files(model, node, environment, project.services[node.key], diagnostics);
         }
     }
     if (const Node* volumes = model.find("volumes"))

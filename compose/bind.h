@@ -4,18 +4,24 @@
 #include "compose/document.h"
 #include "compose/project.h"
 
+#include <map>
 #include <string>
 
 namespace davit::compose {
 
 /// A canonical model as plain values. What can't be carried out on this host is said: a name that
 /// can't be one, a signal that isn't there, a driver that davit doesn't have.
-void bind_project(const Node& model, Project& project, Diagnostics& diagnostics);
+void bind_project(const Node& model, const std::map<std::string, std::string>& environment,
+                  Project& project, Diagnostics& diagnostics);
 
 // The parts of bind_project.
 void bind_service(const Node& node, Service& service, Diagnostics& diagnostics);
 void bind_lifecycle(const Node& node, Service& service, Diagnostics& diagnostics);
 void bind_privileges(const Node& node, Service& service, Diagnostics& diagnostics);
+/// `configs` and `secrets` of a service, which stand at the top of `model`.
+void bind_files(const Node& model, const Node& node,
+                const std::map<std::string, std::string>& environment, Service& service,
+                Diagnostics& diagnostics);
 void bind_mounts(const Node& node, Service& service, Diagnostics& diagnostics);
 void bind_ports(const Node& node, Service& service, Diagnostics& diagnostics);
 void bind_volume(const Node& node, Volume& volume, Diagnostics& diagnostics);

@@ -171,27 +171,28 @@ void Canonicalizer::number(Node& node, const Shape& shape, const NodePath& path)
     const bool whole = shape.form == Form::Integer;
     const std::string_view expected = whole ? "a whole number" : "a number";
     const std::string text = canonical_text(node);
-    const std::optional<double> value =
+    const std::optional<double> parsed =
         scalar_type(node) == ScalarType::Boolean ? std::nullopt : parse_number(text);
+    const double value = parsed.value_or(0);
     const bool integer = parse_integer(text).has_value();
-    if (!value || (whole && !shape.truncated && !integer)) {
+    if (!parsed || (whole && !shape.truncated && !integer)) {
         refuse_type(node, path, expected);
         return;
     }
     constexpr double kLargest = 9.2e18;  // within 64 bits
-    if (whole && !integer && (*value > kLargest || *value < -kLargest)) {
+    if (whole && !integer && (value > kLargest || value < -kLargest)) {
         refuse_value(node, path, fmt::format("{} is out of range", text));
         return;
     }
-    if (*value < shape.least && shape.least == 0)
+    if (value < shape.least && shape.least == 0)
         refuse_value(node, path, fmt::format("{} is negative", text), "use 0 or more");
-    else if (*value < shape.least || *value > shape.most)
+    else if (value < shape.least || value > shape.most)
         refuse_value(node, path, fmt::format("{} is out of range", text),
                      fmt::format("use {} to {}", shape.least, shape.most));
     else if (whole)
-        set_plain(node, integer ? text : fmt::format("{}", static_cast<std::int64_t>(*value)));
+        set_plain(node, integer ? text : fmt::format("{}", static_cast<std::int64_t>(value)));
     else
-        set_plain(node, number_text(*value));
+        set_plain(node, number_text(value));
 }
 
 /// A fraction of a byte can't be meant: Docker Compose drops such a value, and we say so.

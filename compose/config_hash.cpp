@@ -98,6 +98,8 @@ std::string config_hash(const Project& project, const Service& service) {
     add(json, "annotations", service.annotations);
     for (const Tmpfs& tmpfs : service.tmpfs)
         json["tmpfs"].push_back({{"target", tmpfs.target}, {"options", tmpfs.options}});
+    for (const InlineFile& file : service.inline_files)
+        json["files"].push_back({file.target, file.content, file.uid, file.gid, file.mode});
     add(json, "shm_size_bytes", service.shm_size_bytes);
     if (service.oom_score_adj) json["oom_score_adj"] = *service.oom_score_adj;
     add(json, "read_only", service.read_only);

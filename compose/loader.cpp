@@ -170,13 +170,13 @@ bool usable(const Node& model) {
 /// The model as plain values, and what can't be carried out on this host.
 void bind(const LoadOptions& options, LoadedProject& loaded, Diagnostics& diagnostics) {
     if (options.purpose == LoadOptions::Purpose::Run) {
-        bind_project(loaded.model, loaded.project, diagnostics);
+        bind_project(loaded.model, loaded.environment, loaded.project, diagnostics);
         validate(loaded.project, loaded.places, diagnostics);
         return;
     }
     if (!options.normalize || !options.interpolate || !options.check) return;
     Diagnostics later;
-    bind_project(loaded.model, loaded.project, later);
+    bind_project(loaded.model, loaded.environment, loaded.project, later);
     validate(loaded.project, loaded.places, later);
     for (Diagnostic remark : later.list()) {
         // What is not there yet will be said by the command that needs it.

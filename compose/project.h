@@ -86,6 +86,18 @@ struct Tmpfs {
     bool operator==(const Tmpfs&) const = default;
 };
 
+/// A config or secret whose text stands in the Compose file or in the environment; one that is a
+/// file of the host is a Mount. @source Compose spec, services "configs" and "secrets"
+struct InlineFile {
+    std::string target = {};  ///< Absolute.
+    std::string content = {};
+    std::uint32_t uid = 0;  ///< As the container sees it.
+    std::uint32_t gid = 0;
+    std::uint32_t mode = 0444;
+
+    bool operator==(const InlineFile&) const = default;
+};
+
 /// What a container may do. @source Compose spec, services "cap_add", "security_opt", …
 struct Privileges {
     std::vector<std::string> cap_add = {};  ///< With or without CAP_; "ALL".
@@ -135,6 +147,7 @@ struct Service {
     std::map<std::string, std::string> sysctls = {};
     std::map<std::string, std::string> annotations = {};
     std::vector<Tmpfs> tmpfs = {};
+    std::vector<InlineFile> inline_files = {};
     std::int64_t shm_size_bytes = 0;  ///< 0: 64 MiB.
     std::optional<int> oom_score_adj = {};
     bool read_only = false;        ///< The root file system.

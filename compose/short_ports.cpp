@@ -108,22 +108,20 @@ Node port_node(const Spec& spec, int target, const std::string& published, const
 
 /// One mapping for each port; one for a whole range of the host that leads to a single port.
 std::vector<Node> port_nodes(const Spec& spec, const Node& like) {
+    if (spec.published && spec.published->size() > 1 && spec.target.size() == 1)
+        return {port_node(spec, spec.target.first,
+                          fmt::format("{}-{}", spec.published->first, spec.published->last), like)};
+    // Docker Compose sorts them as text, and so does who compares with it.
+    std::vector<std::pair<std::string, int>> order;
+    for (int i = 0; i < spec.target.size(); ++i)
+        order.emplace_back(fmt::format("{}", spec.target.first + i), i);
+    std::sort(order.begin(), order.end());
     std::vector<Node> ports;
-    if (spec.published && spec.published->size() > 1 && spec.target.size() == 1) {
-        ports.push_back(port_node(spec, spec.target.first,
-                                  fmt::format("{}-{}", spec.published->first, spec.published->last),
-                                  like));
-        return ports;
-    }
-    for (int i = 0; i < spec.target.size(); ++i) {
+    for (const auto& [text, i] : order) {
         const std::string published =
             spec.published ? fmt::format("{}", spec.published->first + i) : std::string();
         ports.push_back(port_node(spec, spec.target.first + i, published, like));
     }
-    // Docker Compose sorts them as text, and so does who compares with it.
-    std::sort(ports.begin(), ports.end(), [](const Node& one, const Node& other) {
-        return one.find("target")->text < other.find("target")->text;
-    });
     return ports;
 }
 

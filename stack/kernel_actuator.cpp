@@ -166,6 +166,23 @@ Result<void> KernelActuator::make_mount_sources(const ContainerRecord& record) c
     return {};
 }
 
+/// Their owners are those that the container sees: they are idmapped when they are mounted, unless
+/// it has the host's users.
+Result<void> KernelActuator::write_inline_files(const ContainerRecord& record,
+                                                const compose::Service& service) const {
+    if (service.inline_files.empty()) return {};
+    TRY(make_directories(record.state_dir + "/files", 0711));
+    for (std::size_t i = 0; i < service.inline_files.size(); ++i) {
+        const compose::InlineFile& file = service.inline_files[i];
+        const std::string path = inline_file(record.state_dir, i);
+        TRY(write_atomically(path, file.content, 0600, Sync::No));
+        if (::chown(path.c_str(), file.uid, file.gid) == -1 ||
+            ::chmod(path.c_str(), file.mode) == -1)
+            return Error::from_errno(errno, "chown(2)").doing("write '{}'", path);
+    }
+    return {};
+}
+
 Result<void> KernelActuator::create_container(const std::string& name) {
     const ContainerInputs& inputs = world_.choices->containers.at(name);
     const ContainerRecord& record = world_.choices->records.at(name);
@@ -176,6 +193,7 @@ Result<void> KernelActuator::create_container(const std::string& name) {
         TRY(make_directories(bundle + "/rootfs", 0700));
         TRY(write_record(paths(), record));
         TRY(make_state_folders(record));
+        TRY(write_inline_files(record, inputs.wanted->config));
         TRY(make_mount_sources(record));
         TRY(write_json(bundle + "/config.json", config, Sync::No));
         return bring_up(record);

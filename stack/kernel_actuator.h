@@ -40,6 +40,8 @@ private:
     const ContainerRecord& record_of(const std::string& name) const;
     const NetworkRecord& network_record(const std::string& name) const;
     Result<void> make_state_folders(const ContainerRecord& record) const;
+    Result<void> write_inline_files(const ContainerRecord& record,
+                                    const compose::Service& service) const;
     Result<void> make_mount_sources(const ContainerRecord& record) const;
     Result<void> bring_up(const ContainerRecord& record);
     Result<void> connect(const ContainerRecord& record, const UniqueFd& netns) const;

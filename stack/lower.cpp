@@ -65,6 +65,10 @@ MountRecord mount_record(const ContainerInputs& in, const compose::Mount& mount)
 
 }  // namespace
 
+std::string inline_file(const std::string& state_dir, std::size_t index) {
+    return fmt::format("{}/files/{}", state_dir, index);
+}
+
 std::string cgroup_path(const std::string& project, const std::string& container) {
     return "/davit/" + project + "/" + container;
 }
@@ -106,6 +110,14 @@ ContainerRecord make_record(const ContainerInputs& in) {
     record.ports = in.ports;
     for (const compose::Mount& mount : service.volumes)
         record.mounts.push_back(mount_record(in, mount));
+    for (std::size_t i = 0; i < service.inline_files.size(); ++i) {
+        MountRecord file;
+        file.type = "bind";
+        file.source = inline_file(in.state_dir, i);
+        file.destination = service.inline_files[i].target;
+        file.read_only = true;
+        record.mounts.push_back(std::move(file));
+    }
     record.endpoints = in.endpoints;
     record.needs = in.wanted->needs;
     record.restart = service.restart;

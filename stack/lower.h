@@ -49,6 +49,9 @@ struct CommandLine {
 };
 CommandLine command_line(const compose::Service& service, const image::ImageConfig& image);
 
+/// Where the text of a service's inline config or secret is kept.
+std::string inline_file(const std::string& state_dir, std::size_t index);
+
 /// Cgroup of a container, beneath each hierarchy.
 std::string cgroup_path(const std::string& project, const std::string& container);
 

@@ -118,8 +118,8 @@ TEST_CASE("mistakes between services and at the top") {
         {"services:\n  ..: {image: x}\n", "2:3: '..' can't be the name of a service"},
         {"services:\n", "1:1: 'services' must be a mapping, found nothing"},
         {"sevices: {}\n", "1:1: unknown key 'sevices' in the compose file"},
-        {"services: {a: {image: x, secrets: [s]}}\nsecrets: {s: {file: f}}\n",
-         "1:26: 'secrets' is not supported yet\ncompose.yaml:2:1: 'secrets' is not supported yet"},
+        {"services: {a: {image: x, secrets: [s]}}\nsecrets: {s: {environment: NOPE}}\n",
+         "2:28: the variable 'NOPE' of 's' is not set"},
         {"- a\n", "1:1: a compose file is a mapping, found a list"},
         {"# nothing\n", "1:1: the compose file is empty"},
         {"services:\n  a: {image: x, depends_on: [b]}\n  b: {image: x, depends_on: [c]}\n"

@@ -211,3 +211,34 @@ TEST_CASE("a container may have no network and the host's users") {
     CHECK(contains(plain.proc("uid_map"), "4294967295"));
     CHECK(plain.status("CapEff") != "0000003fffffffff");
 }
+
+TEST_CASE("configs and secrets are files that the container may read") {
+    const Sandbox box("dt-files");
+    box.load_busybox();
+    box.write("token.txt", "from a file");
+    box.write(".env", "TOKEN=from the environment\n");
+    box.compose(R"(
+services:
+  a:
+    image: local/busybox:1
+    stop_signal: SIGKILL
+    user: "1000"
+    command: sh -c 'cat /run/secrets/* /etc/app.conf; stat -c "%u %a" /run/secrets/env; sleep 1000'
+    secrets: [file, {source: env, uid: "1000", gid: "1000", mode: 0400}]
+    configs: [{source: app, target: /etc/app.conf}]
+secrets:
+  file: {file: token.txt}
+  env: {environment: TOKEN}
+configs:
+  app: {content: "written out in ${TOKEN}"}
+)");
+    const std::string before = box.world();
+    box.davit_ok({"up", "-d"});
+    CHECK(eventually([&] {
+        const std::string logs = box.davit_ok({"logs"});
+        return contains(logs, "from a file") && contains(logs, "from the environment") &&
+               contains(logs, "written out in from the environment") && contains(logs, "1000 400");
+    }));
+    box.davit_ok({"down"});
+    CHECK(box.world() == before);
+}
