@@ -16,13 +16,20 @@ std::string NodePath::text() const {
     return above.empty() ? std::string(key) : fmt::format("{}.{}", above, key);
 }
 
+const Attribute* find_attribute(const Shape& shape, std::string_view key) {
+    if (key.empty()) return nullptr;
+    for (const Attribute& attribute : shape.attributes) {
+        // Most rows differ in the first letter, and a file has thousands of keys.
+        if (attribute.name[0] == key.front() && key == attribute.name) return &attribute;
+    }
+    return nullptr;
+}
+
 const Shape& shape_of_entry(const Shape& shape, std::string_view key) {
     static const Shape kFree;
     if (shape.form == Form::Table && shape.element != nullptr) return *shape.element;
-    for (const Attribute& attribute : shape.attributes) {
-        if (key == attribute.name) return *attribute.shape;
-    }
-    return kFree;
+    const Attribute* attribute = find_attribute(shape, key);
+    return attribute != nullptr ? *attribute->shape : kFree;
 }
 
 const Shape& shape_of_item(const Shape& shape) {
@@ -113,10 +120,7 @@ void Canonicalizer::mapping(Node& node, const Shape& shape, const NodePath& path
         return;
     }
     for (Node& entry : node.items) {
-        const Attribute* known = nullptr;
-        for (const Attribute& attribute : shape.attributes) {
-            if (entry.key == attribute.name) known = &attribute;
-        }
+        const Attribute* known = find_attribute(shape, entry.key);
         if (known != nullptr)
             walk(entry, *known->shape, path.entry(entry.key));
         else if (!entry.key.starts_with("x-") && !shape.open && entry.tag != "!reset")

@@ -108,6 +108,9 @@ struct Shape {
 extern const Shape kProjectShape;
 extern const Shape kServiceShape;
 
+/// The row of `key` in a Mapping; nullptr where it has none.
+const Attribute* find_attribute(const Shape& shape, std::string_view key);
+
 /// The shape of the value at `key` of a Mapping or Table; Any where it has none.
 const Shape& shape_of_entry(const Shape& shape, std::string_view key);
 /// The shape of the items of a List.

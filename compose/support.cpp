@@ -16,9 +16,7 @@ void each_attribute(const Node& node, const Shape& shape, Support support, const
         return;
     }
     for (const Node& entry : node.items) {
-        const Attribute* row = nullptr;
-        for (const Attribute& attribute : shape.attributes)
-            if (entry.key == attribute.name) row = &attribute;
+        const Attribute* row = find_attribute(shape, entry.key);
         if (row != nullptr && row->support == support && !entry.is_null())
             visit(entry, *row);
         else
