@@ -31,8 +31,10 @@ FileFound cannot(int exit_code, const Error& error, const Context& context) {
     return found;
 }
 
-FileFound find_file(const Context& context, FileNeed need) {
-    const compose::LoadOptions options = load_options(context);
+FileFound find_file(const Context& context, FileNeed need,
+                    const std::vector<std::string>& services) {
+    compose::LoadOptions options = load_options(context);
+    options.activate = services;
     for (const std::string& file : options.files) {
         if (file == "-" || exists(join_path(options.working_dir, file))) continue;
         return cannot(kNoFile,
@@ -130,10 +132,11 @@ compose::LoadOptions load_options(const Context& context) {
     return options;
 }
 
-Result<TargetOrExit> find_target(const Context& context, FileNeed need) {
+Result<TargetOrExit> find_target(const Context& context, FileNeed need,
+                                 const std::vector<std::string>& services) {
     Target target;
     target.environment.paths.run_root = run_root(context);
-    FileFound file = find_file(context, need);
+    FileFound file = find_file(context, need, services);
     if (file.exit_code != kOk) return TargetOrExit{std::nullopt, file.exit_code};
 
     DataRootSources sources;

@@ -42,6 +42,7 @@ std::string container_name(const Project& project, const Service& service, int n
 DesiredState desired_state(const Project& project) {
     DesiredState desired;
     desired.project = project.name;
+    desired.inactive = project.inactive;
     const bool joined = std::any_of(project.services.begin(), project.services.end(),
                                     [](const auto& entry) { return !entry.second.no_network; });
     if (joined) add_network(project, "default", desired);

@@ -239,8 +239,17 @@ std::optional<LoadedProject> load(const LoadOptions& options, Diagnostics& diagn
     note_names(model, loaded);
     set_defaults(model, options.resolve_paths ? located->project_directory : ".");
     if (options.normalize) normalize_model(model, loaded.project.name, environment);
-    const std::map<std::string, Node> disabled = select_services(
-        model, {active_profiles(options, environment), options.services}, diagnostics);
+    std::vector<std::string> profiles = active_profiles(options, environment);
+    for (const std::string& wanted : options.activate) {
+        const Node* service =
+            model.find("services") != nullptr ? model.find("services")->find(wanted) : nullptr;
+        const Node* own = service != nullptr ? service->find("profiles") : nullptr;
+        if (own == nullptr) continue;
+        for (const Node& profile : own->items) profiles.push_back(profile.text);
+    }
+    const std::map<std::string, Node> disabled =
+        select_services(model, {std::move(profiles), options.services}, diagnostics);
+    for (const auto& [key, service] : disabled) loaded.project.inactive.push_back(key);
     if (options.purpose == LoadOptions::Purpose::Run) refuse_unsupported(model, diagnostics);
     if (options.interpolate)
         resolve_env_files(model, loader.environments(), environment, diagnostics);

@@ -21,6 +21,7 @@ struct LoadOptions {
     std::map<std::string, std::string> environment = {};  ///< Of the calling process.
 
     std::vector<std::string> profiles = {};  ///< --profile; empty: COMPOSE_PROFILES. "*": all.
+    std::vector<std::string> activate = {};  ///< Services whose profiles are active, too.
     std::vector<std::string> services = {};  ///< Named ones and what they need; empty: all.
     bool all_resources = false;              ///< Keep networks and volumes that no service uses.
 

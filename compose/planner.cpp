@@ -71,11 +71,12 @@ private:
     const SourceMap& places_;
     Plan plan_;
 
-    std::set<std::string> services_;  ///< All that the file has.
-    std::set<std::string> selected_;  ///< Containers that take part.
-    std::set<std::string> orphans_;   ///< Containers of services that the file doesn't have.
-    std::set<std::string> misnamed_;  ///< Of a service whose container has another name now.
-    std::set<std::string> networks_;  ///< Those of the selected containers.
+    std::set<std::string> services_;    ///< All that the file has.
+    std::set<std::string> selected_;    ///< Containers that take part.
+    std::set<std::string> bystanders_;  ///< Containers of services that take no part now.
+    std::set<std::string> orphans_;     ///< Containers of services that the file doesn't have.
+    std::set<std::string> misnamed_;    ///< Of a service whose container has another name now.
+    std::set<std::string> networks_;    ///< Those of the selected containers.
     std::map<std::string, std::string> renewed_networks_;  ///< Name, and why it is made (again).
     std::set<std::string> changed_networks_;  ///< Of these, those that must be removed first.
     std::map<std::string, Leaving> leaving_;
@@ -115,6 +116,8 @@ void UpPlanner::sort_observed() {
         if (desired_.containers.contains(name)) continue;
         if (services_.contains(container.service))
             misnamed_.insert(name);
+        else if (contains(desired_.inactive, container.service))
+            bystanders_.insert(name);
         else
             orphans_.insert(name);
     }
@@ -163,6 +166,18 @@ void UpPlanner::decide_network(const std::string& name, const ObservedNetwork& f
     };
     if (desired_.networks.at(name).config_hash == found.config_hash) return make_bridge_again();
     std::vector<std::string> in_the_way;
+    for (const std::string& bystander : bystanders_) {
+        if (contains(observed_.containers.at(bystander).networks, name))
+            in_the_way.push_back(bystander);
+    }
+    if (!in_the_way.empty()) {
+        plan_.warnings.push_back(fmt::format(
+            "network '{}' differs from the file and stays as it is, because containers of services "
+            "whose profiles are not active ([{}]) are on it; activate them with --profile to make "
+            "it anew",
+            name, fmt::join(in_the_way, " ")));
+        return make_bridge_again();
+    }
     for (const std::string& orphan : orphans_) {
         if (!options_.remove_orphans && contains(observed_.containers.at(orphan).networks, name))
             in_the_way.push_back(orphan);

@@ -186,6 +186,9 @@ struct Project {
     std::vector<std::string> files = {};  ///< Absolute paths of the files read; "-" for stdin.
     std::string data_root = {};           ///< `x-davit.data_root`, absolute; empty where not said.
     std::map<std::string, Service> services = {};
+    /// Services of the file that take no part, since their profiles are not active. Their
+    /// containers, if there are any, are left alone.
+    std::vector<std::string> inactive = {};
     std::map<std::string, Volume> volumes = {};
     std::map<std::string, Network> networks = {};  ///< Has "default" as soon as a service is there.
 

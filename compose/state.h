@@ -45,6 +45,7 @@ struct DesiredState {
     std::map<std::string, DesiredNetwork> networks = {};
     std::map<std::string, DesiredVolume> volumes = {};
     std::map<std::string, DesiredContainer> containers = {};
+    std::vector<std::string> inactive = {};  ///< Services that take no part; see Project.
 
     bool operator==(const DesiredState&) const = default;
 };

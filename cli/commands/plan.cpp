@@ -19,7 +19,7 @@ Result<int> run(const Context& context, const PlanFlags& flags) {
     if (flags.format != "text" && flags.format != "json")
         return Error(ErrorKind::InvalidInput, fmt::format("unknown format '{}'", flags.format))
             .help("use text or json");
-    const TargetOrExit found = TRY(find_target(context, FileNeed::Required));
+    const TargetOrExit found = TRY(find_target(context, FileNeed::Required, flags.services));
     if (!found.target) return found.exit_code;
     const Target& target = *found.target;
     TRY(check_services(target, flags.services, {}));

@@ -170,7 +170,7 @@ void declare(CLI::App& command, UpFlags& flags) {
 
 Result<int> run(const Context& context, const UpFlags& flags) {
     const Progress::Style style = TRY(parse_progress(context.globals.progress));
-    TargetOrExit found = TRY(find_target(context, FileNeed::Required));
+    TargetOrExit found = TRY(find_target(context, FileNeed::Required, flags.services));
     if (!found.target) return found.exit_code;
     Target& target = *found.target;
     TRY(check_services(target, flags.services, {}));

@@ -29,6 +29,7 @@ DesiredState shop() {
     desired.containers["shop-web-1"] = container("web", {"shop-db-1"});
     desired.containers["shop-db-1"] = container("db");
     desired.containers["shop-db-1"].volumes = {"shop_data"};
+    desired.inactive = {"debug"};
     return desired;
 }
 
@@ -227,6 +228,17 @@ TEST_CASE("plan_up with networks that are gone or changed") {
          "warning: network 'shop_default' differs from the file and stays as it is, because the "
          "orphan containers ([shop-old-1]) are on it; run this command with the --remove-orphans "
          "flag to make it anew\n"},
+        {"a container whose service takes no part stays as it is",
+         with(running_shop(),
+              [](ObservedState& o) { o.containers["shop-debug-1"] = there("debug"); }),
+         {.remove_orphans = true},
+         ""},
+        {"and keeps a changed network as it is",
+         with(changed, [](ObservedState& o) { o.containers["shop-debug-1"] = there("debug"); }),
+         {},
+         "warning: network 'shop_default' differs from the file and stays as it is, because "
+         "containers of services whose profiles are not active ([shop-debug-1]) are on it; "
+         "activate them with --profile to make it anew\n"},
         {"an orphan that goes makes way",
          with(with_orphan,
               [](ObservedState& o) {

@@ -162,4 +162,26 @@ TEST_CASE("what only a service uses that is off is no part of the project") {
     CHECK(all.at("networks.n.name") == "shop_n");
 }
 
+TEST_CASE("a service named on the command line brings its profiles with it") {
+    const testing::ScratchFolder folder;
+    folder.write("compose.yaml",
+                 "services:\n"
+                 "  web: {image: x}\n"
+                 "  debug: {image: x, profiles: [tools]}\n"
+                 "  shell: {image: x, profiles: [tools]}\n"
+                 "  load: {image: x, profiles: [bench]}\n");
+    LoadOptions options = folder.options();
+    Diagnostics diagnostics;
+    const auto usual = load_project(options, diagnostics);
+    REQUIRE(usual);
+    CHECK(usual->project.services.size() == 1);
+    CHECK(usual->project.inactive == std::vector<std::string>{"debug", "load", "shell"});
+    options.activate = {"debug"};
+    const auto named = load_project(options, diagnostics);
+    REQUIRE(named);
+    CHECK(named->project.services.contains("debug"));
+    CHECK(named->project.services.contains("shell"));
+    CHECK(named->project.inactive == std::vector<std::string>{"load"});
+}
+
 }  // namespace davit::compose
