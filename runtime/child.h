@@ -68,6 +68,7 @@ struct ChildPlan {
     // For a program that joins a running container.
     int target_pidfd = -1;         ///< Of its init process.
     std::uint64_t join_flags = 0;  ///< CLONE_NEW…: the namespaces it has of its own.
+    bool detach = false;           ///< The program is to outlive its parent outside.
     int terminal_socket = -1;      ///< Where the terminal's other end is sent; -1: no terminal.
 };
 

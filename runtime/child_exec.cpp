@@ -3,6 +3,7 @@
 #include "runtime/clone.h"
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <fcntl.h>
 #include <grp.h>
@@ -57,7 +58,18 @@ void open_terminal(const ChildPlan& plan) {
     ::close(master);
 }
 
+/// Puts the program below the container's own process 1. Below a parent outside, which will be
+/// gone, it would end up with the host's process 1; and where that one doesn't collect it, the
+/// container could never end: a pid namespace waits until all in it are collected.
+/// pid_namespaces(7)
+void leave_parent(const ChildPlan& plan) {
+    const pid_t program = clone_process({.exit_signal = SIGCHLD});
+    if (program == -1) fail(plan, ChildStage::CloneInit);
+    if (program != 0) ::_exit(0);
+}
+
 [[noreturn]] void run_exec_program(const ChildPlan& plan) {
+    if (plan.detach) leave_parent(plan);
     if (::setsid() == -1) fail(plan, ChildStage::Output);
     if (plan.terminal_socket != -1)
         open_terminal(plan);

@@ -134,6 +134,7 @@ Result<void> Execution::launch() {
     plan.last_capability = last_capability();
     plan.target_pidfd = target.get();
     plan.join_flags = own_namespaces(spec_.namespaces);
+    plan.detach = options_.detach;
     plan.terminal_socket = child_socket ? child_socket.get() : -1;
 
     CloneCall call{.exit_signal = SIGCHLD};
@@ -218,7 +219,7 @@ Result<int> Execution::run() {
         return tell(report, spec_);
     }
     if (pid_ == 0) return Error(ErrorKind::Internal, "the program ended without a word");
-    if (options_.detach) return 0;
+    if (options_.detach) return reap();  // of the one between, which has ended already
     return attend();
 }
 
