@@ -119,11 +119,6 @@ void bind_networks(const Node& node, Diagnostics& diagnostics) {
 
 }  // namespace
 
-std::string text_at(const Node& mapping, std::string_view key) {
-    const Node* value = mapping.find(key);
-    return value != nullptr && value->is_scalar() ? value->text : std::string();
-}
-
 bool true_at(const Node& mapping, std::string_view key) { return text_at(mapping, key) == "true"; }
 
 std::string bind_name(const Node& mapping, std::string_view key, Diagnostics& diagnostics) {

@@ -2,6 +2,7 @@
 
 #include "base/diagnostic.h"
 #include "compose/document.h"
+#include "compose/node_access.h"
 #include "compose/project.h"
 
 #include <map>
@@ -27,8 +28,6 @@ void bind_ports(const Node& node, Service& service, Diagnostics& diagnostics);
 void bind_volume(const Node& node, Volume& volume, Diagnostics& diagnostics);
 void bind_network(const Node& node, Network& network, Diagnostics& diagnostics);
 
-/// The text at `key`; empty where there is none.
-std::string text_at(const Node& mapping, std::string_view key);
 /// Whether the value at `key` is true.
 bool true_at(const Node& mapping, std::string_view key);
 /// A `name:`, checked; nothing where it can't be one.

@@ -11,12 +11,6 @@
 namespace davit::compose {
 namespace {
 
-/// A long form is underlined at its first key.
-SourcePos place_of(const Node& item) {
-    const bool long_form = !item.key_pos && item.is_mapping() && !item.items.empty();
-    return long_form && item.items.front().key_pos ? item.items.front().key_pos : item.place();
-}
-
 std::optional<std::uint16_t> port_number(const std::string& text) {
     const auto number = parse_integer(text);
     if (!number || *number < 0 || *number > 65535) return std::nullopt;
@@ -33,7 +27,7 @@ void bind_port(const Node& node, Service& service, Diagnostics& diagnostics) {
         const bool known = port.protocol == "sctp";
         diagnostics.error(known ? std::string("the protocol 'sctp' is not supported yet")
                                 : fmt::format("'{}' is not a protocol", printable(port.protocol)),
-                          place_of(node), "use tcp or udp");
+                          place_of_item(node), "use tcp or udp");
         return;
     }
     const Node* target = node.find("target");
@@ -53,7 +47,7 @@ void bind_port(const Node& node, Service& service, Diagnostics& diagnostics) {
             diagnostics.error(
                 range ? std::string("one free port out of a range of the host is not supported yet")
                       : fmt::format("'{}' is not a port of the host", printable(published->text)),
-                published->key_pos ? published->place() : place_of(node),
+                published->key_pos ? published->place() : place_of_item(node),
                 "name one port of the host, 1 to 65535, or none for any free one");
             return;
         }
@@ -107,7 +101,7 @@ void bind_mounts(const Node& node, Service& service, Diagnostics& diagnostics) {
         if (type != "bind" && type != "volume") {
             if (!type.empty() && type != "tmpfs")
                 diagnostics.error(fmt::format("a mount of type '{}' is not supported yet", type),
-                                  place_of(item), "use 'bind', 'volume' or 'tmpfs'");
+                                  place_of_item(item), "use 'bind', 'volume' or 'tmpfs'");
             continue;
         }
         Mount mount;
@@ -122,14 +116,14 @@ void bind_mounts(const Node& node, Service& service, Diagnostics& diagnostics) {
             if (item.find("target") == nullptr || !item.find("target")->refused)
                 diagnostics.error(
                     fmt::format("'services.{}.volumes[{}]' has no 'target'", node.key, i),
-                    place_of(item), "add 'target: /path/in/the/container'");
+                    place_of_item(item), "add 'target: /path/in/the/container'");
             continue;
         }
         if (!mount.target.starts_with('/') || mount.target == "/") {
             diagnostics.error(fmt::format("'services.{}.volumes[{}]' can't be mounted on '{}' in "
                                           "the container",
                                           node.key, i, printable(mount.target)),
-                              place_of(item), "name an absolute path below '/'");
+                              place_of_item(item), "name an absolute path below '/'");
             continue;
         }
         service.volumes.push_back(std::move(mount));
@@ -156,7 +150,7 @@ void bind_network(const Node& node, Network& network, Diagnostics& diagnostics) 
         const Node& pool = pools->items[i];
         const Node* subnet = pool.find("subnet");
         if (i > 0) {
-            diagnostics.error("a second subnet is not supported yet", place_of(pool),
+            diagnostics.error("a second subnet is not supported yet", place_of_item(pool),
                               "keep one entry in 'config'");
         } else if (subnet != nullptr && subnet->is_scalar()) {
             const std::string problem = subnet_problem(subnet->text);

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/strings.h"
+#include "compose/node_access.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -50,10 +51,7 @@ bool Canonicalizer::keeps(const Node& scalar) const {
 }
 
 bool Canonicalizer::refuse(Node& node, std::string message, std::string help) {
-    // A long form is underlined at its first key.
-    const bool item = !node.key_pos && node.is_mapping() && !node.items.empty();
-    context_.diagnostics.error(std::move(message), item ? node.items.front().key_pos : node.place(),
-                               std::move(help));
+    context_.diagnostics.error(std::move(message), place_of_item(node), std::move(help));
     node.kind = NodeKind::Null;
     node.items.clear();
     node.refused = true;

@@ -1,6 +1,7 @@
 #include "base/strings.h"
 #include "compose/dependency_order.h"
 #include "compose/model.h"
+#include "compose/node_access.h"
 
 #include <algorithm>
 #include <array>
@@ -11,11 +12,6 @@
 // What Docker Compose checks of a whole project. @source compose-go loader/validate.go, validation/
 namespace davit::compose {
 namespace {
-
-std::string text_at(const Node& mapping, std::string_view key) {
-    const Node* value = mapping.find(key);
-    return value != nullptr && value->is_scalar() ? value->text : std::string();
-}
 
 const Node* find_deep(const Node& top, std::initializer_list<const char*> keys) {
     const Node* node = &top;
@@ -28,12 +24,6 @@ std::vector<std::string> keys_of(const Node* table) {
     if (table != nullptr)
         for (const Node& entry : table->items) keys.push_back(entry.key);
     return keys;
-}
-
-/// A long form is underlined at its first key.
-SourcePos place_of(const Node& item) {
-    const bool long_form = !item.key_pos && item.is_mapping() && !item.items.empty();
-    return long_form ? item.items.front().key_pos : item.place();
 }
 
 class Consistency {
@@ -241,10 +231,10 @@ void Consistency::check_mounts(const Node& service) {
     if (volumes == nullptr) return;
     for (const Node& mount : volumes->items) {
         if (!mount.is_mapping()) continue;
-        claim(text_at(mount, "target"), place_of(mount));
+        claim(text_at(mount, "target"), place_of_item(mount));
         const std::string source = text_at(mount, "source");
         if (text_at(mount, "type") == "volume" && !source.empty() && !defined("volumes", source))
-            undefined("volumes", "volume", source, place_of(mount));
+            undefined("volumes", "volume", source, place_of_item(mount));
     }
 }
 
@@ -255,7 +245,7 @@ void Consistency::check_references(const Node& service, const char* attribute, c
     for (const Node& reference : references->items) {
         const std::string source = text_at(reference, "source");
         if (!source.empty() && !defined(table, source))
-            undefined(table, what, source, place_of(reference));
+            undefined(table, what, source, place_of_item(reference));
     }
 }
 
@@ -343,7 +333,7 @@ void Consistency::check_watch(const Node& service) {
         if (trigger.find("target") == nullptr && !action.empty() && action != "rebuild" &&
             action != "restart")
             diagnostics_.error(fmt::format("a watch with the action '{}' has no target", action),
-                               place_of(trigger), "add 'target: /path/in/the/container'");
+                               place_of_item(trigger), "add 'target: /path/in/the/container'");
     }
 }
 

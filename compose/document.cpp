@@ -1,6 +1,7 @@
 #include "compose/document.h"
 
 #include "base/strings.h"
+#include "compose/node_access.h"
 
 #include <algorithm>
 #include <array>
@@ -191,6 +192,16 @@ std::string describe(const Node& node) {
     constexpr std::size_t kShown = 60;
     return fmt::format("the string '{}{}'", printable(node.text.substr(0, kShown)),
                        node.text.size() > kShown ? "…" : "");
+}
+
+std::string text_at(const Node& mapping, std::string_view key) {
+    const Node* value = mapping.find(key);
+    return value != nullptr && value->is_scalar() ? value->text : std::string();
+}
+
+SourcePos place_of_item(const Node& item) {
+    const bool long_form = !item.key_pos && item.is_mapping() && !item.items.empty();
+    return long_form && item.items.front().key_pos ? item.items.front().key_pos : item.place();
 }
 
 }  // namespace davit::compose

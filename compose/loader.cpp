@@ -8,6 +8,7 @@
 #include "compose/interpolate.h"
 #include "compose/locate.h"
 #include "compose/model.h"
+#include "compose/node_access.h"
 #include "compose/project_name.h"
 #include "compose/validate.h"
 #include "compose/yaml_reader.h"
@@ -138,9 +139,7 @@ void collect_places(const Node& node, const std::string& path, std::size_t depth
         std::string inner = node.is_list() ? fmt::format("{}[{}]", path, i)
                             : path.empty() ? item.key
                                            : fmt::format("{}.{}", path, item.key);
-        const bool long_form =
-            !item.key_pos && item.is_mapping() && !item.items.empty() && item.items.front().key_pos;
-        places.set(inner, long_form ? item.items.front().key_pos : item.place());
+        places.set(inner, place_of_item(item));
         collect_places(item, inner, depth + 1, places);
     }
 }

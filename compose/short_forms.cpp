@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/strings.h"
+#include "compose/node_access.h"
 #include "compose/shell_words.h"
 
 #include <algorithm>
@@ -24,11 +25,6 @@ void wrap(Node& node) {
     item.tag.clear();
     list.items.push_back(std::move(item));
     node.become(std::move(list));
-}
-
-std::string text_at(const Node& mapping, std::string_view key) {
-    const Node* value = mapping.find(key);
-    return value != nullptr && value->is_scalar() ? value->text : std::string();
 }
 
 /// Writes a list of NAME=value as a mapping. False where it was refused as a whole.
@@ -82,6 +78,31 @@ void refuse_repeat(Canonicalizer& canonicalizer, Node& item, const NodePath& pat
     canonicalizer.refuse(
         item, fmt::format("'{}' stands in '{}' twice", printable(item.text), path.text()),
         "keep one of the two");
+}
+
+/// Writes a list of names as a mapping, each to what `entry_of` makes of it. False where it was
+/// refused as a whole.
+template <typename EntryOf>
+bool names_as_table(Canonicalizer& canonicalizer, Node& node, const NodePath& path,
+                    const EntryOf& entry_of) {
+    if (node.is_mapping()) return true;
+    if (!node.is_list()) return canonicalizer.refuse_type(node, path, "a list or a mapping");
+    Node table = mapping_node(node);
+    for (std::size_t i = 0; i < node.items.size(); ++i) {
+        Node& item = node.items[i];
+        if (item.tag == "!reset") continue;
+        if (!is_text(item)) {
+            canonicalizer.refuse_type(item, path.item(i), "a string");
+        } else if (table.find(item.text) != nullptr) {
+            refuse_repeat(canonicalizer, item, path);
+        } else {
+            Node entry = entry_of(item);
+            entry.key_pos = item.pos;
+            table.put(item.text, std::move(entry));
+        }
+    }
+    node.become(std::move(table));
+    return true;
 }
 
 /// A context that is no folder: a URL, an image, a service. @source compose-go paths/context.go
@@ -213,52 +234,21 @@ bool rewrite_test(Canonicalizer& canonicalizer, Node& node, const NodePath& path
 }
 
 bool rewrite_dependencies(Canonicalizer& canonicalizer, Node& node, const NodePath& path) {
-    if (node.is_mapping()) return true;
-    if (!node.is_list()) return canonicalizer.refuse_type(node, path, "a list or a mapping");
-    Node table = mapping_node(node);
-    for (std::size_t i = 0; i < node.items.size(); ++i) {
-        Node& item = node.items[i];
-        if (item.tag == "!reset") continue;
-        if (!is_text(item)) {
-            canonicalizer.refuse_type(item, path.item(i), "a string");
-            continue;
-        }
-        if (table.find(item.text) != nullptr) {
-            refuse_repeat(canonicalizer, item, path);
-            continue;
-        }
+    return names_as_table(canonicalizer, node, path, [](const Node& item) {
         Node entry = mapping_node(item);
         entry.tag = item.tag;
-        entry.key_pos = item.pos;
         entry.put("condition", string_node("service_started", item));
         entry.put("required", plain_node("true", item));
-        table.put(item.text, std::move(entry));
-    }
-    node.become(std::move(table));
-    return true;
+        return entry;
+    });
 }
 
 bool rewrite_name_table(Canonicalizer& canonicalizer, Node& node, const NodePath& path) {
-    if (node.is_mapping()) return true;
-    if (!node.is_list()) return canonicalizer.refuse_type(node, path, "a list or a mapping");
-    Node table = mapping_node(node);
-    for (std::size_t i = 0; i < node.items.size(); ++i) {
-        Node& item = node.items[i];
-        if (item.tag == "!reset") continue;
-        if (!is_text(item)) {
-            canonicalizer.refuse_type(item, path.item(i), "a string");
-            continue;
-        }
-        if (table.find(item.text) != nullptr) {
-            refuse_repeat(canonicalizer, item, path);
-            continue;
-        }
+    return names_as_table(canonicalizer, node, path, [](const Node& item) {
         Node entry;
-        entry.pos = entry.key_pos = item.pos;
-        table.put(item.text, std::move(entry));
-    }
-    node.become(std::move(table));
-    return true;
+        entry.pos = item.pos;
+        return entry;
+    });
 }
 
 bool rewrite_env_files(Canonicalizer& canonicalizer, Node& node, const NodePath& path) {
