@@ -44,8 +44,14 @@ Result<UniqueFd> open_in_root(const UniqueFd& root, const std::string& path, int
     how.flags = static_cast<unsigned>(flags | O_CLOEXEC);
     how.mode = (flags & O_CREAT) != 0 ? mode : 0;
     how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-    const long fd = retry_on_eintr(
-        [&] { return ::syscall(SYS_openat2, root.get(), path.c_str(), &how, sizeof how); });
+    // EAGAIN: somewhere on the host something was renamed or mounted while ".." was followed.
+    // openat2(2) asks to try again.
+    constexpr int kAttempts = 1000;
+    long fd = -1;
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+        fd = ::syscall(SYS_openat2, root.get(), path.c_str(), &how, sizeof how);
+        if (fd != -1 || (errno != EAGAIN && errno != EINTR)) break;
+    }
     if (fd == -1) {
         const int error_number = errno;
         return Error::from_errno(error_number, "openat2(2)").doing("open '{}' in the root", path);

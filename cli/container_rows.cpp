@@ -54,6 +54,12 @@ std::string ports_text(const stack::ContainerView& view) {
     return text;
 }
 
+/// @source moby container/state.go State.String
+std::string health_text(const runtime::Health& health) {
+    if (health.status == runtime::HealthStatus::Starting) return " (health: starting)";
+    return fmt::format(" ({})", runtime::to_string(health.status));
+}
+
 Json publishers(const stack::ContainerView& view) {
     Json list = Json::array();
     if (is_up(view)) {
@@ -96,7 +102,9 @@ std::string status_text(const stack::ContainerView& view, TimePoint now) {
     const std::string up = "Up " + since(state.started_at, now);
     switch (state.status) {
         case Status::Created: return "Created";
-        case Status::Running: return view.supervised ? up : up + " (unsupervised)";
+        case Status::Running:
+            if (!view.supervised) return up + " (unsupervised)";
+            return state.health ? up + health_text(*state.health) : up;
         case Status::Paused: return up + " (Paused)";
         case Status::Restarting:
             return fmt::format("Restarting ({}) {}", state.exit_code, ago(state.finished_at, now));
@@ -119,7 +127,7 @@ Json container_row(const stack::ContainerView& view, TimePoint now) {
         {"Command", command_text(record)},
         {"CreatedAt", docker_time(record.created)},
         {"ExitCode", view.state.exit_code},
-        {"Health", ""},
+        {"Health", view.state.health ? runtime::to_string(view.state.health->status) : ""},
         {"ID", record.id.substr(0, kIdDigits)},
         {"Image", record.image},
         {"Labels", joined(stack::compose_labels(record), label)},

@@ -121,6 +121,13 @@ void bind_networks(const Node& node, Diagnostics& diagnostics) {
 
 bool true_at(const Node& mapping, std::string_view key) { return text_at(mapping, key) == "true"; }
 
+std::vector<std::string> texts_at(const Node& mapping, const char* key) {
+    std::vector<std::string> texts;
+    if (const Node* list = mapping.find(key))
+        for (const Node& item : list->items) texts.push_back(item.text);
+    return texts;
+}
+
 std::string bind_name(const Node& mapping, std::string_view key, Diagnostics& diagnostics) {
     const std::string name = text_at(mapping, key);
     if (name.empty() || is_resource_name(name)) return name;
@@ -174,6 +181,8 @@ void bind_project(const Node& model, const std::map<std::string, std::string>& e
             if (!node.is_mapping()) continue;
             bind_service(node, project.services[node.key], diagnostics);
             bind_files(model, node, environment, project.services[node.key], diagnostics);
+            bind_seccomp_profile(node, project.working_dir, project.services[node.key],
+                                 diagnostics);
         }
     }
     if (const Node* volumes = model.find("volumes"))

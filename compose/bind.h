@@ -23,11 +23,21 @@ void bind_privileges(const Node& node, Service& service, Diagnostics& diagnostic
 void bind_files(const Node& model, const Node& node,
                 const std::map<std::string, std::string>& environment, Service& service,
                 Diagnostics& diagnostics);
+void bind_health(const Node& node, Service& service, Diagnostics& diagnostics);
+/// Devices, namespaces of others, terminal and block devices' limits.
+void bind_devices(const Node& node, Service& service, Diagnostics& diagnostics);
+void bind_sharing(const Node& node, Service& service, Diagnostics& diagnostics);
+void bind_block_io(const Node& node, Service& service, Diagnostics& diagnostics);
+/// Reads the profile that `security_opt: seccomp=FILE` names, against `folder`.
+void bind_seccomp_profile(const Node& node, const std::string& folder, Service& service,
+                          Diagnostics& diagnostics);
 void bind_mounts(const Node& node, Service& service, Diagnostics& diagnostics);
 void bind_ports(const Node& node, Service& service, Diagnostics& diagnostics);
 void bind_volume(const Node& node, Volume& volume, Diagnostics& diagnostics);
 void bind_network(const Node& node, Network& network, Diagnostics& diagnostics);
 
+/// The items of a list of texts.
+std::vector<std::string> texts_at(const Node& mapping, const char* key);
 /// Whether the value at `key` is true.
 bool true_at(const Node& mapping, std::string_view key);
 /// A `name:`, checked; nothing where it can't be one.

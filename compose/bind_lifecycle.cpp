@@ -2,6 +2,7 @@
 #include "base/duration.h"
 #include "base/strings.h"
 #include "compose/bind.h"
+#include "compose/model.h"
 
 #include <algorithm>
 #include <array>
@@ -87,7 +88,7 @@ void bind_dependencies(const Node& node, Service& service, Diagnostics& diagnost
             diagnostics.error(
                 fmt::format("the condition '{}' is not supported yet", condition->text),
                 condition->place(), "use 'service_started'");
-        if (true_at(need, "restart") && need.find("restart")->key_pos)
+        if (need.tag != kImplied && true_at(need, "restart") && need.find("restart")->key_pos)
             diagnostics.error("'restart: true' is not supported yet", need.find("restart")->place(),
                               "take it out for now");
         service.depends_on.push_back(need.key);

@@ -11,13 +11,6 @@
 namespace davit::compose {
 namespace {
 
-std::vector<std::string> texts_at(const Node& node, const char* key) {
-    std::vector<std::string> texts;
-    if (const Node* list = node.find(key))
-        for (const Node& item : list->items) texts.push_back(item.text);
-    return texts;
-}
-
 bool is_ip(const std::string& text) {
     in_addr v4{};
     in6_addr v6{};
@@ -35,6 +28,9 @@ void bind_security_option(const Node& item, Privileges& privileges, Diagnostics&
         privileges.no_new_privileges = value != "false";
     } else if (name == "seccomp" && (value == "unconfined" || value == "builtin")) {
         privileges.unfiltered = value == "unconfined";
+        privileges.seccomp_file.clear();
+    } else if (name == "seccomp" && !value.empty()) {
+        privileges.seccomp_file = value;
     } else if (name == "systempaths" && value == "unconfined") {
         privileges.unmasked_paths = true;
     } else if ((name == "apparmor" && value == "unconfined") ||
@@ -48,7 +44,8 @@ void bind_security_option(const Node& item, Privileges& privileges, Diagnostics&
                 ? fmt::format("the security option '{}' is not supported yet", printable(item.text))
                 : fmt::format("'{}' is not a security option", printable(item.text)),
             item.place(),
-            "the options are no-new-privileges, seccomp=unconfined, systempaths=unconfined, "
+            "the options are no-new-privileges, seccomp=unconfined or a file, "
+            "systempaths=unconfined, "
             "apparmor=unconfined and label=disable");
     }
 }
@@ -157,7 +154,12 @@ void bind_privileges(const Node& node, Service& service, Diagnostics& diagnostic
     if (const Node* options = node.find("security_opt"))
         for (const Node& item : options->items)
             bind_security_option(item, service.privileges, diagnostics);
+    service.privileges.privileged = true_at(node, "privileged");
+    // What belongs to the host can be used by the host's users only.
+    if (service.privileges.privileged) service.privileges.host_users = true;
     service.domainname = text_at(node, "domainname");
+    service.tty = true_at(node, "tty");
+    service.stdin_open = true_at(node, "stdin_open");
     service.group_add = texts_at(node, "group_add");
     service.sysctls = bind_table(node.find("sysctls"));
     service.annotations = bind_table(node.find("annotations"));
@@ -170,6 +172,10 @@ void bind_privileges(const Node& node, Service& service, Diagnostics& diagnostic
     bind_resolver(node, service, diagnostics);
     bind_ulimits(node, service, diagnostics);
     bind_modes(node, service, diagnostics);
+    bind_devices(node, service, diagnostics);
+    bind_sharing(node, service, diagnostics);
+    bind_block_io(node, service, diagnostics);
+    bind_health(node, service, diagnostics);
 }
 
 }  // namespace davit::compose

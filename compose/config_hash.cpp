@@ -34,6 +34,34 @@ Json to_json(const Project& project, const Mount& mount) {
     return json;
 }
 
+Json to_json(const BlockIo& limits) {
+    Json json = {{"weight", limits.weight}};
+    const auto list = [&](const char* key, const std::vector<BlockLimit>& devices) {
+        for (const BlockLimit& device : devices) json[key].push_back({device.path, device.value});
+    };
+    list("weight_device", limits.weight_device);
+    list("read_bps", limits.read_bps);
+    list("read_iops", limits.read_iops);
+    list("write_bps", limits.write_bps);
+    list("write_iops", limits.write_iops);
+    return json;
+}
+
+Json to_json(const HealthCheck& check) {
+    Json json = Json::object();
+    add(json, "disabled", check.disabled);
+    if (check.test) json["test"] = *check.test;
+    const auto time = [&](const char* key, const std::optional<std::chrono::microseconds>& value) {
+        if (value) json[key] = value->count();
+    };
+    time("interval", check.interval);
+    time("timeout", check.timeout);
+    time("start_period", check.start_period);
+    time("start_interval", check.start_interval);
+    if (check.retries) json["retries"] = *check.retries;
+    return json;
+}
+
 const char* name_of(RestartPolicy::Condition condition) {
     switch (condition) {
         case RestartPolicy::Condition::No: return "no";
@@ -79,6 +107,10 @@ std::string config_hash(const Project& project, const Service& service) {
     add(json, "cpu_shares", limits.cpu_shares);
     add(json, "cpu_quota_us", limits.cpu_quota_us);
     add(json, "cpu_period_us", limits.cpu_period_us);
+    add(json, "cpu_rt_runtime_us", limits.cpu_realtime_runtime_us);
+    add(json, "cpu_rt_period_us", limits.cpu_realtime_period_us);
+    add(json, "cpuset", limits.cpuset);
+    if (limits.block_io != BlockIo{}) json["block_io"] = to_json(limits.block_io);
     const Privileges& privileges = service.privileges;
     add(json, "cap_add", privileges.cap_add);
     add(json, "cap_drop", privileges.cap_drop);
@@ -86,6 +118,19 @@ std::string config_hash(const Project& project, const Service& service) {
     add(json, "unfiltered", privileges.unfiltered);
     add(json, "unmasked_paths", privileges.unmasked_paths);
     add(json, "host_users", privileges.host_users);
+    add(json, "privileged", privileges.privileged);
+    add(json, "seccomp_profile", privileges.seccomp_profile);
+    if (service.healthcheck) json["healthcheck"] = to_json(*service.healthcheck);
+    for (const Device& device : service.devices)
+        json["devices"].push_back({device.source, device.target, device.permissions});
+    add(json, "device_cgroup_rules", service.device_cgroup_rules);
+    add(json, "pid", service.sharing.pid);
+    add(json, "ipc", service.sharing.ipc);
+    add(json, "uts", service.sharing.uts);
+    add(json, "cgroup", service.sharing.cgroup);
+    add(json, "cgroup_parent", service.cgroup_parent);
+    add(json, "tty", service.tty);
+    add(json, "stdin_open", service.stdin_open);
     add(json, "dns", service.resolver.servers);
     add(json, "dns_opt", service.resolver.options);
     add(json, "dns_search", service.resolver.search);

@@ -55,6 +55,26 @@ struct Logging {
     bool operator==(const Logging&) const = default;
 };
 
+/// A limit of one block device of the host.
+struct BlockLimit {
+    std::string path = {};    ///< "/dev/sda"
+    std::uint64_t value = 0;  ///< Bytes or operations a second, or a weight.
+
+    bool operator==(const BlockLimit&) const = default;
+};
+
+/// `blkio_config`. @source Compose spec, services "blkio_config"
+struct BlockIo {
+    std::uint64_t weight = 0;  ///< 10 to 1000; 0: not said.
+    std::vector<BlockLimit> weight_device = {};
+    std::vector<BlockLimit> read_bps = {};
+    std::vector<BlockLimit> read_iops = {};
+    std::vector<BlockLimit> write_bps = {};
+    std::vector<BlockLimit> write_iops = {};
+
+    bool operator==(const BlockIo&) const = default;
+};
+
 /// cgroup limits; 0: no limit. @source Compose spec, services "mem_limit", "cpus", "pids_limit", …
 struct Resources {
     std::int64_t memory_bytes = 0;
@@ -66,6 +86,10 @@ struct Resources {
     std::int64_t cpu_shares = 0;
     std::int64_t cpu_quota_us = 0;
     std::int64_t cpu_period_us = 0;
+    std::int64_t cpu_realtime_runtime_us = 0;
+    std::int64_t cpu_realtime_period_us = 0;
+    std::string cpuset = {};  ///< "0-3,7"; empty: all.
+    BlockIo block_io = {};
 
     bool operator==(const Resources&) const = default;
 };
@@ -105,9 +129,49 @@ struct Privileges {
     bool no_new_privileges = false;
     bool unfiltered = false;      ///< security_opt: seccomp=unconfined
     bool unmasked_paths = false;  ///< security_opt: systempaths=unconfined
-    bool host_users = false;      ///< userns_mode: host
+    bool host_users = false;      ///< userns_mode: host, or what can't be had without
+    bool privileged = false;
+    /// security_opt: seccomp=FILE: the path, absolute once it is bound, and what stands in there.
+    std::string seccomp_file = {};
+    std::string seccomp_profile = {};
 
     bool operator==(const Privileges&) const = default;
+};
+
+/// A device of the host, or a folder of them. @source Compose spec, services "devices"
+struct Device {
+    std::string source = {};  ///< Path on the host, or a CDI name: "vendor/class=name".
+    std::string target = {};  ///< Path in the container.
+    std::string permissions = "rwm";
+
+    bool operator==(const Device&) const = default;
+};
+
+/// Namespaces that are not the container's own: "" is its own, else "host", "service:NAME" or
+/// "container:NAME"; `ipc` also knows "none", "private" and "shareable".
+/// @source Compose spec, services "pid", "ipc", "uts", "cgroup"
+struct Sharing {
+    std::string pid = {};
+    std::string ipc = {};
+    std::string uts = {};
+    std::string cgroup = {};
+
+    bool operator==(const Sharing&) const = default;
+};
+
+/// How it is found out whether the service works. What isn't said is the image's, or Docker's.
+/// @source Compose spec, services "healthcheck"
+struct HealthCheck {
+    bool disabled = false;
+    /// {"CMD", program, …}, {"CMD-SHELL", text} or {"NONE"}.
+    std::optional<std::vector<std::string>> test = {};
+    std::optional<std::chrono::microseconds> interval = {};
+    std::optional<std::chrono::microseconds> timeout = {};
+    std::optional<std::chrono::microseconds> start_period = {};
+    std::optional<std::chrono::microseconds> start_interval = {};
+    std::optional<int> retries = {};
+
+    bool operator==(const HealthCheck&) const = default;
 };
 
 /// How a container finds names. @source Compose spec, services "dns", "dns_search", "extra_hosts"
@@ -150,10 +214,17 @@ struct Service {
     std::vector<InlineFile> inline_files = {};
     std::int64_t shm_size_bytes = 0;  ///< 0: 64 MiB.
     std::optional<int> oom_score_adj = {};
-    bool read_only = false;        ///< The root file system.
-    bool init = false;             ///< A small process 1 that reaps and passes signals on.
-    bool no_network = false;       ///< network_mode: none
-    std::string stop_signal = {};  ///< Empty: the image's, else SIGTERM.
+    std::optional<HealthCheck> healthcheck = {};
+    std::vector<Device> devices = {};
+    std::vector<std::string> device_cgroup_rules = {};  ///< "c 1:3 rwm"
+    Sharing sharing = {};
+    std::string cgroup_parent = {};  ///< Absolute, or empty.
+    bool tty = false;                ///< A terminal as its standard streams.
+    bool stdin_open = false;         ///< Its standard input can be attached to.
+    bool read_only = false;          ///< The root file system.
+    bool init = false;               ///< A small process 1 that reaps and passes signals on.
+    bool no_network = false;         ///< network_mode: none
+    std::string stop_signal = {};    ///< Empty: the image's, else SIGTERM.
     std::optional<std::chrono::microseconds> stop_grace_period = {};  ///< Absent: 10 s.
     /// `x-davit.data_root`: where its writable layer, logs and anonymous volumes live. Absolute;
     /// empty: the stack's data root.

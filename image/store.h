@@ -15,6 +15,16 @@
 namespace davit::image {
 
 /// What an image says about running it. @source OCI image-spec, config.md
+/// An image's HEALTHCHECK, as its configuration has it; 0: not said.
+struct ImageHealthCheck {
+    std::vector<std::string> test = {};  ///< {"CMD", …}, {"CMD-SHELL", text} or {"NONE"}.
+    std::int64_t interval_ns = 0;
+    std::int64_t timeout_ns = 0;
+    std::int64_t start_period_ns = 0;
+    std::int64_t start_interval_ns = 0;
+    int retries = 0;
+};
+
 struct ImageConfig {
     std::vector<std::string> entrypoint = {};
     std::vector<std::string> cmd = {};
@@ -24,6 +34,8 @@ struct ImageConfig {
     std::string stop_signal = {};
     std::vector<std::string> exposed_ports = {};  ///< "80/tcp"
     std::vector<std::string> volumes = {};        ///< Absolute paths.
+    std::vector<std::string> shell = {};          ///< Of CMD-SHELL; empty: /bin/sh -c.
+    std::optional<ImageHealthCheck> health_check = {};
     std::map<std::string, std::string> labels = {};
     std::string architecture = {};
     std::string os = {};

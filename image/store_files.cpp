@@ -25,6 +25,21 @@ std::vector<std::string> keys_of(const Json& json, const char* key) {
     return keys;
 }
 
+/// @source moby api/types/container HealthConfig
+std::optional<ImageHealthCheck> health_check_of(const Json& config) {
+    const auto found = config.find("Healthcheck");
+    if (found == config.end() || !found->is_object()) return std::nullopt;
+    ImageHealthCheck check;
+    check.test = strings_of(*found, "Test");
+    if (check.test.empty()) return std::nullopt;
+    check.interval_ns = integer_or(*found, "Interval");
+    check.timeout_ns = integer_or(*found, "Timeout");
+    check.start_period_ns = integer_or(*found, "StartPeriod");
+    check.start_interval_ns = integer_or(*found, "StartInterval");
+    check.retries = static_cast<int>(integer_or(*found, "Retries"));
+    return check;
+}
+
 ImageConfig decode_config(const Json& json) {
     ImageConfig config;
     config.architecture = string_or(json, "architecture");
@@ -39,6 +54,8 @@ ImageConfig decode_config(const Json& json) {
     config.stop_signal = string_or(*found, "StopSignal");
     config.exposed_ports = keys_of(*found, "ExposedPorts");
     config.volumes = keys_of(*found, "Volumes");
+    config.shell = strings_of(*found, "Shell");
+    config.health_check = health_check_of(*found);
     const auto labels = found->find("Labels");
     if (labels != found->end() && labels->is_object())
         config.labels = labels->get<std::map<std::string, std::string>>();

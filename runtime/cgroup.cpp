@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
@@ -75,6 +76,20 @@ std::string device_rule(const SpecDeviceRule& rule) {
 std::uint64_t weight_of(std::uint64_t shares) {
     const std::uint64_t bounded = std::clamp<std::uint64_t>(shares, 2, 262144);
     return 1 + ((bounded - 2) * 9999) / 262142;
+}
+
+/// Removes the cgroups below `folder`: parts of the container, and what it made itself.
+void remove_below(const std::string& folder, int depth = 0) {
+    constexpr int kDeepest = 32;
+    DIR* directory = depth > kDeepest ? nullptr : ::opendir(folder.c_str());
+    if (directory == nullptr) return;
+    while (const dirent* entry = ::readdir(directory)) {
+        const std::string name = entry->d_name;
+        if (entry->d_type != DT_DIR || name == "." || name == "..") continue;
+        remove_below(folder + "/" + name, depth + 1);
+        ::rmdir((folder + "/" + name).c_str());
+    }
+    ::closedir(directory);
 }
 
 std::string limit_or_max(std::int64_t limit) {
@@ -262,12 +277,16 @@ Result<void> Cgroup::kill_all() const {
 Result<void> Cgroup::remove() const {
     Result<void> first_failure;
     for (const std::string& folder : folders()) {
-        const std::size_t mount_length = folder.size() - path_.size();
+        // What stands above davit's own is somebody else's.
+        const std::size_t own = path_.rfind("/davit/");
+        const std::size_t mount_length =
+            folder.size() - path_.size() + (own == std::string::npos ? 0 : own);
         // The kernel lets go of a killed process a moment after it was reaped: EBUSY until then.
         int error_number = 0;
         for (int attempt = 0; attempt <= 100; ++attempt) {
             error_number = ::rmdir(folder.c_str()) == 0 || errno == ENOENT ? 0 : errno;
             if (error_number != EBUSY) break;
+            if (attempt == 0) remove_below(folder);
             ::usleep(1000);
         }
         if (error_number != 0) {

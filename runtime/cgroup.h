@@ -51,6 +51,11 @@ public:
     /// @errors NotFound where they are gone
     static Result<Cgroup> running(const std::string& path);
 
+    /// As `running`, but what joins is in a cgroup of its own below the container's in one
+    /// hierarchy, so that `remove_part` ends it with all that it has started.
+    static Result<Cgroup> running_part(const std::string& path, const std::string& part);
+    void remove_part(const std::string& part) const;
+
     /// The cgroups at `path`, made or not, to clean up after a crash.
     static Cgroup at(const std::string& path);
 
@@ -72,6 +77,7 @@ private:
     Cgroup(CgroupMounts mounts, std::string path)
         : mounts_(std::move(mounts)), path_(std::move(path)) {}
     std::vector<std::string> folders() const;
+    std::string part_folder(const std::string& part) const;
     Result<void> make(const SpecResources& resources);
     Result<void> open_for_joining();
 

@@ -38,11 +38,18 @@ namespace davit::runtime {
 
 namespace {
 
+constexpr int kResolveAttempts = 1000;
+
 int open_in_root(int root, const char* path, std::uint64_t flags) {
     open_how how{};
     how.flags = flags | O_CLOEXEC;
     how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-    return static_cast<int>(::syscall(SYS_openat2, root, path, &how, sizeof how));
+    // EAGAIN: somewhere on the host something was renamed or mounted while ".." was followed.
+    // openat2(2) asks to try again.
+    for (int attempt = 0;; ++attempt) {
+        const long fd = ::syscall(SYS_openat2, root, path, &how, sizeof how);
+        if (fd != -1 || errno != EAGAIN || attempt == kResolveAttempts) return static_cast<int>(fd);
+    }
 }
 
 enum class TargetKind { Folder, File };

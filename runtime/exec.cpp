@@ -101,7 +101,9 @@ private:
 
 Result<void> Execution::launch() {
     const UniqueFd target = TRY(open_target(options_, spec_));
-    const Cgroup cgroup = TRY(Cgroup::running(spec_.cgroups_path));
+    const Cgroup cgroup =
+        TRY(options_.part.empty() ? Cgroup::running(spec_.cgroups_path)
+                                  : Cgroup::running_part(spec_.cgroups_path, options_.part));
     int pid_ends[2];
     int report_ends[2];
     if (::pipe2(pid_ends, O_CLOEXEC) == -1 || ::pipe2(report_ends, O_CLOEXEC) == -1)

@@ -15,6 +15,7 @@ struct ExecOptions {
     bool terminal = false;     ///< A terminal of the container's, with this one's size.
     bool privileged = false;   ///< Without the filter.
     bool detach = false;       ///< Return when it runs, without waiting for its end.
+    std::string part = {};     ///< A part of the container's cgroup for it; empty: none.
 };
 
 /// Runs the program with the caller's standard streams, passes signals on to it, and returns its

@@ -5,14 +5,8 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "base/sys.h"
-#include "runtime/capabilities.h"
-#include "runtime/container.h"
-#include "runtime/event_loop.h"
-#include "runtime/log_file.h"
+#include "runtime/guard_process.h"
 #include "runtime/protocol.h"
-#include "runtime/relay.h"
-#include "runtime/restart_policy.h"
-#include "runtime/state.h"
 
 #include <cerrno>
 #include <csignal>
@@ -25,80 +19,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// The life of a guard: prepare (everything that can fail, answered to the launcher), then events:
-// requests on the control socket, output on the FIFOs, the end of the init process, two timers.
-
 namespace davit::runtime {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-class Guard {
-public:
-    Guard(GuardOptions options, EventLoop loop, Timer stop_timer, Timer restart_timer)
-        : options_(std::move(options)),
-          loop_(std::move(loop)),
-          stop_timer_(std::move(stop_timer)),
-          restart_timer_(std::move(restart_timer)) {}
-
-    Result<void> prepare();
-    void answer_launcher(const Result<void>& prepared);
-    Result<void> run() { return loop_.run(); }
-    /// Ends a run whose program was never executed.
-    void discard_run();
-    /// Takes away what this guard put into the run folder; the state stays.
-    void clean_up();
-
-private:
-    struct Client {
-        UniqueFd socket;
-        bool waits_for_stop = false;
-    };
-
-    Result<void> open_log(const Spec& spec);
-    Result<void> open_streams(const Spec& spec);
-    Result<UniqueFd> make_fifo(const char* name, const Spec& spec) const;
-    Result<void> create_run();
-    Result<void> start_run();
-    void save();
-
-    void on_output(LogFile::Stream stream);
-    void drain();
-    void on_exit();
-    void after_end(int exit_code, bool oom_killed, const std::string& error);
-    void restart();
-    void finish();
-
-    void on_connect();
-    void on_request(int fd);
-    Json serve(Client& client, const Json& request, bool& answer_later);
-    void begin_stop(int signal, std::chrono::milliseconds timeout);
-    void drop(int fd);
-
-    GuardOptions options_;
-    EventLoop loop_;
-    Timer stop_timer_;
-    Timer restart_timer_;
-    std::optional<Container> container_;
-    std::optional<LogFile> log_;
-    RestartPolicy policy_;
-    int stop_signal_ = SIGTERM;
-    ContainerState state_;
-    Clock::time_point started_{};
-    std::chrono::milliseconds pause_{0};
-    UniqueFd out_;  ///< Our ends of the FIFOs.
-    UniqueFd err_;
-    UniqueFd in_;
-    UniqueFd control_;
-    UniqueFd signals_;
-    std::unique_ptr<Relay> relay_;
-    std::map<int, Client> clients_;
-};
 
 std::string annotation_of(const Spec& spec, const char* key) {
     const auto found = spec.annotations.find(key);
     return found == spec.annotations.end() ? std::string() : found->second;
 }
+
+/// The host id of a container id.
+std::uint32_t host_id(const std::vector<IdMapping>& mappings, std::uint32_t id) {
+    for (const IdMapping& m : mappings) {
+        if (id >= m.container_id && id - m.container_id < m.size)
+            return m.host_id + (id - m.container_id);
+    }
+    return id;
+}
+
+}  // namespace
 
 Result<void> Guard::prepare() {
     Spec spec = TRY(read_spec(options_.bundle));
@@ -107,6 +45,7 @@ Result<void> Guard::prepare() {
         stop_signal_ = static_cast<int>(*number);
     TRY(open_log(spec));
     TRY(open_streams(spec));
+    TRY(open_health(spec));
     const std::vector<ListenPort> ports = TRY(parse_listen_ports(annotation_of(spec, kListen)));
     relay_ = TRY(Relay::open(ports, loop_));
 
@@ -161,13 +100,22 @@ Result<void> Guard::open_log(const Spec& spec) {
     return {};
 }
 
-/// The host id of a container id.
-std::uint32_t host_id(const std::vector<IdMapping>& mappings, std::uint32_t id) {
-    for (const IdMapping& m : mappings) {
-        if (id >= m.container_id && id - m.container_id < m.size)
-            return m.host_id + (id - m.container_id);
-    }
-    return id;
+Result<void> Guard::open_health(const Spec& spec) {
+    const std::string text = annotation_of(spec, kHealthCheck);
+    if (text.empty()) return {};
+    HealthMonitor::Setup setup;
+    const Json json = TRY(parse_json(text, kHealthCheck));
+    setup.check = TRY(health_check_of(json));
+    setup.bundle = options_.bundle;
+    setup.run_dir = options_.run_dir;
+    setup.cgroup = spec.cgroups_path;
+    const Json config = TRY(read_json(options_.bundle + "/config.json"));
+    health_ = TRY(HealthMonitor::create(std::move(setup), config.value("process", Json::object()),
+                                        loop_, [this] {
+                                            state_.health = health_->health();
+                                            save();
+                                        }));
+    return {};
 }
 
 Result<UniqueFd> Guard::make_fifo(const char* name, const Spec& spec) const {
@@ -218,6 +166,10 @@ Result<void> Guard::start_run() {
     state_.error.clear();
     state_.oom_killed = false;
     state_.exit_code = 0;
+    if (health_) {
+        health_->begin(state_.pid);
+        state_.health = health_->health();
+    }
     save();
     ::malloc_trim(0);  // what loading and starting took is not needed again
     return {};
@@ -284,6 +236,10 @@ void Guard::on_exit() {
 }
 
 void Guard::after_end(int exit_code, bool oom_killed, const std::string& error) {
+    if (health_) {
+        health_->end();
+        state_.health = health_->health();
+    }
     state_.pid = 0;
     state_.start_ticks = 0;
     state_.exit_code = exit_code;
@@ -329,85 +285,10 @@ void Guard::finish() {
 
 void Guard::clean_up() {
     relay_.reset();
-    for (const char* name : {"control.sock", "stdout", "stderr"})
+    health_.reset();
+    for (const char* name : {"control.sock", "stdout", "stderr", "health.json"})
         ::unlink((options_.run_dir + "/" + name).c_str());
 }
-
-// --- Requests ---
-
-void Guard::on_connect() {
-    UniqueFd socket(::accept4(control_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (!socket) return;
-    const int fd = socket.get();
-    clients_[fd].socket = std::move(socket);
-    if (!loop_.watch(fd, EPOLLIN, [this, fd](std::uint32_t) { on_request(fd); })) drop(fd);
-}
-
-void Guard::drop(int fd) {
-    loop_.forget(fd);
-    clients_.erase(fd);
-}
-
-void Guard::on_request(int fd) {
-    Client& client = clients_.at(fd);
-    const Result<Json> request = receive_packet(client.socket);
-    if (!request || !request->is_object()) return drop(fd);
-    bool answer_later = false;
-    const Json answer = serve(client, *request, answer_later);
-    if (!answer_later && !send_packet(client.socket, answer)) drop(fd);
-}
-
-Json Guard::serve(Client& client, const Json& request, bool& answer_later) {
-    const std::string op = string_or(request, "op");
-    if (op == "start") {
-        if (state_.status == Status::Running) return ok_answer();
-        if (state_.status != Status::Created)
-            return error_answer(Error(ErrorKind::Busy, "the container is between two runs"));
-        const Result<void> started = start_run();
-        if (started) return ok_answer();
-        // The child has reported and ends: its exit is collected here, not by the policy.
-        discard_run();
-        const int code = started.error().kind() == ErrorKind::NotFound ? 127 : 126;
-        const Json answer = error_answer(started.error());
-        (void)send_packet(client.socket, answer);
-        answer_later = true;
-        after_end(code, false, started.error().to_string());
-        return answer;
-    }
-    if (op == "stop") {
-        client.waits_for_stop = true;
-        answer_later = true;
-        begin_stop(static_cast<int>(integer_or(request, "signal")),
-                   std::chrono::milliseconds(integer_or(request, "timeout_ms", 10000)));
-        return {};
-    }
-    if (op == "kill") {
-        const Result<void> sent =
-            container_->signal(static_cast<int>(integer_or(request, "signal", SIGKILL)));
-        return sent ? ok_answer() : error_answer(sent.error());
-    }
-    return error_answer(
-        Error(ErrorKind::Unsupported, fmt::format("this guard does not know '{}'", op))
-            .help("it may be older than this davit: recreate the container"));
-}
-
-void Guard::begin_stop(int signal, std::chrono::milliseconds timeout) {
-    state_.stopped_by_user = true;
-    if (state_.pid == 0) {  // between two runs
-        restart_timer_.disarm();
-        return finish();
-    }
-    save();
-    // A process that never got the word to start has nothing to finish.
-    if (state_.status == Status::Created) timeout = std::chrono::milliseconds(0);
-    if (timeout.count() > 0) {
-        const Result<void> sent = container_->signal(signal > 0 ? signal : stop_signal_);
-        if (!sent) log::error("runtime", "{}", sent.error().to_string());
-    }
-    stop_timer_.arm(timeout);
-}
-
-}  // namespace
 
 int run_guard(GuardOptions options) {
     Result<EventLoop> loop = EventLoop::create();

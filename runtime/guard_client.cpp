@@ -181,6 +181,14 @@ Result<CreatedContainer> open_created(const std::string& run_dir) {
     return container;
 }
 
+/// One request, and its answer. @errors NotFound where no guard listens
+Result<void> ask(const std::string& run_dir, const Json& request) {
+    const UniqueFd socket = TRY(connect_control(run_dir));
+    TRY(send_packet(socket, request));
+    const Json answer = TRY(receive_packet(socket));
+    return as_result(answer);
+}
+
 }  // namespace
 
 Result<CreatedContainer> launch_guard(const GuardLaunch& launch) {
@@ -202,12 +210,7 @@ Result<CreatedContainer> launch_guard(const GuardLaunch& launch) {
     return container;
 }
 
-Result<void> start(const std::string& run_dir) {
-    const UniqueFd socket = TRY(connect_control(run_dir));
-    TRY(send_packet(socket, {{"op", "start"}}));
-    const Json answer = TRY(receive_packet(socket));
-    return as_result(answer);
-}
+Result<void> start(const std::string& run_dir) { return ask(run_dir, {{"op", "start"}}); }
 
 Result<void> stop(const std::string& run_dir, int signal, std::chrono::milliseconds timeout) {
     // A guard whose launcher was killed may be about to say that it exists.
@@ -243,11 +246,12 @@ Result<void> stop(const std::string& run_dir, int signal, std::chrono::milliseco
 }
 
 Result<void> kill(const std::string& run_dir, int signal) {
-    const UniqueFd socket = TRY(connect_control(run_dir));
-    TRY(send_packet(socket, {{"op", "kill"}, {"signal", signal}}));
-    const Json answer = TRY(receive_packet(socket));
-    return as_result(answer);
+    return ask(run_dir, {{"op", "kill"}, {"signal", signal}});
 }
+
+Result<void> pause(const std::string& run_dir) { return ask(run_dir, {{"op", "pause"}}); }
+
+Result<void> unpause(const std::string& run_dir) { return ask(run_dir, {{"op", "unpause"}}); }
 
 Result<void> remove_leftovers(const std::string& bundle) {
     const Result<Json> config = read_json(bundle + "/config.json");
@@ -255,7 +259,7 @@ Result<void> remove_leftovers(const std::string& bundle) {
     const auto linux_part = config->find("linux");
     if (linux_part == config->end()) return {};
     const std::string path = string_or(*linux_part, "cgroupsPath");
-    if (!path.starts_with("/davit/")) return {};
+    if (path.find("/davit/") == std::string::npos) return {};
     const Cgroup cgroup = Cgroup::at(path);
     TRY(cgroup.kill_all());
     TRY(cgroup.remove());

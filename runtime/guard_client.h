@@ -40,6 +40,11 @@ Result<void> stop(const std::string& run_dir, int signal, std::chrono::milliseco
 /// Sends a signal to the init process. @errors NotFound where it does not run
 Result<void> kill(const std::string& run_dir, int signal);
 
+/// Stops the container's processes where they are, or lets them go on. @errors Busy where it does
+/// not run, or is (not) paused already
+Result<void> pause(const std::string& run_dir);
+Result<void> unpause(const std::string& run_dir);
+
 /// Takes what a guard left behind that is gone now: the cgroups named in the bundle's config.json.
 /// For a container that does not run.
 Result<void> remove_leftovers(const std::string& bundle);

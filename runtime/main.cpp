@@ -13,7 +13,7 @@ namespace {
 constexpr std::string_view kUsage =
     "usage: davit-runtime guard --bundle DIR --run-dir DIR\n"
     "       davit-runtime exec --bundle DIR --pid PID --process FILE [--terminal] [--privileged]\n"
-    "                          [--detach]\n"
+    "                          [--detach] [--part NAME]\n"
     "       davit-runtime init -- PROGRAM [ARGUMENT…]\n"
     "       davit-runtime --version\n"
     "\n"
@@ -62,6 +62,8 @@ int exec_main(int argc, char** argv) {
             options.bundle = argv[++i];
         } else if (flag == "--process") {
             options.process = argv[++i];
+        } else if (flag == "--part") {
+            options.part = argv[++i];
         } else if (flag == "--pid") {
             options.pid = static_cast<pid_t>(davit::parse_integer(argv[++i]).value_or(0));
         } else {

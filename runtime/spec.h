@@ -123,7 +123,11 @@ inline constexpr const char* kOverlayWork = "io.davit.overlay.work";
 inline constexpr const char* kLogPath = "io.davit.log.path";  ///< Absent: output is thrown away.
 inline constexpr const char* kLogMaxSize = "io.davit.log.max-size";  ///< Bytes; "-1": no limit.
 inline constexpr const char* kLogMaxFile = "io.davit.log.max-file";
-inline constexpr const char* kRestart = "io.davit.restart";         ///< As Compose writes it.
+inline constexpr const char* kRestart = "io.davit.restart";          ///< As Compose writes it.
+inline constexpr const char* kHealthCheck = "io.davit.healthcheck";  ///< JSON; see health.h.
+/// With a namespace's type behind it: the run folder of the container whose namespace is joined.
+inline constexpr const char* kJoin = "io.davit.join.";
+inline constexpr const char* kStdin = "io.davit.stdin";  ///< "open": it can be attached to.
 inline constexpr const char* kStopSignal = "io.davit.stop-signal";  ///< Number.
 inline constexpr const char* kListen = "io.davit.listen";           ///< JSON; see guard_ports.h.
 

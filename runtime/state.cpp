@@ -56,23 +56,26 @@ Result<ContainerState> read_state(const std::string& run_dir) {
     state.finished_at = string_or(json, "finished_at");
     state.restart_count = static_cast<int>(integer_or(json, "restart_count"));
     state.stopped_by_user = json.value("stopped_by_user", false);
+    if (const auto health = json.find("health"); health != json.end() && health->is_object())
+        state.health = health_of(*health);
     return state;
 }
 
 Result<void> write_state(const std::string& run_dir, const ContainerState& state) {
-    const Json json = {{"version", kVersion},
-                       {"status", to_string(state.status)},
-                       {"pid", state.pid},
-                       {"start_ticks", state.start_ticks},
-                       {"guard_pid", state.guard_pid},
-                       {"guard_start_ticks", state.guard_start_ticks},
-                       {"exit_code", state.exit_code},
-                       {"oom_killed", state.oom_killed},
-                       {"error", state.error},
-                       {"started_at", state.started_at},
-                       {"finished_at", state.finished_at},
-                       {"restart_count", state.restart_count},
-                       {"stopped_by_user", state.stopped_by_user}};
+    Json json = {{"version", kVersion},
+                 {"status", to_string(state.status)},
+                 {"pid", state.pid},
+                 {"start_ticks", state.start_ticks},
+                 {"guard_pid", state.guard_pid},
+                 {"guard_start_ticks", state.guard_start_ticks},
+                 {"exit_code", state.exit_code},
+                 {"oom_killed", state.oom_killed},
+                 {"error", state.error},
+                 {"started_at", state.started_at},
+                 {"finished_at", state.finished_at},
+                 {"restart_count", state.restart_count},
+                 {"stopped_by_user", state.stopped_by_user}};
+    if (state.health) json["health"] = to_json(*state.health);
     // The run root lives as long as the processes do: nothing to keep through a power cut.
     return write_json(path_of(run_dir), json, Sync::No);
 }

@@ -1,7 +1,9 @@
 #pragma once
 
 #include "base/result.h"
+#include "runtime/health.h"
 
+#include <optional>
 #include <string>
 #include <sys/types.h>
 
@@ -26,7 +28,8 @@ struct ContainerState {
     std::string started_at = {};   ///< RFC 3339, or empty.
     std::string finished_at = {};  ///< RFC 3339, or empty.
     int restart_count = 0;
-    bool stopped_by_user = false;  ///< `stop` ended it: no restart policy applies.
+    bool stopped_by_user = false;       ///< `stop` ended it: no restart policy applies.
+    std::optional<Health> health = {};  ///< Absent where nothing checks it.
 };
 
 /// @errors NotFound where no guard ever ran since boot

@@ -51,6 +51,19 @@ Result<void> check_bind_sources(const ChoiceRequest& request,
     return {};
 }
 
+Result<void> check_devices(const ChoiceRequest& request,
+                           const compose::DesiredContainer& container) {
+    const auto at = [&](const char* key, Error error) {
+        return std::move(error).at(
+            request.loaded->places.find(place_of_service(container) + "." + key));
+    };
+    if (auto found = find_devices(container.config.devices); !found)
+        return at("devices", std::move(found).error());
+    if (auto found = find_block_devices(container.config.resources.block_io); !found)
+        return at("blkio_config", std::move(found).error());
+    return {};
+}
+
 /// Ports that a container of this project publishes now are given up before they are taken again.
 Result<void> check_ports(const ChoiceRequest& request, const compose::DesiredContainer& container) {
     const auto held_by_us = [&](const compose::Port& port) {
@@ -248,9 +261,21 @@ Result<void> choose_container(const ChoiceRequest& request, const std::string& n
     }
     inputs.runtime_program = request.environment->runtime_program;
 
+    const compose::Service& service = inputs.wanted->config;
+    std::map<std::string, ContainerRecord> known = request.seen->containers;
+    for (const auto& [other, record] : choices.records) known[other] = record;
+    inputs.joins = TRY(find_joins(paths, service, known));
+    inputs.devices =
+        service.privileges.privileged ? host_devices() : TRY(find_devices(service.devices));
+    inputs.block_devices = TRY(find_block_devices(service.resources.block_io));
+    if (service.sharing.ipc == "shareable")
+        inputs.joins.shm_dir = shared_memory_folder(paths.run_container(project.name, name));
+
     std::string why_not;
-    if (inputs.wanted->config.privileges.host_users) {
+    if (service.privileges.host_users) {
         inputs.uid_base = 0;
+    } else if (!inputs.joins.run_dirs.empty()) {
+        inputs.uid_base = inputs.joins.uid_base;
     } else if (probe.covers(inputs, why_not)) {
         inputs.uid_base = TRY(choose_ids(used_ids, inputs.id));
         used_ids.insert(inputs.uid_base);
@@ -294,6 +319,7 @@ Result<void> check_beforehand(const ChoiceRequest& request) {
                 .at(request.loaded->places.find(place_of_service(container) + "." +
                                                 problem->attribute))
                 .help(problem->help);
+        TRY(check_devices(request, container));
         TRY(check_bind_sources(request, container));
         TRY(check_ports(request, container));
     }
@@ -324,7 +350,7 @@ Result<Choices> choose(const ChoiceRequest& request) {
     std::set<std::uint32_t> used_ids = TRY(used_id_ranges(paths));
     for (const auto& [name, record] : request.seen->containers) used_ids.insert(record.uid_base);
     IdmapProbe probe;
-    for (const std::string& name : names)
+    for (const std::string& name : joined_first(names, request.desired->containers))
         TRY_DOING(choose_container(request, name, used_ids, probe, choices),
                   "prepare container '{}'", name);
     for (const auto& [name, record] : choices.records) {

@@ -23,19 +23,46 @@ std::string key_of(const compose::Port& port) {
     return fmt::format("{}/{}", port.target, port.protocol);
 }
 
+/// @source moby api/types/container Health
+Json health_of(const runtime::Health& health) {
+    Json log = Json::array();
+    for (const runtime::ProbeResult& result : health.log)
+        log.push_back({{"Start", result.start},
+                       {"End", result.end},
+                       {"ExitCode", result.exit_code},
+                       {"Output", result.output}});
+    return {{"Status", runtime::to_string(health.status)},
+            {"FailingStreak", health.failing_streak},
+            {"Log", std::move(log)}};
+}
+
+Json health_check_of(const runtime::HealthCheck& check) {
+    const auto nanoseconds = [](std::chrono::microseconds time) {
+        return std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
+    };
+    return {{"Test", check.test},
+            {"Interval", nanoseconds(check.interval)},
+            {"Timeout", nanoseconds(check.timeout)},
+            {"StartPeriod", nanoseconds(check.start_period)},
+            {"StartInterval", nanoseconds(check.start_interval)},
+            {"Retries", check.retries}};
+}
+
 Json state_of(const ContainerView& view) {
     const runtime::ContainerState& state = view.state;
-    return {{"Status", runtime::to_string(state.status)},
-            {"Running", has_process(view)},
-            {"Paused", state.status == runtime::Status::Paused},
-            {"Restarting", state.status == runtime::Status::Restarting},
-            {"OOMKilled", state.oom_killed},
-            {"Dead", false},
-            {"Pid", state.pid},
-            {"ExitCode", state.exit_code},
-            {"Error", state.error},
-            {"StartedAt", or_never(state.started_at)},
-            {"FinishedAt", or_never(state.finished_at)}};
+    Json json = {{"Status", runtime::to_string(state.status)},
+                 {"Running", has_process(view)},
+                 {"Paused", state.status == runtime::Status::Paused},
+                 {"Restarting", state.status == runtime::Status::Restarting},
+                 {"OOMKilled", state.oom_killed},
+                 {"Dead", false},
+                 {"Pid", state.pid},
+                 {"ExitCode", state.exit_code},
+                 {"Error", state.error},
+                 {"StartedAt", or_never(state.started_at)},
+                 {"FinishedAt", or_never(state.finished_at)}};
+    if (state.health) json["Health"] = health_of(*state.health);
+    return json;
 }
 
 /// {"80/tcp": [{"HostIp": …, "HostPort": "8080"}]}; a port that is only exposed has null.
@@ -76,20 +103,35 @@ Json config_of(const ContainerRecord& record) {
     Json exposed = Json::object();
     for (const std::string& port : record.exposed_ports) exposed[port] = Json::object();
     for (const compose::Port& port : record.ports) exposed[key_of(port)] = Json::object();
-    return {{"Hostname", record.hostname},
-            {"User", record.user},
-            {"ExposedPorts", exposed},
-            {"Tty", false},
-            {"OpenStdin", false},
-            {"Env", record.env},
-            {"Cmd", or_null(record.cmd)},
-            {"Image", record.image},
-            {"WorkingDir", record.cwd},
-            {"Entrypoint", or_null(record.entrypoint)},
-            {"Labels", compose_labels(record)},
-            {"StopSignal", record.stop_signal},
-            {"StopTimeout",
-             std::chrono::duration_cast<std::chrono::seconds>(record.stop_timeout).count()}};
+    Json config = {{"Hostname", record.hostname},
+                   {"User", record.user},
+                   {"ExposedPorts", exposed},
+                   {"Tty", record.tty},
+                   {"OpenStdin", record.stdin_open},
+                   {"Env", record.env},
+                   {"Cmd", or_null(record.cmd)},
+                   {"Image", record.image},
+                   {"WorkingDir", record.cwd},
+                   {"Entrypoint", or_null(record.entrypoint)},
+                   {"Labels", compose_labels(record)},
+                   {"StopSignal", record.stop_signal},
+                   {"StopTimeout",
+                    std::chrono::duration_cast<std::chrono::seconds>(record.stop_timeout).count()}};
+    if (record.health_check) config["Healthcheck"] = health_check_of(*record.health_check);
+    return config;
+}
+
+std::string mode_or(const std::string& mode, const char* otherwise) {
+    return mode.empty() ? otherwise : mode;
+}
+
+Json devices_of(const ContainerRecord& record) {
+    Json devices = Json::array();
+    for (const compose::Device& device : record.devices)
+        devices.push_back({{"PathOnHost", device.source},
+                           {"PathInContainer", device.target},
+                           {"CgroupPermissions", device.permissions}});
+    return devices;
 }
 
 Json host_config_of(const ContainerRecord& record) {
@@ -125,6 +167,15 @@ Json host_config_of(const ContainerRecord& record) {
         {"CpuPeriod", limits.cpu_period_us},
         {"CapAdd", or_null(record.privileges.cap_add)},
         {"CapDrop", or_null(record.privileges.cap_drop)},
+        {"CpusetCpus", limits.cpuset},
+        {"BlkioWeight", limits.block_io.weight},
+        {"Privileged", record.privileges.privileged},
+        {"PidMode", record.sharing.pid},
+        {"IpcMode", mode_or(record.sharing.ipc, "private")},
+        {"UTSMode", record.sharing.uts},
+        {"CgroupnsMode", mode_or(record.sharing.cgroup, "private")},
+        {"CgroupParent", record.cgroup_parent},
+        {"Devices", devices_of(record)},
         {"UsernsMode", record.uid_base == 0 ? "host" : ""},
         {"ReadonlyRootfs", record.read_only},
         {"Dns", record.resolver.servers},

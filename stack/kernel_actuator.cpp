@@ -23,6 +23,15 @@ Result<void> give_to(const std::string& path, std::uint32_t id) {
     return {};
 }
 
+Result<void> make_shared_memory(const std::string& run_dir, std::uint32_t owner) {
+    constexpr mode_t kEveryonesOwn = 01777;
+    const std::string folder = shared_memory_folder(run_dir);
+    TRY(make_directories(folder, 0755));
+    TRY(give_to(folder, owner));
+    if (::chmod(folder.c_str(), kEveryonesOwn) == -1) return Error::from_errno(errno, "chmod(2)");
+    return {};
+}
+
 /// Removes `path` and then the folders above it, as far as they are empty, up to `top`.
 Result<void> remove_upward(const std::string& path, const std::string& top) {
     TRY(remove_tree(path));
@@ -194,6 +203,8 @@ Result<void> KernelActuator::create_container(const std::string& name) {
         TRY(write_record(paths(), record));
         TRY(make_state_folders(record));
         TRY(write_inline_files(record, inputs.wanted->config));
+        if (record.uid_base != 0)
+            TRY(make_device_nodes(inputs.devices, record.state_dir + "/devices", record.uid_base));
         TRY(make_mount_sources(record));
         TRY(write_json(bundle + "/config.json", config, Sync::No));
         return bring_up(record);
@@ -226,6 +237,7 @@ Result<void> KernelActuator::bring_up(const ContainerRecord& record) {
         // The run root may lie on a file system that can't be idmapped: they belong to the range.
         TRY(give_to(run_dir + file, record.uid_base));
     }
+    if (record.sharing.ipc == "shareable") TRY(make_shared_memory(run_dir, record.uid_base));
     const runtime::CreatedContainer created =
         TRY(runtime::launch_guard({.program = world_.environment->runtime_program,
                                    .bundle = paths().container(record.project, record.name),

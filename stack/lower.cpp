@@ -13,6 +13,7 @@ constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/
 std::vector<std::string> environment(const ContainerInputs& in, const std::string& hostname) {
     std::map<std::string, std::string> variables = {
         {"PATH", kDefaultPath}, {"HOME", in.user.home}, {"HOSTNAME", hostname}};
+    if (in.wanted->config.tty) variables["TERM"] = "xterm";
     for (const std::string& entry : in.image->config.env) {
         const std::size_t equals = entry.find('=');
         if (equals == 0 || equals == std::string::npos) continue;
@@ -67,6 +68,10 @@ MountRecord mount_record(const ContainerInputs& in, const compose::Mount& mount)
 
 std::string inline_file(const std::string& state_dir, std::size_t index) {
     return fmt::format("{}/files/{}", state_dir, index);
+}
+
+std::string device_file(const std::string& state_dir, std::size_t index) {
+    return fmt::format("{}/devices/{}", state_dir, index);
 }
 
 std::string cgroup_path(const std::string& project, const std::string& container) {
@@ -126,6 +131,12 @@ ContainerRecord make_record(const ContainerInputs& in) {
     record.resolver = service.resolver;
     record.read_only = service.read_only;
     record.privileges = service.privileges;
+    record.tty = service.tty;
+    record.stdin_open = service.stdin_open;
+    record.sharing = service.sharing;
+    record.devices = service.devices;
+    record.cgroup_parent = service.cgroup_parent;
+    record.health_check = health_check_of(service, in.image->config);
     record.stop_signal =
         service.stop_signal.empty() ? in.image->config.stop_signal : service.stop_signal;
     if (service.stop_grace_period)
@@ -145,11 +156,14 @@ Result<Json> make_config(const ContainerInputs& in, const ContainerRecord& recor
     Json config = {{"ociVersion", "1.2.0"},
                    {"process", process_json(record, in.user, service, capabilities)},
                    {"root", {{"path", "rootfs"}, {"readonly", service.read_only}}},
-                   {"hostname", record.hostname},
-                   {"mounts", mounts_json(record, run_dir, service, in.runtime_program)},
-                   {"linux", linux_json(record, service, capabilities)}};
-    if (!service.domainname.empty()) config["domainname"] = service.domainname;
-    config["annotations"] = TRY(annotations_json(record, in.image->layers));
+                   {"mounts", mounts_json(in, record, run_dir)}};
+    // The host's name stays as it is.
+    if (service.sharing.uts != "host") {
+        config["hostname"] = record.hostname;
+        if (!service.domainname.empty()) config["domainname"] = service.domainname;
+    }
+    config["linux"] = TRY(linux_json(in, record, capabilities));
+    config["annotations"] = TRY(annotations_json(in, record));
     for (const auto& [name, value] : service.annotations) config["annotations"][name] = value;
     if (record.entrypoint.empty() && record.cmd.empty())
         return Error(ErrorKind::InvalidInput,

@@ -4,7 +4,9 @@
 #include "compose/project.h"
 #include "compose/state.h"
 #include "image/store.h"
+#include "stack/devices.h"
 #include "stack/records.h"
+#include "stack/sharing.h"
 #include "stack/users.h"
 
 #include <map>
@@ -28,8 +30,11 @@ struct ContainerInputs {
     std::vector<compose::Port> ports = {};  ///< With the host ports that were chosen.
     ResolvedUser user = {};
     std::string state_dir = {};
-    std::string anonymous_dir = {};    ///< Where its anonymous volumes live.
-    std::string volumes_dir = {};      ///< Where named volumes live.
+    std::string anonymous_dir = {};  ///< Where its anonymous volumes live.
+    std::string volumes_dir = {};    ///< Where named volumes live.
+    std::vector<DeviceNode> devices = {};
+    std::map<std::string, DeviceNumber> block_devices = {};  ///< By path.
+    Joins joins = {};
     std::string runtime_program = {};  ///< davit-runtime, which is also the small process 1.
 };
 
@@ -51,6 +56,9 @@ CommandLine command_line(const compose::Service& service, const image::ImageConf
 
 /// Where the text of a service's inline config or secret is kept.
 std::string inline_file(const std::string& state_dir, std::size_t index);
+
+/// Where the node of a container's device is kept.
+std::string device_file(const std::string& state_dir, std::size_t index);
 
 /// Cgroup of a container, beneath each hierarchy.
 std::string cgroup_path(const std::string& project, const std::string& container);

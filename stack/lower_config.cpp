@@ -6,11 +6,11 @@
 #include "runtime/seccomp.h"
 #include "runtime/spec.h"
 #include "stack/lower.h"
+#include "stack/seccomp_profile.h"
 
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <cmath>
 #include <sys/resource.h>
 
 namespace davit::stack {
@@ -71,41 +71,6 @@ Json capability_sets(std::uint64_t mask) {
             {"ambient", Json::array()}};
 }
 
-Json resources_json(const compose::Resources& limits) {
-    Json resources = Json::object();
-    if (limits.memory_bytes > 0) {
-        // As Docker: as much swap again as memory, where the file doesn't say.
-        const std::int64_t swap =
-            limits.memory_swap_bytes != 0 ? limits.memory_swap_bytes : limits.memory_bytes * 2;
-        resources["memory"] = {{"limit", limits.memory_bytes}, {"swap", swap}};
-    }
-    if (limits.memory_reservation_bytes > 0)
-        resources["memory"]["reservation"] = limits.memory_reservation_bytes;
-    if (limits.cpus > 0) {
-        constexpr long kPeriodUs = 100000;
-        resources["cpu"] = {{"quota", std::lround(limits.cpus * kPeriodUs)}, {"period", kPeriodUs}};
-    } else {
-        if (limits.cpu_quota_us > 0) resources["cpu"]["quota"] = limits.cpu_quota_us;
-        if (limits.cpu_period_us > 0) resources["cpu"]["period"] = limits.cpu_period_us;
-    }
-    if (limits.cpu_shares > 0) resources["cpu"]["shares"] = limits.cpu_shares;
-    if (limits.pids > 0) resources["pids"] = {{"limit", limits.pids}};
-    Json devices = Json::array({Json{{"allow", false}, {"access", "rwm"}}});
-    const auto allow = [&](const char* type, int major, int minor, const char* access) {
-        Json rule = {{"allow", true}, {"type", type}, {"access", access}};
-        if (major >= 0) rule["major"] = major;
-        if (minor >= 0) rule["minor"] = minor;
-        devices.push_back(std::move(rule));
-    };
-    allow("c", -1, -1, "m");
-    allow("b", -1, -1, "m");
-    for (const int minor : {3, 5, 7, 8, 9}) allow("c", 1, minor, "rwm");
-    for (const int minor : {0, 1, 2}) allow("c", 5, minor, "rwm");
-    allow("c", 136, -1, "rwm");
-    resources["devices"] = std::move(devices);
-    return resources;
-}
-
 std::string restart_word(const compose::RestartPolicy& policy) {
     using Condition = compose::RestartPolicy::Condition;
     switch (policy.condition) {
@@ -162,6 +127,7 @@ Result<std::uint64_t> capabilities_of(const compose::Service& service, bool own_
     const std::uint64_t add = TRY(runtime::capability_mask(without_all(privileges.cap_add)));
     const std::uint64_t drop = TRY(runtime::capability_mask(without_all(privileges.cap_drop)));
     std::uint64_t mask = runtime::default_capabilities();
+    if (privileges.privileged) return runtime::all_capabilities();
     // Without a user namespace, and on cgroup v2 without device rules yet, a device node made in
     // the container would be a way to the host's disks.
     if (!own_users) mask &= ~TRY(runtime::capability_mask({"MKNOD"}));
@@ -210,7 +176,7 @@ Json process_json(const ContainerRecord& record, const ResolvedUser& user,
                            {"soft", limit(ulimit.soft)},
                            {"hard", limit(ulimit.hard)}});
     Json process = {
-        {"terminal", false},
+        {"terminal", service.tty},
         {"user",
          {{"uid", user.uid}, {"gid", user.gid}, {"umask", 0022}, {"additionalGids", user.groups}}},
         {"args", std::move(args)},
@@ -223,8 +189,43 @@ Json process_json(const ContainerRecord& record, const ResolvedUser& user,
     return process;
 }
 
-Json mounts_json(const ContainerRecord& record, const std::string& run_dir,
-                 const compose::Service& service, const std::string& runtime_program) {
+namespace {
+
+/// /dev/shm: of its own, or a folder that others have too. IPC objects of the host need its folder.
+void add_shared_memory(const ContainerInputs& in, Json& mounts) {
+    const compose::Service& service = in.wanted->config;
+    const std::string& ipc = service.sharing.ipc;
+    if (ipc == "none") return;
+    const std::string folder = ipc == "host" ? std::string("/dev/shm") : in.joins.shm_dir;
+    if (!folder.empty()) {
+        mounts.push_back(
+            bind_json("/dev/shm", folder, {"bind", "rprivate", "nosuid", "noexec", "nodev"}));
+        return;
+    }
+    mounts.push_back(
+        mount_json("/dev/shm", "tmpfs",
+                   {"nosuid", "noexec", "nodev", "mode=1777",
+                    service.shm_size_bytes > 0 ? fmt::format("size={}", service.shm_size_bytes)
+                                               : std::string("size=65536k")}));
+}
+
+/// Where something is mounted, and how.
+using Own = std::vector<std::pair<std::string, Json>>;
+
+void add_devices(const ContainerInputs& in, const ContainerRecord& record, Own& own) {
+    if (in.uid_base == 0) return;  // the runtime makes them: see devices_json
+    for (std::size_t i = 0; i < in.devices.size(); ++i)
+        own.emplace_back(in.devices[i].target,
+                         bind_json(in.devices[i].target, device_file(record.state_dir, i),
+                                   {"bind", "rprivate", "nosuid", "noexec", "dev"}));
+}
+
+}  // namespace
+
+Json mounts_json(const ContainerInputs& in, const ContainerRecord& record,
+                 const std::string& run_dir) {
+    const compose::Service& service = in.wanted->config;
+    const bool privileged = service.privileges.privileged;
     Json mounts = Json::array();
     mounts.push_back(mount_json("/proc", "proc", {"nosuid", "noexec", "nodev"}));
     mounts.push_back(
@@ -232,21 +233,18 @@ Json mounts_json(const ContainerRecord& record, const std::string& run_dir,
     mounts.push_back(
         mount_json("/dev/pts", "devpts",
                    {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}));
-    mounts.push_back(
-        mount_json("/dev/shm", "tmpfs",
-                   {"nosuid", "noexec", "nodev", "mode=1777",
-                    service.shm_size_bytes > 0 ? fmt::format("size={}", service.shm_size_bytes)
-                                               : std::string("size=65536k")}));
+    add_shared_memory(in, mounts);
     mounts.push_back(mount_json("/dev/mqueue", "mqueue", {"nosuid", "noexec", "nodev"}));
-    mounts.push_back(mount_json("/sys", "sysfs", {"nosuid", "noexec", "nodev", "ro"}));
+    mounts.push_back(
+        mount_json("/sys", "sysfs", {"nosuid", "noexec", "nodev", privileged ? "rw" : "ro"}));
     for (const char* file : {"hosts", "hostname", "resolv.conf"})
         mounts.push_back(bind_json(fmt::format("/etc/{}", file),
                                    fmt::format("{}/{}", run_dir, file), {"bind", "rprivate"}));
     if (service.init)
         mounts.push_back(
-            bind_json(kInitProgram, runtime_program, {"bind", "ro", "nosuid", "nodev"}));
+            bind_json(kInitProgram, in.runtime_program, {"bind", "ro", "nosuid", "nodev"}));
     // What is mounted inside of another mount comes after it.
-    std::vector<std::pair<std::string, Json>> own;
+    Own own;
     for (const compose::Tmpfs& tmpfs : service.tmpfs) {
         std::vector<std::string> options = {"nosuid", "nodev", "noexec"};
         options.insert(options.end(), tmpfs.options.begin(), tmpfs.options.end());
@@ -255,12 +253,14 @@ Json mounts_json(const ContainerRecord& record, const std::string& run_dir,
     }
     for (const MountRecord& mount : record.mounts) {
         // Without devices, as Docker's device rules have it: a folder may hold the node of a disk.
-        std::vector<std::string> options = {"rbind", "rprivate", "nodev",
-                                            mount.read_only ? "ro" : "rw"};
+        std::vector<std::string> options = {"rbind", "rprivate"};
+        if (!privileged) options.emplace_back("nodev");
+        options.emplace_back(mount.read_only ? "ro" : "rw");
         if (record.uid_base != 0) options.emplace_back("idmap");
         own.emplace_back(mount.destination,
                          bind_json(mount.destination, mount.source, std::move(options)));
     }
+    add_devices(in, record, own);
     const auto depth = [](const std::string& path) {
         return std::count(path.begin(), path.end(), '/');
     };
@@ -271,30 +271,55 @@ Json mounts_json(const ContainerRecord& record, const std::string& run_dir,
     return mounts;
 }
 
-Json linux_json(const ContainerRecord& record, const compose::Service& service,
-                std::uint64_t capabilities) {
+namespace {
+
+/// The namespaces of its own and those that it joins; what is left out is the host's.
+Json namespaces_json(const ContainerInputs& in) {
+    const compose::Sharing& sharing = in.wanted->config.sharing;
     Json namespaces = Json::array();
-    for (const char* type : {"pid", "network", "ipc", "uts", "mount", "cgroup"})
-        namespaces.push_back({{"type", type}});
+    const auto add = [&](const char* type, bool host) {
+        if (!host) namespaces.push_back({{"type", type}});
+    };
+    add("pid", sharing.pid == "host");
+    add("network", false);
+    add("ipc", sharing.ipc == "host");
+    add("uts", sharing.uts == "host");
+    add("mount", false);
+    add("cgroup", sharing.cgroup == "host");
+    add("user", in.uid_base == 0);
+    return namespaces;
+}
+
+Result<Json> seccomp_json(const compose::Service& service, std::uint64_t capabilities) {
+    if (service.privileges.seccomp_profile.empty()) return runtime::default_seccomp(capabilities);
+    return oci_seccomp(service.privileges.seccomp_profile, profile_facts(capabilities));
+}
+
+}  // namespace
+
+Result<Json> linux_json(const ContainerInputs& in, const ContainerRecord& record,
+                        std::uint64_t capabilities) {
+    const compose::Service& service = in.wanted->config;
     Json linux_part = Json::object();
     if (record.uid_base != 0) {
-        namespaces.push_back({{"type", "user"}});
         const Json map = Json::array(
             {Json{{"containerID", 0}, {"hostID", record.uid_base}, {"size", kIdsPerContainer}}});
         linux_part["uidMappings"] = map;
         linux_part["gidMappings"] = map;
     }
-    linux_part["namespaces"] = std::move(namespaces);
-    linux_part["cgroupsPath"] = cgroup_path(record.project, record.name);
-    linux_part["resources"] = resources_json(record.resources);
+    linux_part["namespaces"] = namespaces_json(in);
+    linux_part["cgroupsPath"] = record.cgroup_parent + cgroup_path(record.project, record.name);
+    linux_part["resources"] = resources_json(in);
+    if (Json devices = devices_json(in); !devices.empty())
+        linux_part["devices"] = std::move(devices);
     // Any program may listen on port 80 and send pings: both are its own network's business.
     linux_part["sysctl"] = {
         {"net.ipv4.ip_unprivileged_port_start", "0"},
         {"net.ipv4.ping_group_range", record.uid_base != 0 ? "0 65535" : "0 2147483647"}};
     for (const auto& [name, value] : service.sysctls) linux_part["sysctl"][name] = value;
-    if (!service.privileges.unfiltered)
-        linux_part["seccomp"] = runtime::default_seccomp(capabilities);
-    if (service.privileges.unmasked_paths) return linux_part;
+    if (!service.privileges.unfiltered && !service.privileges.privileged)
+        linux_part["seccomp"] = TRY(seccomp_json(service, capabilities));
+    if (service.privileges.unmasked_paths || service.privileges.privileged) return linux_part;
     linux_part["maskedPaths"] = {"/proc/acpi",
                                  "/proc/asound",
                                  "/proc/interrupts",
@@ -312,10 +337,9 @@ Json linux_json(const ContainerRecord& record, const compose::Service& service,
     return linux_part;
 }
 
-Result<Json> annotations_json(const ContainerRecord& record,
-                              const std::vector<std::string>& layers) {
+Result<Json> annotations_json(const ContainerInputs& in, const ContainerRecord& record) {
     std::string lower;
-    for (const std::string& layer : layers) lower += (lower.empty() ? "" : "\n") + layer;
+    for (const std::string& layer : in.image->layers) lower += (lower.empty() ? "" : "\n") + layer;
     Json annotations = {{runtime::kOverlayLower, lower},
                         {runtime::kOverlayUpper, record.state_dir + "/rw/upper"},
                         {runtime::kOverlayWork, record.state_dir + "/rw/work"},
@@ -329,6 +353,11 @@ Result<Json> annotations_json(const ContainerRecord& record,
                 .help("use a name such as SIGTERM, or a number");
         annotations[runtime::kStopSignal] = fmt::format("{}", *number);
     }
+    if (record.health_check)
+        annotations[runtime::kHealthCheck] = runtime::to_json(*record.health_check).dump();
+    for (const auto& [type, run_dir] : in.joins.run_dirs)
+        annotations[runtime::kJoin + type] = run_dir;
+    if (in.wanted->config.stdin_open) annotations[runtime::kStdin] = "open";
     const std::string listen = listen_ports(record);
     if (!listen.empty()) annotations[runtime::kListen] = listen;
     TRY(add_log(record, annotations));

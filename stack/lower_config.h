@@ -1,6 +1,9 @@
 #pragma once
 
 #include "base/json.h"
+#include "image/store.h"
+#include "runtime/health.h"
+#include "stack/lower.h"
 #include "stack/records.h"
 #include "stack/users.h"
 
@@ -16,14 +19,21 @@ namespace davit::stack {
 Json process_json(const ContainerRecord& record, const ResolvedUser& user,
                   const compose::Service& service, std::uint64_t capabilities);
 
-/// /proc, /dev, /sys and their neighbours, the three files of `run_dir`, then the record's mounts.
-/// `runtime_program` is what runs as process 1 where the service asks for one.
-Json mounts_json(const ContainerRecord& record, const std::string& run_dir,
-                 const compose::Service& service, const std::string& runtime_program);
+/// /proc, /dev, /sys and their neighbours, the three files of `run_dir`, then devices and the
+/// record's mounts.
+Json mounts_json(const ContainerInputs& inputs, const ContainerRecord& record,
+                 const std::string& run_dir);
 
 /// Namespaces, id maps, cgroup and limits, filter, masked paths.
-Json linux_json(const ContainerRecord& record, const compose::Service& service,
-                std::uint64_t capabilities);
+/// @errors InvalidInput for a seccomp profile that is none
+Result<Json> linux_json(const ContainerInputs& inputs, const ContainerRecord& record,
+                        std::uint64_t capabilities);
+
+/// `linux.resources`, with the device rules.
+Json resources_json(const ContainerInputs& inputs);
+
+/// `linux.devices`: those that the runtime makes.
+Json devices_json(const ContainerInputs& inputs);
 
 /// The capabilities that a service asks for: Docker's 14, less `cap_drop`, and `cap_add`.
 /// @errors InvalidInput for a name that is none
@@ -38,9 +48,13 @@ struct AttributeProblem {
 };
 std::optional<AttributeProblem> kernel_problem(const compose::Service& service);
 
-/// What OCI has no word for; `layers` top first.
+/// The health check of a container: the service's, and what that leaves open from the image; absent
+/// where there is none, or it is switched off.
+std::optional<runtime::HealthCheck> health_check_of(const compose::Service& service,
+                                                    const image::ImageConfig& image);
+
+/// What OCI has no word for.
 /// @errors InvalidInput for a stop signal or log option that means nothing
-Result<Json> annotations_json(const ContainerRecord& record,
-                              const std::vector<std::string>& layers);
+Result<Json> annotations_json(const ContainerInputs& inputs, const ContainerRecord& record);
 
 }  // namespace davit::stack

@@ -90,6 +90,43 @@ Endpoint endpoint_of(const Json& json) {
     return endpoint;
 }
 
+Json to_json(const compose::Device& device) {
+    return {
+        {"source", device.source}, {"target", device.target}, {"permissions", device.permissions}};
+}
+
+compose::Device device_of(const Json& json) {
+    compose::Device device;
+    device.source = value_or<std::string>(json, "source", "");
+    device.target = value_or<std::string>(json, "target", "");
+    device.permissions = value_or<std::string>(json, "permissions", "rwm");
+    return device;
+}
+
+Json to_json(const compose::Privileges& privileges) {
+    return {{"cap_add", privileges.cap_add},
+            {"cap_drop", privileges.cap_drop},
+            {"no_new_privileges", privileges.no_new_privileges},
+            {"unfiltered", privileges.unfiltered},
+            {"unmasked_paths", privileges.unmasked_paths},
+            {"privileged", privileges.privileged},
+            {"seccomp_file", privileges.seccomp_file},
+            {"host_users", privileges.host_users}};
+}
+
+compose::Privileges privileges_of(const Json& json) {
+    compose::Privileges privileges;
+    privileges.cap_add = value_or<Texts>(json, "cap_add", {});
+    privileges.cap_drop = value_or<Texts>(json, "cap_drop", {});
+    privileges.no_new_privileges = value_or(json, "no_new_privileges", false);
+    privileges.unfiltered = value_or(json, "unfiltered", false);
+    privileges.unmasked_paths = value_or(json, "unmasked_paths", false);
+    privileges.privileged = value_or(json, "privileged", false);
+    privileges.seccomp_file = value_or<std::string>(json, "seccomp_file", "");
+    privileges.host_users = value_or(json, "host_users", false);
+    return privileges;
+}
+
 template <typename T>
 Json list_of(const std::vector<T>& items) {
     Json list = Json::array();
@@ -149,14 +186,19 @@ Json to_json(const ContainerRecord& record) {
               {"options", record.resolver.options},
               {"search", record.resolver.search},
               {"extra_hosts", record.resolver.extra_hosts}}},
-            {"privileges",
-             {{"cap_add", record.privileges.cap_add},
-              {"cap_drop", record.privileges.cap_drop},
-              {"no_new_privileges", record.privileges.no_new_privileges},
-              {"unfiltered", record.privileges.unfiltered},
-              {"unmasked_paths", record.privileges.unmasked_paths},
-              {"host_users", record.privileges.host_users}}},
+            {"privileges", to_json(record.privileges)},
             {"read_only", record.read_only},
+            {"tty", record.tty},
+            {"stdin_open", record.stdin_open},
+            {"sharing",
+             {{"pid", record.sharing.pid},
+              {"ipc", record.sharing.ipc},
+              {"uts", record.sharing.uts},
+              {"cgroup", record.sharing.cgroup}}},
+            {"devices", list_of(record.devices)},
+            {"cgroup_parent", record.cgroup_parent},
+            {"health_check",
+             record.health_check ? runtime::to_json(*record.health_check) : Json(nullptr)},
             {"stop_signal", record.stop_signal},
             {"stop_timeout_ms", record.stop_timeout.count()},
             {"uid_base", record.uid_base},
@@ -210,13 +252,19 @@ ContainerRecord container_of(const Json& json) {
     record.resolver.options = value_or<Texts>(resolver, "options", {});
     record.resolver.search = value_or<Texts>(resolver, "search", {});
     record.resolver.extra_hosts = value_or<Texts>(resolver, "extra_hosts", {});
-    const Json privileges = value_or<Json>(json, "privileges", Json::object());
-    record.privileges.cap_add = value_or<Texts>(privileges, "cap_add", {});
-    record.privileges.cap_drop = value_or<Texts>(privileges, "cap_drop", {});
-    record.privileges.no_new_privileges = value_or(privileges, "no_new_privileges", false);
-    record.privileges.unfiltered = value_or(privileges, "unfiltered", false);
-    record.privileges.unmasked_paths = value_or(privileges, "unmasked_paths", false);
-    record.privileges.host_users = value_or(privileges, "host_users", false);
+    record.privileges = privileges_of(value_or<Json>(json, "privileges", Json::object()));
+    record.tty = value_or(json, "tty", false);
+    record.stdin_open = value_or(json, "stdin_open", false);
+    const Json sharing = value_or<Json>(json, "sharing", Json::object());
+    record.sharing.pid = value_or<std::string>(sharing, "pid", "");
+    record.sharing.ipc = value_or<std::string>(sharing, "ipc", "");
+    record.sharing.uts = value_or<std::string>(sharing, "uts", "");
+    record.sharing.cgroup = value_or<std::string>(sharing, "cgroup", "");
+    record.devices = read_list(json, "devices", device_of);
+    record.cgroup_parent = value_or<std::string>(json, "cgroup_parent", "");
+    if (const auto check = json.find("health_check"); check != json.end() && check->is_object())
+        if (Result<runtime::HealthCheck> read = runtime::health_check_of(*check); read)
+            record.health_check = *std::move(read);
     record.read_only = value_or(json, "read_only", false);
     record.stop_signal = value_or<std::string>(json, "stop_signal", "");
     record.stop_timeout =

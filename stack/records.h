@@ -3,10 +3,12 @@
 #include "base/file.h"
 #include "base/result.h"
 #include "compose/project.h"
+#include "runtime/health.h"
 
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -87,6 +89,12 @@ struct ContainerRecord {
     compose::Resolver resolver = {};
     compose::Privileges privileges = {};
     bool read_only = false;
+    bool tty = false;
+    bool stdin_open = false;
+    compose::Sharing sharing = {};
+    std::vector<compose::Device> devices = {};
+    std::string cgroup_parent = {};
+    std::optional<runtime::HealthCheck> health_check = {};
     std::string stop_signal = {};
     std::chrono::milliseconds stop_timeout{10000};
     std::uint32_t uid_base = 0;  ///< First host id of its range; 0: the host's user namespace.

@@ -43,10 +43,17 @@ TEST_CASE("mistakes of one service") {
         const char* remarks;
     };
     const Case cases[] = {
-        {"    healthcheck: {test: x}\n", "4:5: 'healthcheck' is not supported yet"},
+        {"    healthcheck: {test: [CMD]}\n",
+         "4:19: the test of this health check has nothing to run"},
+        {"    devices: [dev/null]\n", "4:15: a device is named by its absolute path"},
+        {"    device_cgroup_rules: [c 1:3]\n", "4:27: 'c 1:3' is not a device rule"},
+        {"    ipc: mine\n", "4:10: 'ipc: mine' is unknown"},
+        {"    cgroup_parent: ../x\n", "4:20: a cgroup can't be named with '..'"},
+        {"    cpuset: all\n", "4:13: 'all' is not a list of processors"},
+        {"    blkio_config: {weight: 7}\n", "4:28: the weight 7 is not 10 to 1000"},
         {"    build: .\n", "4:5: 'build' is not supported yet"},
         {"    networks: [front]\nnetworks: {front: {}}\n", "4:5: 'networks' is not supported yet"},
-        {"    privileged: true\n", "4:5: 'privileged' is not supported yet"},
+        {"    pid: mine\n", "4:10: 'pid: mine' is unknown"},
         {"    deploy: {replicas: 2}\n", "4:14: 'replicas' is not supported yet"},
         {"    frobnicate: 1\n", "4:5: unknown key 'frobnicate' in service 'web'"},
         {"    user: [a]\n", "4:5: 'services.web.user' must be a string, found a list"},

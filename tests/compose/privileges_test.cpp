@@ -101,7 +101,7 @@ TEST_CASE("what a service can't have is refused with its place") {
     };
     const Case cases[] = {
         {"    security_opt: [seccomp=./profile.json]\n",
-         "4:20: the security option 'seccomp=./profile.json' is not supported yet"},
+         "4:5: the seccomp profile './profile.json' can't be read: No such file or directory"},
         {"    security_opt: [whatever]\n", "4:20: 'whatever' is not a security option"},
         {"    dns: resolver\n", "4:10: 'resolver' is not an IP address"},
         {"    extra_hosts: [a=b]\n", "4:19: 'b' is not an IP address"},

@@ -78,7 +78,9 @@ constexpr const char* kExpected = R"({
     "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
     "Memory": 67108864, "NanoCpus": 1500000000, "PidsLimit": null,
     "MemoryReservation": 0, "MemorySwap": 134217728, "CpuShares": 0, "CpuQuota": 0, "CpuPeriod": 0,
-    "CapAdd": null, "CapDrop": null, "UsernsMode": "host", "ReadonlyRootfs": false,
+    "CapAdd": null, "CapDrop": null, "CpusetCpus": "", "BlkioWeight": 0, "Privileged": false,
+    "PidMode": "", "IpcMode": "private", "UTSMode": "", "CgroupnsMode": "private",
+    "CgroupParent": "", "Devices": [], "UsernsMode": "host", "ReadonlyRootfs": false,
     "Dns": [], "DnsOptions": [], "DnsSearch": [], "ExtraHosts": null
   },
   "Mounts": [{

@@ -4,6 +4,7 @@
 #include "runtime/capabilities.h"
 #include "runtime/seccomp.h"
 #include "runtime/spec.h"
+#include "stack/lower_config.h"
 
 #include <csignal>
 #include <doctest/doctest.h>
@@ -288,6 +289,115 @@ TEST_CASE("limits become resources and no limits none") {
     CHECK(resources["memory"] == Json{{"limit", 64 << 20}, {"swap", 128 << 20}});
     CHECK(resources["cpu"] == Json{{"quota", 150000}, {"period", 100000}});
     CHECK(resources["pids"] == Json{{"limit", 77}});
+}
+
+TEST_CASE("the limits that few files have") {
+    Fixture f;
+    f.service().resources.cpuset = "0-1";
+    f.service().resources.cpu_realtime_period_us = 1000;
+    f.service().resources.cpu_realtime_runtime_us = 500;
+    f.service().resources.block_io.weight = 300;
+    f.service().resources.block_io.read_bps = {{"/dev/sda", 1 << 20}};
+    f.inputs.block_devices = {{"/dev/sda", {8, 0}}};
+    f.service().device_cgroup_rules = {"c 10:* r"};
+    const Json resources = f.good_config()["linux"]["resources"];
+    CHECK(resources["cpu"] ==
+          Json{{"cpus", "0-1"}, {"realtimePeriod", 1000}, {"realtimeRuntime", 500}});
+    CHECK(resources["blockIO"] ==
+          Json{{"weight", 300},
+               {"throttleReadBpsDevice",
+                Json::array({{{"major", 8}, {"minor", 0}, {"rate", 1 << 20}}})}});
+    CHECK(resources["devices"].back() ==
+          Json{{"allow", true}, {"type", "c"}, {"access", "r"}, {"major", 10}});
+}
+
+TEST_CASE("a device is bound where there is a user namespace, and made by the runtime elsewhere") {
+    Fixture f;
+    f.inputs.devices = {{"/dev/kvm", "rw", 'c', {10, 232}, 0660, 0, 108}};
+    Json config = f.good_config();
+    CHECK_FALSE(config["linux"].contains("devices"));
+    const Json bound = {{"destination", "/dev/kvm"},
+                        {"type", "bind"},
+                        {"source", f.inputs.state_dir + "/devices/0"},
+                        {"options", {"bind", "rprivate", "nosuid", "noexec", "dev"}}};
+    CHECK(config["mounts"].back() == bound);
+    const Json rule = {
+        {"allow", true}, {"type", "c"}, {"access", "rw"}, {"major", 10}, {"minor", 232}};
+    CHECK(config["linux"]["resources"]["devices"].back() == rule);
+    f.inputs.uid_base = 0;
+    config = f.good_config();
+    CHECK(config["linux"]["devices"] == Json::array({{{"path", "/dev/kvm"},
+                                                      {"type", "c"},
+                                                      {"major", 10},
+                                                      {"minor", 232},
+                                                      {"fileMode", 0660},
+                                                      {"uid", 0},
+                                                      {"gid", 108}}}));
+}
+
+TEST_CASE("a privileged container has everything that the host's root has") {
+    Fixture f;
+    f.inputs.uid_base = 0;
+    f.service().privileges.privileged = true;
+    const Json config = f.good_config();
+    const Json& part = config["linux"];
+    CHECK_FALSE(part.contains("seccomp"));
+    CHECK_FALSE(part.contains("maskedPaths"));
+    CHECK_FALSE(part.contains("readonlyPaths"));
+    CHECK(part["resources"]["devices"] == Json::array({{{"allow", true}, {"access", "rwm"}}}));
+    CHECK(config["process"]["capabilities"]["effective"].get<Words>() ==
+          runtime::capability_names(runtime::all_capabilities()));
+}
+
+TEST_CASE("namespaces of others") {
+    Fixture f;
+    f.service().sharing = {"host", "host", "host", "host"};
+    f.inputs.uid_base = 0;
+    Json config = f.good_config();
+    CHECK(config["linux"]["namespaces"] ==
+          Json::array({{{"type", "network"}}, {{"type", "mount"}}}));
+    CHECK_FALSE(config.contains("hostname"));
+    const auto shm_of = [](const Json& from) {
+        for (const Json& mount : from["mounts"])
+            if (mount["destination"] == "/dev/shm") return mount["source"].get<std::string>();
+        return std::string();
+    };
+    CHECK(shm_of(config) == "/dev/shm");
+    f.service().sharing = {};
+    f.service().sharing.ipc = "none";
+    CHECK(shm_of(f.good_config()) == "");
+    f.inputs.joins = {{{"ipc", "/run/d/other"}}, 589824, "/run/d/other/shm"};
+    f.service().sharing.ipc = "service:other";
+    config = f.good_config();
+    CHECK(shm_of(config) == "/run/d/other/shm");
+    CHECK(config["annotations"]["io.davit.join.ipc"] == "/run/d/other");
+}
+
+TEST_CASE("a health check is the service's over the image's") {
+    using std::chrono::seconds;
+    compose::Service service;
+    image::ImageConfig image;
+    CHECK_FALSE(health_check_of(service, image));
+    image.health_check = image::ImageHealthCheck{
+        .test = {"CMD-SHELL", "curl -f localhost"}, .interval_ns = 5'000'000'000, .retries = 7};
+    auto check = health_check_of(service, image);
+    REQUIRE(check);
+    CHECK(check->args == Words{"/bin/sh", "-c", "curl -f localhost"});
+    CHECK(check->interval == seconds(5));
+    CHECK(check->timeout == seconds(30));
+    CHECK(check->retries == 7);
+    service.healthcheck =
+        compose::HealthCheck{.test = Words{"CMD", "ready", "-q"}, .timeout = seconds(1)};
+    check = health_check_of(service, image);
+    REQUIRE(check);
+    CHECK(check->args == Words{"ready", "-q"});
+    CHECK(check->interval == seconds(5));
+    CHECK(check->timeout == seconds(1));
+    image.shell = {"/bin/bash", "-ec"};
+    service.healthcheck->test.reset();
+    CHECK(health_check_of(service, image)->args == Words{"/bin/bash", "-ec", "curl -f localhost"});
+    service.healthcheck->disabled = true;
+    CHECK_FALSE(health_check_of(service, image));
 }
 
 TEST_CASE("the kernel's doors are masked and the default filter is there") {

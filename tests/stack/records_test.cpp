@@ -67,6 +67,12 @@ ContainerRecord full_record() {
     record.restart = {compose::RestartPolicy::Condition::OnFailure, 3};
     record.logging = {"local", {{"max-size", "10m"}}};
     record.resources = {1 << 20, 1.5, 100};
+    record.devices = {{"/dev/kvm", "/dev/kvm", "rw"}};
+    record.cgroup_parent = "/batch";
+    record.sharing = {"host", "shareable", "host", "host"};
+    record.tty = true;
+    record.stdin_open = true;
+    record.health_check = runtime::HealthCheck{.test = {"CMD", "true"}, .args = {"true"}};
     record.stop_signal = "SIGQUIT";
     record.stop_timeout = std::chrono::milliseconds(2500);
     record.uid_base = 524288;

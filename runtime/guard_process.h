@@ -1,0 +1,90 @@
+#pragma once
+
+#include "runtime/container.h"
+#include "runtime/event_loop.h"
+#include "runtime/guard.h"
+#include "runtime/health_monitor.h"
+#include "runtime/log_file.h"
+#include "runtime/relay.h"
+#include "runtime/restart_policy.h"
+#include "runtime/state.h"
+
+#include <chrono>
+#include <csignal>
+#include <map>
+#include <memory>
+#include <optional>
+
+/// The inside of guard.cpp and guard_requests.cpp; nobody else includes it.
+namespace davit::runtime {
+
+/// The life of a guard: prepare (everything that can fail, answered to the launcher), then events:
+/// requests on the control socket, output on the FIFOs, the end of the init process, timers.
+class Guard {
+public:
+    Guard(GuardOptions options, EventLoop loop, Timer stop_timer, Timer restart_timer)
+        : options_(std::move(options)),
+          loop_(std::move(loop)),
+          stop_timer_(std::move(stop_timer)),
+          restart_timer_(std::move(restart_timer)) {}
+
+    Result<void> prepare();
+    void answer_launcher(const Result<void>& prepared);
+    Result<void> run() { return loop_.run(); }
+    /// Ends a run whose program was never executed.
+    void discard_run();
+    /// Takes away what this guard put into the run folder; the state stays.
+    void clean_up();
+
+private:
+    using Clock = std::chrono::steady_clock;
+    struct Client {
+        UniqueFd socket;
+        bool waits_for_stop = false;
+    };
+
+    Result<void> open_log(const Spec& spec);
+    Result<void> open_health(const Spec& spec);
+    Result<void> open_streams(const Spec& spec);
+    Result<UniqueFd> make_fifo(const char* name, const Spec& spec) const;
+    Result<void> create_run();
+    Result<void> start_run();
+    void save();
+
+    void on_output(LogFile::Stream stream);
+    void drain();
+    void on_exit();
+    void after_end(int exit_code, bool oom_killed, const std::string& error);
+    void restart();
+    void finish();
+
+    void on_connect();
+    void on_request(int fd);
+    Json serve(Client& client, const Json& request, bool& answer_later);
+    Json answer_start(Client& client, bool& answer_later);
+    Result<void> set_paused(bool paused);
+    void begin_stop(int signal, std::chrono::milliseconds timeout);
+    void drop(int fd);
+
+    GuardOptions options_;
+    EventLoop loop_;
+    Timer stop_timer_;
+    Timer restart_timer_;
+    std::optional<Container> container_;
+    std::optional<LogFile> log_;
+    RestartPolicy policy_;
+    int stop_signal_ = SIGTERM;
+    ContainerState state_;
+    Clock::time_point started_{};
+    std::chrono::milliseconds pause_{0};
+    UniqueFd out_;  ///< Our ends of the FIFOs.
+    UniqueFd err_;
+    UniqueFd in_;
+    UniqueFd control_;
+    UniqueFd signals_;
+    std::unique_ptr<Relay> relay_;
+    std::unique_ptr<HealthMonitor> health_;
+    std::map<int, Client> clients_;
+};
+
+}  // namespace davit::runtime
