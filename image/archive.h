@@ -18,6 +18,8 @@ public:
     /// Takes the folder as it is.
     static Archive folder(const std::string& path);
 
+    /// Whether its files are ours to take; else they are somebody's layout.
+    bool owned() const { return folder_.empty(); }
     bool has(const std::string& name) const;
     /// Path on disk of the file `name`, links inside the archive followed.
     /// @errors InvalidInput where the archive has no such file

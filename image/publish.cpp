@@ -1,7 +1,6 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "image/layer_unpack.h"
 #include "image/store_files.h"
 
 #include <algorithm>
@@ -26,10 +25,20 @@ Result<void> publish_layers(const std::string& data_root, const std::vector<Stag
     };
     // Found in the store when the load began, and removed since with the last image that had it.
     for (const StagedLayer& layer : layers) {
-        if (layer.folder.empty() && !stands(layer))
+        const bool blob_stands = layer.blob.digest.empty() || !layer.blob_file.empty() ||
+                                 exists(blob_path(data_root, layer.blob.digest));
+        if ((layer.folder.empty() && !stands(layer)) || !blob_stands)
             return Error(ErrorKind::Busy,
                          fmt::format("layer sha256:{} was removed meanwhile", layer.diff_id))
                 .help("load the image again");
+    }
+    for (const StagedLayer& layer : layers) {
+        if (layer.blob_file.empty()) continue;
+        const std::string place = blob_path(data_root, layer.blob.digest);
+        // Several images of one archive share it: the first took the file away.
+        if (exists(place) && !exists(layer.blob_file)) continue;
+        if (::rename(layer.blob_file.c_str(), place.c_str()) == -1)
+            return failed("rename(2)").doing("move a blob to '{}'", place);
     }
     for (const StagedLayer& layer : layers) {
         // Another davit or another image of this archive was first, or the image has it twice: all
@@ -39,8 +48,10 @@ Result<void> publish_layers(const std::string& data_root, const std::vector<Stag
         if (::rename(layer.folder.c_str(), place.c_str()) == -1)
             return failed("rename(2)").doing("move a layer to '{}'", place);
     }
-    const UniqueFd folder = TRY(sys::open(data_root + "/layers", O_RDONLY | O_DIRECTORY));
-    if (::fsync(folder.get()) == -1) return failed("fsync(2)");
+    for (const char* name : {"/layers", "/images/blobs/sha256"}) {
+        const UniqueFd folder = TRY(sys::open(data_root + name, O_RDONLY | O_DIRECTORY));
+        if (::fsync(folder.get()) == -1) return failed("fsync(2)");
+    }
     return {};
 }
 
@@ -57,49 +68,6 @@ Error explain_full_disk(Error error, const std::string& data_root) {
     if (error.error_number() != ENOSPC && error.error_number() != EDQUOT) return error;
     return std::move(error).help(fmt::format(
         "free space on the file system of '{}', or choose another one: --data-root", data_root));
-}
-
-Result<UniqueFd> make_layer_root(const std::string& folder) {
-    TRY(make_directories(folder + "/diff", 0755));
-    UniqueFd root = TRY(sys::open(folder + "/diff", O_RDONLY | O_DIRECTORY));
-    // It is the container's "/" unless the archive says otherwise: no umask may close it.
-    if (::fchmod(root.get(), 0755) == -1) return failed("fchmod(2)");
-    return root;
-}
-
-Result<void> stage_layer(const std::string& path, const std::string& folder,
-                         const std::string& diff_id, const std::string& blob_digest) {
-    const auto stage = [&]() -> Result<void> {
-        const UniqueFd root = TRY(make_layer_root(folder));
-        UniqueFd file = TRY(sys::open(path, O_RDONLY | O_NOFOLLOW));
-        const std::unique_ptr<ByteSource> raw = read_descriptor(std::move(file));
-        HashingSource blob(*raw);
-        const std::unique_ptr<ByteSource> plain = TRY(decompress(blob));
-        HashingSource tar(*plain);
-        const Unpacked unpacked = TRY(unpack_layer(tar, root, {}));
-        TRY(tar.drain());
-        TRY(blob.drain());
-        const std::int64_t tar_size = tar.size();
-        const std::string found = std::move(tar).hex();
-        if (found != diff_id)
-            return Error(ErrorKind::InvalidInput,
-                         fmt::format("its content is sha256:{}, and the image says sha256:{}",
-                                     found, diff_id));
-        const std::string found_blob = std::move(blob).hex();
-        if (!blob_digest.empty() && found_blob != blob_digest)
-            return Error(ErrorKind::InvalidInput,
-                         fmt::format("its bytes are sha256:{}, and the manifest says sha256:{}",
-                                     found_blob, blob_digest));
-        return write_json(folder + "/meta.json",
-                          {{"version", 1},
-                           {"size", unpacked.bytes},
-                           {"entries", unpacked.entries},
-                           {"tar_size", tar_size},
-                           {"blob", "sha256:" + found_blob}},
-                          Sync::No);
-    };
-    TRY_DOING(stage(), "unpack layer sha256:{}", diff_id);
-    return {};
 }
 
 Result<std::string> publish(const std::string& data_root, const StagedImage& image) {

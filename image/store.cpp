@@ -103,6 +103,10 @@ Result<Needed> needed_by(const std::string& data_root, const std::vector<IndexEn
     for (const IndexEntry& entry : entries) {
         ids.insert(entry.image_id);
         needed.blobs.insert(TRY(hex_of(entry.manifest_digest)));
+        const Json manifest = TRY_DOING(read_blob(data_root, entry.manifest_digest),
+                                        "read image '{}'", entry.image_id.substr(0, 12));
+        const std::vector<Blob> layers = TRY(manifest_layers(manifest));
+        for (const Blob& layer : layers) needed.blobs.insert(layer.digest);
     }
     for (const std::string& id : in_use) {
         if (exists(blob_path(data_root, id))) ids.insert(id);

@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "image/layer_pack.h"
 #include "image/reference.h"
 
 #include <chrono>
@@ -64,13 +65,14 @@ struct Removed {
 /// (layers/). Safe under concurrent commands and under kill -9 at any moment: what is visible is
 /// complete, what is not visible is swept by the next change.
 ///
-///     images/oci-layout, index.json, blobs/sha256/<hex>    manifests and configurations
+///     images/oci-layout, index.json, blobs/sha256/<hex>    manifests, configurations, layers
 ///     layers/<diffID hex>/diff                              one unpacked layer, overlayfs form
-///     layers/<diffID hex>/meta.json                         size, entries, compressed digest
+///     layers/<diffID hex>/meta.json                         size, entries, its blob
 ///     images/tmp/<random>/                                  everything in the making
 ///
-/// The layers' own blobs are not kept, which would double the disk an image takes: where one is to
-/// be written out again, it is made from the unpacked layer.
+/// A layer's blob is kept beside the unpacked layer as it came, or as gzip where it came plain:
+/// what is written out again has the digests it came with, and a damaged layer is mended from it.
+/// See docs/decisions.
 class Store {
 public:
     /// Opens the store of `data_root`, making it where it is missing.
@@ -102,6 +104,26 @@ public:
     /// Makes an image of one root file system tar, plain or compressed; "-" is standard input.
     /// Returns its id. @errors InvalidInput, naming the instruction or the archive's entry
     Result<std::string> import(const std::string& archive, const ImportOptions& options);
+
+    /// One more image, made of another one.
+    struct CommitRequest {
+        std::string base = {};   ///< Name or id; empty: made of nothing.
+        std::string upper = {};  ///< Folder that becomes the new layer; empty: only words change.
+        PackOptions pack = {};   ///< How `upper` is read: owners, whiteouts.
+        /// The "config" object of the image's configuration ("Env", "Cmd", …); nothing: the base's.
+        std::optional<Json> config = {};
+        std::vector<std::string> changes = {};  ///< Instructions applied to that: "ENV A=b".
+        std::string created_by = {};            ///< For the history: "RUN make".
+        std::string author = {};
+        std::string comment = {};
+        std::vector<std::string> names = {};  ///< May be empty: found again by its id.
+        std::string architecture = {};        ///< Of an image made of nothing; empty: this host's.
+    };
+    /// Packs `upper` as a layer on top of those of `base`, and makes an image of it. `upper` is
+    /// only read. The layer of an overlay without changes is empty, but there. Returns the image's
+    /// id.
+    /// @errors NotFound (base), InvalidInput naming the path or instruction
+    Result<std::string> commit(const CommitRequest& request);
 
     /// Gives the image `source` one more name.
     Result<void> tag(const std::string& source, const std::string& target);

@@ -1,7 +1,10 @@
 #include "image/store_files.h"
 
 #include "base/digest.h"
+#include "base/duration.h"
+#include "base/strings.h"
 
+#include <cstdlib>
 #include <fmt/format.h>
 
 namespace davit::image {
@@ -153,20 +156,58 @@ Result<std::vector<std::string>> parse_diff_ids(const Json& config) {
     return hexes;
 }
 
-std::string make_manifest(const std::string& config, const std::vector<std::string>& diff_ids,
-                          const std::vector<std::int64_t>& sizes) {
-    Json layers = Json::array();
-    for (std::size_t i = 0; i < diff_ids.size(); ++i)
-        layers.push_back(
-            {{"mediaType", kOciLayer}, {"digest", "sha256:" + diff_ids[i]}, {"size", sizes.at(i)}});
+std::string_view own_architecture() {
+#if defined(__x86_64__)
+    return "amd64";
+#elif defined(__aarch64__)
+    return "arm64";
+#else
+    return "unknown";
+#endif
+}
+
+std::string creation_time() {
+    const char* epoch = std::getenv("SOURCE_DATE_EPOCH");  // NOLINT(concurrency-mt-unsafe)
+    const auto seconds = epoch == nullptr ? std::nullopt : parse_integer(epoch);
+    if (!seconds) return rfc3339(std::chrono::system_clock::now());
+    return rfc3339(std::chrono::system_clock::time_point(std::chrono::seconds(*seconds)));
+}
+
+std::optional<Blob> blob_of_layer(const std::string& data_root, const std::string& diff_id) {
+    const Result<Json> notes = read_record(layer_path(data_root, diff_id) + "/meta.json", 1);
+    if (!notes) return std::nullopt;
+    const Result<std::string> hex = hex_of(string_or(*notes, "blob"));
+    Blob blob{hex ? *hex : "", integer_or(*notes, "blob_size"), string_or(*notes, "media_type")};
+    if (!hex || blob.media_type.empty() || !exists(blob_path(data_root, *hex))) return std::nullopt;
+    return blob;
+}
+
+std::string make_manifest(const std::string& config, const std::vector<Blob>& layers) {
+    Json descriptors = Json::array();
+    for (const Blob& layer : layers)
+        descriptors.push_back({{"mediaType", layer.media_type},
+                               {"digest", "sha256:" + layer.digest},
+                               {"size", layer.size}});
     const Json manifest = {{"schemaVersion", 2},
                            {"mediaType", kOciManifest},
                            {"config",
                             {{"mediaType", kOciConfig},
                              {"digest", "sha256:" + sha256_hex(config)},
                              {"size", config.size()}}},
-                           {"layers", std::move(layers)}};
+                           {"layers", std::move(descriptors)}};
     return manifest.dump();
+}
+
+Result<std::vector<Blob>> manifest_layers(const Json& manifest) {
+    std::vector<Blob> blobs = TRY(decode_json(manifest, "the image's manifest", [](const Json& m) {
+        std::vector<Blob> list;
+        for (const Json& layer : m.at("layers"))
+            list.push_back({layer.at("digest").get<std::string>(),
+                            layer.at("size").get<std::int64_t>(), string_or(layer, "mediaType")});
+        return list;
+    }));
+    for (Blob& blob : blobs) blob.digest = TRY(hex_of(blob.digest));
+    return blobs;
 }
 
 }  // namespace davit::image

@@ -14,6 +14,8 @@ inline constexpr const char* kOciManifest = "application/vnd.oci.image.manifest.
 inline constexpr const char* kOciConfig = "application/vnd.oci.image.config.v1+json";
 inline constexpr const char* kOciIndex = "application/vnd.oci.image.index.v1+json";
 inline constexpr const char* kOciLayer = "application/vnd.oci.image.layer.v1.tar";
+inline constexpr const char* kOciLayerGzip = "application/vnd.oci.image.layer.v1.tar+gzip";
+inline constexpr const char* kOciLayerZstd = "application/vnd.oci.image.layer.v1.tar+zstd";
 inline constexpr const char* kRefName = "org.opencontainers.image.ref.name";
 inline constexpr const char* kImageName = "io.containerd.image.name";
 
@@ -49,11 +51,25 @@ Result<Json> read_blob(const std::string& data_root, const std::string& digest);
 Result<ImageConfig> parse_image_config(const Json& config);
 Result<std::vector<std::string>> parse_diff_ids(const Json& config);
 
+/// A layer as it stands in a registry or an archive.
+struct Blob {
+    std::string digest = {};  ///< 64 hex digits.
+    std::int64_t size = 0;
+    std::string media_type = {};
+
+    bool operator==(const Blob&) const = default;
+};
+
 /// One layer that stands ready in a staging folder, or that the store has already.
 struct StagedLayer {
-    std::string diff_id = {};  ///< 64 hex digits.
-    std::string folder = {};   ///< Empty: nothing to publish.
+    std::string diff_id = {};    ///< 64 hex digits.
+    std::string folder = {};     ///< Empty: the store has the unpacked layer.
+    Blob blob = {};              ///< Without a digest: unknown, and nothing to publish.
+    std::string blob_file = {};  ///< Empty: the store has the blob.
 };
+
+/// The blob that the unpacked layer `diff_id` of the store came as; nothing where it isn't kept.
+std::optional<Blob> blob_of_layer(const std::string& data_root, const std::string& diff_id);
 
 /// An image whose layers are staged.
 struct StagedImage {
@@ -67,19 +83,20 @@ struct StagedImage {
 /// the documents and then the index. Names move from images that had them. Returns the image's id.
 Result<std::string> publish(const std::string& data_root, const StagedImage& image);
 
-/// Unpacks the layer in the file `path` (plain or compressed) into `folder`, and checks it against
-/// `diff_id` and, where it isn't empty, against `blob_digest` (of the file's bytes).
-Result<void> stage_layer(const std::string& path, const std::string& folder,
-                         const std::string& diff_id, const std::string& blob_digest);
+/// "amd64" or "arm64", as images name this machine's processor.
+std::string_view own_architecture();
 
-/// Makes `folder`/diff, open to all as a root folder is, and opens it.
-Result<UniqueFd> make_layer_root(const std::string& folder);
+/// Now, or what SOURCE_DATE_EPOCH says, for images that are the same byte for byte; RFC 3339.
+/// @source reproducible-builds.org, SOURCE_DATE_EPOCH
+std::string creation_time();
 
 /// A full disk is the data root's: adds that to the error, and what helps.
 Error explain_full_disk(Error error, const std::string& data_root);
 
-/// An OCI manifest for a configuration and its layers, which are named by their diffIDs.
-std::string make_manifest(const std::string& config, const std::vector<std::string>& diff_ids,
-                          const std::vector<std::int64_t>& sizes);
+/// An OCI manifest for a configuration and its layers.
+std::string make_manifest(const std::string& config, const std::vector<Blob>& layers);
+
+/// The layers that a manifest names, in order. @errors InvalidInput
+Result<std::vector<Blob>> manifest_layers(const Json& manifest);
 
 }  // namespace davit::image

@@ -2,18 +2,15 @@
 #include "base/strings.h"
 #include "base/sys.h"
 #include "image/archive.h"
+#include "image/layer_stage.h"
 #include "image/staging.h"
 #include "image/store.h"
 #include "image/store_files.h"
 
 #include <algorithm>
-#include <atomic>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <mutex>
-#include <optional>
 #include <sys/stat.h>
-#include <thread>
 #include <unistd.h>
 
 // `load`: the archive's documents say which images it has (ArchiveImage); their layers are staged
@@ -39,17 +36,6 @@ struct ArchiveImage {
 };
 
 Error invalid(std::string message) { return Error(ErrorKind::InvalidInput, std::move(message)); }
-
-/// "amd64" or "arm64", as images name this machine's processor.
-std::string_view own_architecture() {
-#if defined(__x86_64__)
-    return "amd64";
-#elif defined(__aarch64__)
-    return "arm64";
-#else
-    return "unknown";
-#endif
-}
 
 Result<std::string> read_checked(const Archive& archive, const Json& descriptor) {
     const std::string hex = TRY(hex_of(string_or(descriptor, "digest")));
@@ -182,90 +168,96 @@ Result<std::vector<ArchiveImage>> read_archive(const Archive& archive) {
     return images;
 }
 
-/// A layer that is to be staged; several images may share it.
-struct Job {
-    std::string path;
-    std::string folder;
-    std::string diff_id;
-    std::string digest;
-};
-
-/// Runs all jobs, on as many threads as there are cores. Returns the first failure.
-Result<void> stage_all(const std::vector<Job>& jobs) {
-    std::atomic<std::size_t> next = 0;
-    std::mutex mutex;
-    std::optional<Error> failure;
-    const auto work = [&] {
-        for (;;) {
-            const std::size_t mine = next++;
-            if (mine >= jobs.size()) return;
-            const Job& job = jobs[mine];
-            Result<void> staged = stage_layer(job.path, job.folder, job.diff_id, job.digest);
-            if (staged) continue;
-            const std::lock_guard lock(mutex);
-            if (!failure) failure = std::move(staged).error();
-            next = jobs.size();
+/// The layer as it will be published: in the store already, made ready by an earlier image of the
+/// archive, or a new job.
+Result<void> plan_layer(const std::string& data_root, const Archive& archive,
+                        const ArchiveLayer& layer, const std::string& diff_id, bool compress,
+                        const std::string& staging, std::vector<LayerJob>& jobs) {
+    const bool planned = std::any_of(jobs.begin(), jobs.end(), [&](const LayerJob& job) {
+        return job.diff_id == diff_id && job.digest == layer.digest;
+    });
+    if (planned) return {};
+    LayerJob job;
+    job.file = TRY(archive.path_of(layer.file));
+    job.keep_file = !archive.owned();
+    job.diff_id = diff_id;
+    job.digest = layer.digest;
+    job.compress = compress;
+    job.scratch = fmt::format("{}/blob-{}", staging, jobs.size());
+    struct stat info {};
+    if (::stat(job.file.c_str(), &info) == -1 || !S_ISREG(info.st_mode))
+        return invalid(fmt::format("layer '{}' is not a file", printable(layer.file)));
+    if (layer.size >= 0 && layer.size != info.st_size)
+        return invalid(fmt::format("layer sha256:{} has {} bytes, and its descriptor says {}",
+                                   layer.digest, info.st_size, layer.size));
+    job.staged.diff_id = diff_id;
+    if (exists(layer_path(data_root, diff_id) + "/meta.json")) {
+        if (compress) {
+            if (const auto blob = blob_of_layer(data_root, diff_id)) {
+                job.staged.blob = *blob;
+                job.file.clear();
+            }
+        } else if (exists(blob_path(data_root, layer.digest))) {
+            const std::string type = TRY(layer_media_type(job.file));
+            job.staged.blob = {layer.digest, layer.size, type};
+            job.file.clear();
         }
-    };
-    {
-        const std::size_t count =
-            std::min<std::size_t>(jobs.size(), std::max(1U, std::thread::hardware_concurrency()));
-        std::vector<std::jthread> threads;
-        for (std::size_t i = 1; i < count; ++i) threads.emplace_back(work);
-        work();
+    } else {
+        job.folder = fmt::format("{}/layer-{}", staging, jobs.size());
     }
-    if (failure) return std::move(*failure);
+    jobs.push_back(std::move(job));
     return {};
 }
 
-Result<StagedImage> plan_image(const std::string& data_root, const Archive& archive,
-                               const ArchiveImage& image, const std::string& staging,
-                               std::vector<Job>& jobs) {
-    StagedImage staged;
+Result<std::vector<std::string>> checked_diff_ids(const ArchiveImage& image) {
     const Json config = TRY(parse_json(image.config, "the image's configuration"));
-    const std::vector<std::string> diff_ids = TRY(parse_diff_ids(config));
+    std::vector<std::string> diff_ids = TRY(parse_diff_ids(config));
     if (diff_ids.size() != image.layers.size() || diff_ids.empty() || diff_ids.size() > kMostLayers)
         return invalid(fmt::format("the image has {} layers, and its configuration names {}",
                                    image.layers.size(), diff_ids.size()));
     (void)TRY(parse_image_config(config));
+    return diff_ids;
+}
+
+Result<StagedImage> assemble(const ArchiveImage& image, const std::vector<LayerJob>& jobs) {
+    StagedImage staged;
     staged.config = image.config;
     staged.names = image.names;
+    const std::vector<std::string> diff_ids = TRY(checked_diff_ids(image));
+    std::vector<Blob> blobs;
     for (std::size_t i = 0; i < diff_ids.size(); ++i) {
-        const ArchiveLayer& layer = image.layers[i];
-        const std::string path = TRY(archive.path_of(layer.file));
-        struct stat info {};
-        if (::stat(path.c_str(), &info) == -1 || !S_ISREG(info.st_mode))
-            return invalid(fmt::format("layer '{}' is not a file", printable(layer.file)));
-        if (layer.size >= 0 && layer.size != info.st_size)
-            return invalid(fmt::format("layer sha256:{} has {} bytes, and its descriptor says {}",
-                                       layer.digest, info.st_size, layer.size));
-        StagedLayer one;
-        one.diff_id = diff_ids[i];
-        const bool planned = std::any_of(
-            jobs.begin(), jobs.end(), [&](const Job& job) { return job.diff_id == one.diff_id; });
-        if (!exists(layer_path(data_root, one.diff_id) + "/meta.json")) {
-            one.folder = fmt::format("{}/layer-{}", staging, one.diff_id);
-            if (!planned) jobs.push_back({path, one.folder, one.diff_id, layer.digest});
-        }
-        staged.layers.push_back(std::move(one));
+        const auto job = std::find_if(jobs.begin(), jobs.end(), [&](const LayerJob& one) {
+            return one.diff_id == diff_ids[i] && one.digest == image.layers[i].digest;
+        });
+        staged.layers.push_back(job->staged);
+        blobs.push_back(job->staged.blob);
     }
-    staged.manifest = image.manifest;
+    staged.manifest = image.manifest.empty() ? make_manifest(image.config, blobs) : image.manifest;
     return staged;
 }
 
-/// The manifest of a staged image that came without one. Its layers are described unpacked,
-/// whatever the archive had packed them with.
-Result<std::string> describe(const std::string& data_root, const StagedImage& image) {
-    std::vector<std::string> diff_ids;
-    std::vector<std::int64_t> sizes;
-    for (const StagedLayer& layer : image.layers) {
-        const std::string folder =
-            layer.folder.empty() ? layer_path(data_root, layer.diff_id) : layer.folder;
-        const Json meta = TRY(read_record(folder + "/meta.json", 1));
-        diff_ids.push_back(layer.diff_id);
-        sizes.push_back(integer_or(meta, "tar_size"));
+/// Makes the layers of all images ready.
+Result<std::vector<StagedImage>> stage(const std::string& data_root, const Archive& archive,
+                                       const std::vector<ArchiveImage>& images,
+                                       const std::string& staging) {
+    std::vector<LayerJob> jobs;
+    for (const ArchiveImage& image : images) {
+        const std::vector<std::string> diff_ids = TRY(checked_diff_ids(image));
+        for (std::size_t i = 0; i < diff_ids.size(); ++i)
+            TRY(plan_layer(data_root, archive, image.layers[i], diff_ids[i], image.manifest.empty(),
+                           staging, jobs));
     }
-    return make_manifest(image.config, diff_ids, sizes);
+    std::vector<LayerJob> open;
+    std::vector<LayerJob> all;
+    for (LayerJob& job : jobs) (job.file.empty() ? all : open).push_back(std::move(job));
+    TRY(stage_layers(open));
+    for (LayerJob& job : open) all.push_back(std::move(job));
+    std::vector<StagedImage> staged;
+    for (const ArchiveImage& image : images) {
+        StagedImage one = TRY(assemble(image, all));
+        staged.push_back(std::move(one));
+    }
+    return staged;
 }
 
 Result<Archive> open_archive(const std::string& path, const std::string& staging) {
@@ -289,16 +281,7 @@ Result<std::vector<std::string>> Store::load(const std::string& archive_path) {
         const Staging staging = TRY(Staging::open(root_));
         const Archive archive = TRY(open_archive(archive_path, staging.path()));
         const std::vector<ArchiveImage> images = TRY(read_archive(archive));
-        std::vector<Job> jobs;
-        std::vector<StagedImage> staged;
-        for (const ArchiveImage& image : images) {
-            StagedImage one = TRY(plan_image(root_, archive, image, staging.path(), jobs));
-            staged.push_back(std::move(one));
-        }
-        TRY(stage_all(jobs));
-        for (StagedImage& image : staged) {
-            if (image.manifest.empty()) image.manifest = TRY(describe(root_, image));
-        }
+        const std::vector<StagedImage> staged = TRY(stage(root_, archive, images, staging.path()));
         std::vector<std::string> loaded;
         for (const StagedImage& image : staged) {
             const std::string id = TRY(publish(root_, image));

@@ -1,0 +1,237 @@
+#include "image/layer_stage.h"
+
+#include "base/digest.h"
+#include "base/sys.h"
+#include "image/gzip_sink.h"
+#include "image/layer_unpack.h"
+#include "image/read_ahead.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+
+namespace davit::image {
+namespace {
+
+Error failed(const char* call) {
+    const int error_number = errno;
+    return Error::from_errno(error_number, call);
+}
+
+Error mismatch(std::string_view of, const std::string& found, std::string_view who,
+               const std::string& said) {
+    return Error(ErrorKind::InvalidInput,
+                 fmt::format("{} sha256:{}, and the {} says sha256:{}", of, found, who, said));
+}
+
+Result<std::unique_ptr<ByteSource>> open_source(const std::string& file) {
+    UniqueFd fd = TRY(sys::open(file, O_RDONLY | O_NOFOLLOW));
+    return read_descriptor(std::move(fd));
+}
+
+Result<void> check_blob(const LayerJob& job, const std::string& found) {
+    if (!job.digest.empty() && found != job.digest)
+        return mismatch("its bytes are", found, "manifest", job.digest);
+    return {};
+}
+
+/// Copies somebody else's file, so that the copy can become the blob.
+Result<void> take_copy(LayerJob& job) {
+    const std::string copy = job.scratch + ".copy";
+    const std::unique_ptr<ByteSource> source = TRY(open_source(job.file));
+    UniqueFd fd = TRY(sys::open(copy, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+    FileSink sink(std::move(fd));
+    std::vector<char> buffer(256U << 10U);
+    for (;;) {
+        const std::size_t got = TRY(source->read(buffer.data(), buffer.size()));
+        if (got == 0) break;
+        TRY_DOING(sink.write({buffer.data(), got}), "write '{}'", copy);
+    }
+    TRY_DOING(sink.flush(), "write '{}'", copy);
+    job.file = copy;
+    return {};
+}
+
+/// What is known of a layer while its two halves are made side by side.
+struct Work {
+    LayerJob* job = nullptr;
+    std::string media_type = {};
+    UnpackedLayer unpacked = {};
+    Blob blob = {};
+    std::string blob_file = {};
+};
+
+/// Unpacks, and hashes the file on the way, which is the blob unless it is compressed first.
+Result<void> unpack_file(Work& work) {
+    const LayerJob& job = *work.job;
+    const std::unique_ptr<ByteSource> raw = TRY(open_source(job.file));
+    HashingSource blob(*raw);
+    if (job.folder.empty()) {
+        TRY(blob.drain());
+    } else {
+        work.unpacked = TRY(unpack_into(blob, job.folder, job.diff_id));
+    }
+    const std::int64_t size = blob.size();
+    const std::string found = std::move(blob).hex();
+    TRY(check_blob(job, found));
+    const bool plain = work.media_type == kOciLayer;
+    if (plain && job.folder.empty() && !job.diff_id.empty() && found != job.diff_id)
+        return mismatch("its content is", found, "image", job.diff_id);
+    if (plain && job.compress) return {};
+    work.blob = {found, size, work.media_type};
+    work.blob_file = job.file;
+    return {};
+}
+
+/// A plain tar as gzip, which becomes the blob.
+Result<void> compress_file(Work& work) {
+    const LayerJob& job = *work.job;
+    const std::string path = job.scratch + ".gz";
+    const std::unique_ptr<ByteSource> source = TRY(open_source(job.file));
+    UniqueFd fd = TRY(sys::open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+    FileSink file(std::move(fd));
+    GzipSink gzip(file);
+    std::vector<char> buffer(256U << 10U);
+    for (;;) {
+        const std::size_t got = TRY(source->read(buffer.data(), buffer.size()));
+        if (got == 0) break;
+        TRY_DOING(gzip.write({buffer.data(), got}), "write '{}'", path);
+    }
+    TRY_DOING(gzip.finish(), "write '{}'", path);
+    TRY_DOING(file.flush(), "write '{}'", path);
+    const std::int64_t size = file.size();
+    work.blob = {std::move(file).hex(), size, kOciLayerGzip};
+    work.blob_file = path;
+    return {};
+}
+
+/// Runs all tasks, on as many threads as there are cores. Returns the first failure.
+Result<void> run_all(const std::vector<std::function<Result<void>()>>& tasks) {
+    std::atomic<std::size_t> next = 0;
+    std::mutex mutex;
+    std::optional<Error> failure;
+    const auto work = [&] {
+        for (;;) {
+            const std::size_t mine = next++;
+            if (mine >= tasks.size()) return;
+            Result<void> done = tasks[mine]();
+            if (done) continue;
+            const std::lock_guard lock(mutex);
+            if (!failure) failure = std::move(done).error();
+            next = tasks.size();
+        }
+    };
+    {
+        const std::size_t count =
+            std::min<std::size_t>(tasks.size(), std::max(1U, std::thread::hardware_concurrency()));
+        std::vector<std::jthread> threads;
+        for (std::size_t i = 1; i < count; ++i) threads.emplace_back(work);
+        work();
+    }
+    if (failure) return std::move(*failure);
+    return {};
+}
+
+std::string shown(const LayerJob& job) {
+    return "layer" + (job.diff_id.empty() ? "" : " sha256:" + job.diff_id);
+}
+
+}  // namespace
+
+Result<UniqueFd> make_layer_root(const std::string& folder) {
+    TRY(make_directories(folder + "/diff", 0755));
+    UniqueFd root = TRY(sys::open(folder + "/diff", O_RDONLY | O_DIRECTORY));
+    // It is the container's "/" unless the archive says otherwise: no umask may close it.
+    if (::fchmod(root.get(), 0755) == -1) return failed("fchmod(2)");
+    return root;
+}
+
+Result<std::string> layer_media_type(const std::string& file) {
+    const std::unique_ptr<ByteSource> source = TRY(open_source(file));
+    char magic[4] = {};
+    (void)TRY(source->read(magic, sizeof magic));
+    using namespace std::string_view_literals;
+    const std::string_view first(magic, sizeof magic);
+    if (first.starts_with("\x1f\x8b"sv)) return std::string(kOciLayerGzip);
+    if (first == "\x28\xb5\x2f\xfd"sv) return std::string(kOciLayerZstd);
+    const bool skippable = (first[0] & '\xf0') == '\x50' && first.substr(1) == "\x2a\x4d\x18"sv;
+    return std::string(skippable ? kOciLayerZstd : kOciLayer);
+}
+
+Result<UnpackedLayer> unpack_into(ByteSource& source, const std::string& folder,
+                                  const std::string& diff_id) {
+    const UniqueFd root = TRY(make_layer_root(folder));
+    const std::unique_ptr<ByteSource> plain = TRY(decompress(source));
+    UnpackedLayer layer;
+    {
+        ReadAhead ahead(*plain);
+        HashingSource tar(ahead);
+        const Unpacked unpacked = TRY(unpack_layer(tar, root, {}));
+        TRY(tar.drain());
+        layer.bytes = unpacked.bytes;
+        layer.entries = unpacked.entries;
+        layer.tar_size = tar.size();
+        layer.diff_id = std::move(tar).hex();
+    }
+    if (!diff_id.empty() && layer.diff_id != diff_id)
+        return mismatch("its content is", layer.diff_id, "image", diff_id);
+    // What follows the last compressed member belongs to the blob as well.
+    std::vector<char> rest(65536);
+    while (TRY(source.read(rest.data(), rest.size())) > 0) {
+    }
+    return layer;
+}
+
+Result<void> write_layer_notes(const std::string& folder, const UnpackedLayer& unpacked,
+                               const Blob& blob) {
+    return write_json(folder + "/meta.json",
+                      {{"version", 1},
+                       {"size", unpacked.bytes},
+                       {"entries", unpacked.entries},
+                       {"tar_size", unpacked.tar_size},
+                       {"blob", "sha256:" + blob.digest},
+                       {"blob_size", blob.size},
+                       {"media_type", blob.media_type}},
+                      Sync::No);
+}
+
+Result<void> stage_layers(std::vector<LayerJob>& jobs) {
+    std::vector<Work> works(jobs.size());
+    std::vector<std::function<Result<void>()>> tasks;
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+        LayerJob& job = jobs[i];
+        Work& work = works[i];
+        work.job = &job;
+        if (job.keep_file) TRY_DOING(take_copy(job), "take in {}", shown(job));
+        work.media_type = TRY(layer_media_type(job.file));
+        tasks.emplace_back([&]() -> Result<void> {
+            TRY_DOING(unpack_file(work), "unpack {}", shown(job));
+            return {};
+        });
+        if (job.compress && work.media_type == kOciLayer)
+            tasks.emplace_back([&]() -> Result<void> {
+                TRY_DOING(compress_file(work), "compress {}", shown(job));
+                return {};
+            });
+    }
+    TRY(run_all(tasks));
+    for (const Work& work : works) {
+        LayerJob& job = *work.job;
+        job.staged.diff_id = job.diff_id.empty() ? work.unpacked.diff_id : job.diff_id;
+        job.staged.folder = job.folder;
+        job.staged.blob = work.blob;
+        job.staged.blob_file = work.blob_file;
+        if (!job.folder.empty()) TRY(write_layer_notes(job.folder, work.unpacked, work.blob));
+    }
+    return {};
+}
+
+}  // namespace davit::image
