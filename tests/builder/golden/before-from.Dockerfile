@@ -1,0 +1,4 @@
+ARG A
+RUN echo
+COPY a b
+FROM a

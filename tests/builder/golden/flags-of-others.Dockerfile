@@ -1,0 +1,4 @@
+FROM a
+ENV --x A=b
+WORKDIR --y /
+RUN --mont=type=cache,target=/a x

@@ -1,0 +1,2 @@
+FRM a
+RUN echo

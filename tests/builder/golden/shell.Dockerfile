@@ -1,0 +1,5 @@
+FROM a
+SHELL bash -c
+CMD ['a', 'b']
+RUN []
+ENTRYPOINT [1]

@@ -1,0 +1,4 @@
+FROM a
+CPOY x y
+RNU echo
+zzzzzzz
