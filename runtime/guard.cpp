@@ -138,19 +138,50 @@ Result<UniqueFd> Guard::make_fifo(const char* name, const Spec& spec) const {
 Result<void> Guard::open_streams(const Spec& spec) {
     out_ = TRY(make_fifo("stdout", spec));
     err_ = TRY(make_fifo("stderr", spec));
-    in_ = TRY(sys::open("/dev/null", O_RDONLY));
+    const std::string input = annotation_of(spec, kStdin);
+    takes_input_ = !input.empty();
+    input_once_ = input == "once";
+    Attachments::Callbacks callbacks;
+    callbacks.resize = [](unsigned, unsigned) {};
+    callbacks.gone = [this](int fd) {
+        clients_.erase(fd);
+        if (finished_ && attached_->empty()) loop_.quit();
+    };
+    callbacks.room = [this] {
+        output_waits_ = false;
+        if (const Result<void> watched = watch_output(); !watched)
+            log::error("runtime", "{}", watched.error().to_string());
+    };
+    attached_ = std::make_unique<Attachments>(loop_, std::move(callbacks));
+    return watch_output();
+}
+
+Result<void> Guard::watch_output() {
     TRY(loop_.watch(out_.get(), EPOLLIN,
                     [this](std::uint32_t) { on_output(LogFile::Stream::Stdout); }));
-    TRY(loop_.watch(err_.get(), EPOLLIN,
-                    [this](std::uint32_t) { on_output(LogFile::Stream::Stderr); }));
-    return {};
+    return loop_.watch(err_.get(), EPOLLIN,
+                       [this](std::uint32_t) { on_output(LogFile::Stream::Stderr); });
+}
+
+/// The program's end of its standard input: a pipe of this run's, or nothing.
+Result<UniqueFd> Guard::open_input() {
+    if (!takes_input_) return sys::open("/dev/null", O_RDONLY);
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) == -1) return Error::from_errno(errno, "pipe2(2)");
+    UniqueFd read_end(ends[0]);
+    UniqueFd write_end(ends[1]);
+    if (::fcntl(write_end.get(), F_SETFL, O_NONBLOCK) == -1)
+        return Error::from_errno(errno, "fcntl(2)");
+    attached_->set_input(std::move(write_end), !input_once_);
+    return read_end;
 }
 
 Result<void> Guard::create_run() {
     // The container's ends block: a program that is faster than the disk waits, as with any pipe.
     const UniqueFd out = TRY(sys::open(options_.run_dir + "/stdout", O_RDWR));
     const UniqueFd err = TRY(sys::open(options_.run_dir + "/stderr", O_RDWR));
-    TRY(container_->create({in_.get(), out.get(), err.get()}));
+    const UniqueFd in = TRY(open_input());
+    TRY(container_->create({in.get(), out.get(), err.get()}));
     state_.pid = container_->pid();
     state_.start_ticks = TRY(sys::start_time(state_.pid));
     TRY(loop_.watch(container_->pidfd().get(), EPOLLIN, [this](std::uint32_t) { on_exit(); }));
@@ -193,9 +224,18 @@ void Guard::on_output(LogFile::Stream stream) {
     const UniqueFd& fifo = stream == LogFile::Stream::Stdout ? out_ : err_;
     char buffer[65536];
     const ssize_t got = ::read(fifo.get(), buffer, sizeof buffer);
-    if (got <= 0 || !log_) return;
-    log_->append(stream, std::string_view(buffer, static_cast<std::size_t>(got)),
-                 std::chrono::system_clock::now());
+    if (got <= 0) return;
+    take(stream, std::string_view(buffer, static_cast<std::size_t>(got)));
+    if (output_waits_ || !attached_->full()) return;
+    output_waits_ = true;
+    loop_.forget(out_.get());
+    loop_.forget(err_.get());
+}
+
+void Guard::take(LogFile::Stream stream, std::string_view bytes) {
+    if (log_) log_->append(stream, bytes, std::chrono::system_clock::now());
+    attached_->send(stream == LogFile::Stream::Stdout ? AttachPacket::Output : AttachPacket::Error,
+                    bytes);
 }
 
 /// Everything that the program wrote before it ended. Its writers are gone; should somebody from
@@ -208,9 +248,7 @@ void Guard::drain() {
         for (int reads = 0; reads < kMostReads; ++reads) {
             const ssize_t got = ::read(fifo.get(), buffer, sizeof buffer);
             if (got <= 0) break;
-            if (log_)
-                log_->append(stream, std::string_view(buffer, static_cast<std::size_t>(got)),
-                             std::chrono::system_clock::now());
+            take(stream, std::string_view(buffer, static_cast<std::size_t>(got)));
         }
     }
     if (log_) log_->flush(std::chrono::system_clock::now());
@@ -246,6 +284,8 @@ void Guard::after_end(int exit_code, bool oom_killed, const std::string& error) 
     state_.oom_killed = oom_killed;
     state_.error = error;
     state_.finished_at = rfc3339(std::chrono::system_clock::now());
+    attached_->close_input();
+    attached_->end(exit_code);
     const bool ran = !state_.started_at.empty();
     if (ran && wants_restart(policy_, {exit_code, state_.restart_count, state_.stopped_by_user})) {
         const auto lasted =
@@ -280,7 +320,10 @@ void Guard::finish() {
     for (auto& [fd, client] : clients_) {
         if (client.waits_for_stop) (void)send_packet(client.socket, ok_answer());
     }
-    loop_.quit();
+    // Who is still reading the last output is waited for; whoever needs this container's place
+    // ends a guard without a socket.
+    finished_ = true;
+    if (attached_->empty()) loop_.quit();
 }
 
 void Guard::clean_up() {

@@ -181,12 +181,28 @@ Result<CreatedContainer> open_created(const std::string& run_dir) {
     return container;
 }
 
-/// One request, and its answer. @errors NotFound where no guard listens
+/// Longer than any guard needs that works: one that is stopped itself must not hang its callers.
+constexpr std::chrono::seconds kPatience(30);
+
+Error stuck(const std::string& run_dir, const Error& why) {
+    Error error(why.kind(), why.kind() == ErrorKind::TimedOut
+                                ? "the container's guard doesn't answer"
+                                : why.to_string());
+    const Result<ContainerState> state = read_state(run_dir);
+    if (why.kind() != ErrorKind::TimedOut || !state) return error;
+    return std::move(error).help(
+        fmt::format("look at process {}; where it is stuck, end it with 'kill -9 {}' and try again",
+                    state->guard_pid, state->guard_pid));
+}
+
+/// One request, and its answer. @errors NotFound where no guard listens; TimedOut where it doesn't
+/// answer
 Result<void> ask(const std::string& run_dir, const Json& request) {
     const UniqueFd socket = TRY(connect_control(run_dir));
     TRY(send_packet(socket, request));
-    const Json answer = TRY(receive_packet(socket));
-    return as_result(answer);
+    const Result<Json> answer = receive_packet_within(socket, kPatience);
+    if (!answer) return stuck(run_dir, answer.error());
+    return as_result(*answer);
 }
 
 }  // namespace
@@ -230,7 +246,11 @@ Result<void> stop(const std::string& run_dir, int signal, std::chrono::milliseco
             done = send_packet(
                 *socket, {{"op", "stop"}, {"signal", signal}, {"timeout_ms", timeout.count()}});
             // The end of the guard is an answer too: it ends when its container has.
-            if (done) (void)receive_packet(*socket);
+            if (done) {
+                const Result<Json> ended = receive_packet_within(*socket, timeout + kPatience);
+                if (!ended && ended.error().kind() == ErrorKind::TimedOut)
+                    return stuck(run_dir, ended.error());
+            }
         } else {
             // Alive without a socket: killed halfway through its preparations, or about to end.
             const Result<UniqueFd> guard =

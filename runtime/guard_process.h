@@ -1,5 +1,6 @@
 #pragma once
 
+#include "runtime/attachments.h"
 #include "runtime/container.h"
 #include "runtime/event_loop.h"
 #include "runtime/guard.h"
@@ -51,7 +52,10 @@ private:
     Result<void> start_run();
     void save();
 
+    Result<void> watch_output();
     void on_output(LogFile::Stream stream);
+    void take(LogFile::Stream stream, std::string_view bytes);
+    Result<UniqueFd> open_input();
     void drain();
     void on_exit();
     void after_end(int exit_code, bool oom_killed, const std::string& error);
@@ -60,7 +64,8 @@ private:
 
     void on_connect();
     void on_request(int fd);
-    Json serve(Client& client, const Json& request, bool& answer_later);
+    Json serve(int fd, Client& client, const Json& request, bool& answer_later);
+    Json answer_attach(int fd, const Json& request);
     Json answer_start(Client& client, bool& answer_later);
     Result<void> set_paused(bool paused);
     void begin_stop(int signal, std::chrono::milliseconds timeout);
@@ -79,12 +84,16 @@ private:
     std::chrono::milliseconds pause_{0};
     UniqueFd out_;  ///< Our ends of the FIFOs.
     UniqueFd err_;
-    UniqueFd in_;
     UniqueFd control_;
     UniqueFd signals_;
     std::unique_ptr<Relay> relay_;
     std::unique_ptr<HealthMonitor> health_;
     std::map<int, Client> clients_;
+    std::unique_ptr<Attachments> attached_;
+    bool takes_input_ = false;
+    bool input_once_ = false;
+    bool output_waits_ = false;  ///< A client wants all of it, and has enough for now.
+    bool finished_ = false;      ///< Ends when nobody is attached any more.
 };
 
 }  // namespace davit::runtime

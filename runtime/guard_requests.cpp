@@ -18,6 +18,7 @@ void Guard::on_connect() {
 }
 
 void Guard::drop(int fd) {
+    if (attached_->has(fd)) attached_->remove(fd);
     loop_.forget(fd);
     clients_.erase(fd);
 }
@@ -27,12 +28,13 @@ void Guard::on_request(int fd) {
     const Result<Json> request = receive_packet(client.socket);
     if (!request || !request->is_object()) return drop(fd);
     bool answer_later = false;
-    const Json answer = serve(client, *request, answer_later);
+    const Json answer = serve(fd, client, *request, answer_later);
     if (!answer_later && !send_packet(client.socket, answer)) drop(fd);
 }
 
-Json Guard::serve(Client& client, const Json& request, bool& answer_later) {
+Json Guard::serve(int fd, Client& client, const Json& request, bool& answer_later) {
     const std::string op = string_or(request, "op");
+    if (op == "attach") return answer_attach(fd, request);
     if (op == "start") return answer_start(client, answer_later);
     if (op == "stop") {
         client.waits_for_stop = true;
@@ -55,6 +57,18 @@ Json Guard::serve(Client& client, const Json& request, bool& answer_later) {
     return error_answer(
         Error(ErrorKind::Unsupported, fmt::format("this guard does not know '{}'", op))
             .help("it may be older than this davit: recreate the container"));
+}
+
+/// From here on the connection carries the container's streams: see attachments.h.
+Json Guard::answer_attach(int fd, const Json& request) {
+    const bool input = takes_input_ && request.value("input", false);
+    if (const Result<void> added = attached_->add(fd, input, request.value("all_output", false));
+        !added)
+        return error_answer(added.error());
+    Json answer = ok_answer();
+    answer["terminal"] = false;
+    answer["input"] = input;
+    return answer;
 }
 
 Json Guard::answer_start(Client& client, bool& answer_later) {

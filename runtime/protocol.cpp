@@ -2,10 +2,12 @@
 
 #include "base/sys.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -48,6 +50,20 @@ Result<Json> receive_packet(const UniqueFd& socket) {
     if (got <= 0) return Error(ErrorKind::NotFound, "the guard is gone");
     text.resize(static_cast<std::size_t>(got));
     return parse_json(text, "the guard's packet");
+}
+
+Result<Json> receive_packet_within(const UniqueFd& socket, std::chrono::milliseconds limit) {
+    pollfd ready{socket.get(), POLLIN, 0};
+    const auto until = std::chrono::steady_clock::now() + limit;
+    for (;;) {
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+            until - std::chrono::steady_clock::now());
+        const int found =
+            ::poll(&ready, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+        if (found == 1) return receive_packet(socket);
+        if (found == -1 && errno != EINTR) return Error::from_errno(errno, "poll(2)");
+        if (left.count() <= 0) return Error(ErrorKind::TimedOut, "no answer");
+    }
 }
 
 Json ok_answer() { return {{"ok", true}}; }

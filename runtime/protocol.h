@@ -4,17 +4,22 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 
+#include <chrono>
 #include <string>
 
 /// One JSON object a packet over a SOCK_SEQPACKET socket, between davit and a guard.
 /// Requests: {"op":"start"}, {"op":"stop","signal":15,"timeout_ms":10000},
-/// {"op":"kill","signal":9}. Answers: {"ok":true} or {"ok":false,"kind":…,"message":…,"help":…}.
+/// {"op":"kill","signal":9}, {"op":"pause"}, {"op":"unpause"}, {"op":"attach","input":true,
+/// "all_output":false}, behind whose answer the streams follow (attachments.h). Answers:
+/// {"ok":true} or {"ok":false,"kind":…,"message":…,"help":…}.
 namespace davit::runtime {
 
 Result<void> send_packet(const UniqueFd& socket, const Json& packet);
 
 /// The next packet. @errors NotFound where the other side is gone
 Result<Json> receive_packet(const UniqueFd& socket);
+/// As `receive_packet`, but waits so long at most. @errors TimedOut
+Result<Json> receive_packet_within(const UniqueFd& socket, std::chrono::milliseconds limit);
 
 Json ok_answer();
 /// An Error as a packet, and back, so that it reads as if it had happened here.

@@ -127,7 +127,8 @@ inline constexpr const char* kRestart = "io.davit.restart";          ///< As Com
 inline constexpr const char* kHealthCheck = "io.davit.healthcheck";  ///< JSON; see health.h.
 /// With a namespace's type behind it: the run folder of the container whose namespace is joined.
 inline constexpr const char* kJoin = "io.davit.join.";
-inline constexpr const char* kStdin = "io.davit.stdin";  ///< "open": it can be attached to.
+/// "open": it can be attached to; "once": its end is the program's.
+inline constexpr const char* kStdin = "io.davit.stdin";
 inline constexpr const char* kStopSignal = "io.davit.stop-signal";  ///< Number.
 inline constexpr const char* kListen = "io.davit.listen";           ///< JSON; see guard_ports.h.
 

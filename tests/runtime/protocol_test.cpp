@@ -90,3 +90,15 @@ TEST_CASE("the control socket is root's alone and works in a folder of any depth
     CHECK(dead.error().kind() == ErrorKind::NotFound);
     CHECK(listen_control(folder).ok());  // a second guard takes its place
 }
+
+TEST_CASE("a peer that says nothing is waited for only so long") {
+    int ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
+    const UniqueFd silent(ends[0]);
+    const UniqueFd davit(ends[1]);
+    const auto answer = receive_packet_within(davit, std::chrono::milliseconds(10));
+    REQUIRE_FALSE(answer.ok());
+    CHECK(answer.error().kind() == ErrorKind::TimedOut);
+    REQUIRE(send_packet(silent, ok_answer()).ok());
+    CHECK(receive_packet_within(davit, std::chrono::seconds(10)).ok());
+}
