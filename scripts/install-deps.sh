@@ -2,6 +2,7 @@
 # Installs what davit is built with, from the packages of Debian 12 or Ubuntu 24.04.
 #   --runtime   only what a built davit needs to run
 #   --dev       also the formatter and linters
+#   --list-runtime  names the packages of --runtime, and installs nothing
 set -euo pipefail
 export LC_ALL=C  # apt's answers are read
 
@@ -11,7 +12,8 @@ for arg in "$@"; do
     case "$arg" in
         --runtime) want=runtime ;;
         --dev) dev=yes ;;
-        *) sed -n '2,4p' "$0" | cut -c3- >&2; exit 64 ;;
+        --list-runtime) want=list ;;
+        *) sed -n '2,5p' "$0" | cut -c3- >&2; exit 64 ;;
     esac
 done
 
@@ -57,6 +59,11 @@ choose() {
     echo "dependencies: apt has no ${1//|/ or }: davit needs Debian 12 or Ubuntu 24.04" >&2
     return 1
 }
+
+if [ "$want" = list ]; then
+    for package in "${runtime_packages[@]}"; do choose "$package"; done
+    exit 0
+fi
 
 missing=()
 for package in "${packages[@]}"; do
