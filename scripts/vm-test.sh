@@ -108,13 +108,23 @@ rm -rf --one-file-system "$root"
 
 # --- the machine ---
 
-accelerate=(-accel tcg,thread=multi -cpu max)
-if [ -w /dev/kvm ]; then accelerate=(-accel kvm -cpu host); fi
-timeout $((minutes * 60)) qemu-system-x86_64 "${accelerate[@]}" -smp 2 -m 3072 -nographic -no-reboot \
-    -kernel "$work/kernel" -initrd "$work/initrd" -nic none \
-    -append 'root=/dev/vda rw console=ttyS0 quiet systemd.show_status=false' \
-    -drive "file=$work/disk,if=virtio,format=raw,cache=unsafe" < /dev/null > "$results/console.txt" 2>&1 ||
-    echo "vm: qemu ended with $?"
+boot() {
+    timeout $((minutes * 60)) qemu-system-x86_64 "$@" -smp 2 -m 3072 -nographic -no-reboot \
+        -kernel "$work/kernel" -initrd "$work/initrd" -nic none \
+        -append 'root=/dev/vda rw console=ttyS0 quiet systemd.show_status=false' \
+        -drive "file=$work/disk,if=virtio,format=raw,cache=unsafe" < /dev/null > "$results/console.txt" 2>&1
+}
+# Some machines have a /dev/kvm that can't carry a machine of this kind: then by software.
+hardware=no
+if [ -w /dev/kvm ] && timeout 20 qemu-system-x86_64 -accel kvm -cpu host,-arch-capabilities -m 64 \
+    -nographic -no-reboot -nic none -kernel "$work/kernel" -append 'panic=-1 console=ttyS0' < /dev/null 2>&1 |
+    grep -q 'Kernel panic'; then hardware=yes; fi
+echo "vm: booting, with hardware's help: $hardware"
+if [ "$hardware" = yes ]; then
+    boot -accel kvm -cpu host,-arch-capabilities || echo "vm: qemu ended with $?"
+else
+    boot -accel 'tcg,thread=multi' -cpu max || echo "vm: qemu ended with $?"
+fi
 debugfs -R "rdump /results $results" "$work/disk" 2>/dev/null
 if [ -d "$results/results" ]; then
     mv "$results"/results/* "$results/"
