@@ -4,96 +4,109 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "base/sys.h"
+#include "runtime/device_filter.h"
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/magic.h>
+#include <iterator>
+#include <set>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
-// On v1 and hybrid machines a container has a cgroup in each hierarchy that limits something, and
-// one in the v2 hierarchy (where it is mounted) for cgroup.kill and for telling containers apart.
+// On v1 and hybrid machines a container has a cgroup in each hierarchy that limits or counts
+// something, and one in the v2 hierarchy (where it is mounted) for cgroup.kill and for telling
+// containers apart. What happens to the processes inside is in cgroup_processes.cpp.
 
 namespace davit::runtime {
 namespace {
 
-constexpr const char* kV1Controllers[] = {"memory", "cpu", "pids", "devices"};
-constexpr const char* kV2Controllers[] = {"memory", "cpu", "pids"};
+/// Hierarchies that every container joins: limits, device rules, and what `stats` counts. The
+/// others cost time, and are joined by containers that ask for something of theirs.
+constexpr const char* kAlwaysJoined[] = {"memory", "cpu", "cpuacct", "pids", "devices", "blkio"};
+constexpr const char* kV1Controllers[] = {"memory",  "cpu",     "cpuacct",  "cpuset",
+                                          "pids",    "devices", "blkio",    "freezer",
+                                          "hugetlb", "net_cls", "net_prio", "rdma"};
+constexpr const char* kV2Controllers[] = {"memory", "cpu",     "pids", "cpuset",
+                                          "io",     "hugetlb", "rdma"};
+
+bool contains_word(const std::string& text, std::string_view word) {
+    const std::vector<std::string> words = split(trim(text), ' ');
+    return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+/// Lets the groups below `folder` have controllers. One that is not there can't be enabled, which
+/// matters only when a limit needs it and then fails by name.
+void enable_controllers(const std::string& folder) {
+    const Result<std::string> there = read_file(folder + "/cgroup.controllers");
+    if (!there) return;
+    const Result<std::string> enabled = read_file(folder + "/cgroup.subtree_control");
+    for (const char* controller : kV2Controllers) {
+        if (!contains_word(*there, controller)) continue;
+        if (enabled && contains_word(*enabled, controller)) continue;
+        const Result<void> done =
+            write_control_file(folder + "/cgroup.subtree_control", fmt::format("+{}", controller));
+        if (!done) log::debug("runtime", "{}, ignoring", done.error().to_string());
+    }
+}
+
+/// A cpuset of v1 takes no process before it has CPUs and memory nodes: those of the one above.
+Result<void> inherit_cpuset(const std::string& folder, const std::string& above) {
+    for (const char* file : {"/cpuset.cpus", "/cpuset.mems"}) {
+        const std::string own = TRY(read_file(folder + file));
+        if (!trim(own).empty()) continue;
+        const std::string value = TRY(read_file(above + file));
+        TRY(write_control_file(folder + file, trim(value)));
+    }
+    return {};
+}
 
 /// mkdir of `path` beneath `mount`, part by part. Another davit may remove an empty part between
 /// two of our calls: then begin again.
 Result<void> make_cgroup(const std::string& mount, const std::string& path, bool v2) {
+    const bool cpuset = !v2 && exists(mount + "/cpuset.cpus");
     for (int attempt = 0;; ++attempt) {
         std::string folder = mount;
         bool vanished = false;
         for (const std::string& part : split(path.substr(1), '/')) {
-            if (v2) {
-                // Enabling is idempotent; a controller that is not there can't be enabled, which
-                // matters only when a limit needs it and then fails by name.
-                for (const char* controller : kV2Controllers) {
-                    const Result<void> enabled = write_control_file(
-                        folder + "/cgroup.subtree_control", fmt::format("+{}", controller));
-                    if (!enabled)
-                        log::debug("runtime", "{}, ignoring", enabled.error().to_string());
-                }
-            }
+            if (v2) enable_controllers(folder);
+            const std::string above = folder;
             folder += "/" + part;
-            if (::mkdir(folder.c_str(), 0755) == 0 || errno == EEXIST) continue;
-            const int error_number = errno;
-            vanished = error_number == ENOENT && attempt < 100;
-            if (vanished) break;
-            return Error::from_errno(error_number, "mkdir(2)").doing("make cgroup '{}'", folder);
+            if (::mkdir(folder.c_str(), 0755) == -1 && errno != EEXIST) {
+                const int error_number = errno;
+                vanished = error_number == ENOENT && attempt < 100;
+                if (vanished) break;
+                return Error::from_errno(error_number, "mkdir(2)")
+                    .doing("make cgroup '{}'", folder);
+            }
+            if (cpuset) TRY(inherit_cpuset(folder, above));
         }
         if (!vanished) return {};
     }
 }
 
-std::string number_file(const std::string& path, std::string_view key) {
-    const Result<std::string> text = read_file(path);
-    if (!text) return {};
-    for (const std::string& line : split(*text, '\n')) {
-        if (line.starts_with(key) && line.size() > key.size() && line[key.size()] == ' ')
-            return line.substr(key.size() + 1);
-    }
-    return {};
-}
-
-std::string device_rule(const SpecDeviceRule& rule) {
-    const auto number = [](const std::optional<std::int64_t>& n) {
-        return n ? fmt::format("{}", *n) : std::string("*");
+/// What this version of cgroups can't do, by name.
+Result<void> check_layout(const SpecResources& wanted, bool v2) {
+    const auto refuse = [&](const char* what) {
+        return Error(ErrorKind::Unsupported,
+                     fmt::format("'{}' does not exist on cgroup {}", what, v2 ? "v2" : "v1"))
+            .help("take it out of the configuration");
     };
-    if (rule.type == 'a') return "a";
-    return fmt::format("{} {}:{} {}", rule.type, number(rule.major), number(rule.minor),
-                       rule.access);
-}
-
-/// cpu.shares 2…262144 as cpu.weight 1…10000. @source runc libcontainer/cgroups, KEP-2254
-std::uint64_t weight_of(std::uint64_t shares) {
-    const std::uint64_t bounded = std::clamp<std::uint64_t>(shares, 2, 262144);
-    return 1 + ((bounded - 2) * 9999) / 262142;
-}
-
-/// Removes the cgroups below `folder`: parts of the container, and what it made itself.
-void remove_below(const std::string& folder, int depth = 0) {
-    constexpr int kDeepest = 32;
-    DIR* directory = depth > kDeepest ? nullptr : ::opendir(folder.c_str());
-    if (directory == nullptr) return;
-    while (const dirent* entry = ::readdir(directory)) {
-        const std::string name = entry->d_name;
-        if (entry->d_type != DT_DIR || name == "." || name == "..") continue;
-        remove_below(folder + "/" + name, depth + 1);
-        ::rmdir((folder + "/" + name).c_str());
-    }
-    ::closedir(directory);
-}
-
-std::string limit_or_max(std::int64_t limit) {
-    return limit <= 0 ? std::string("max") : fmt::format("{}", limit);
+    if (v2 && wanted.memory_swappiness) return refuse("memory.swappiness");
+    if (v2 && wanted.disable_oom_killer) return refuse("memory.disableOOMKiller");
+    if (v2 && wanted.memory_kernel_tcp) return refuse("memory.kernelTCP");
+    if (v2 && (wanted.net_class || !wanted.net_priorities.empty())) return refuse("network");
+    if (!v2 && !wanted.unified.empty()) return refuse("unified");
+    const std::int64_t swap = wanted.memory_swap.value_or(0);
+    const std::int64_t limit = wanted.memory_limit.value_or(0);
+    if (swap > 0 && limit > swap)
+        return Error(
+            ErrorKind::InvalidInput,
+            fmt::format("memory.swap {} is below memory.limit {}; it counts both", swap, limit));
+    if (v2 && swap > 0 && limit <= 0)
+        return Error(ErrorKind::InvalidInput, "memory.swap needs memory.limit on cgroup v2");
+    return {};
 }
 
 }  // namespace
@@ -113,6 +126,7 @@ CgroupMounts find_cgroup_mounts() {
     const Result<std::string> table = read_file("/proc/self/mountinfo");
     if (!table) return found;
     for (const std::string& line : split(*table, '\n')) {
+        if (line.find(" - cgroup") == std::string::npos) continue;
         // 30 23 0:26 / /sys/fs/cgroup/memory rw,relatime shared:9 - cgroup cgroup rw,memory
         const std::vector<std::string> fields = split(line, ' ');
         const auto dash = std::find(fields.begin(), fields.end(), "-");
@@ -139,45 +153,12 @@ CgroupMounts find_cgroup_mounts() {
     return found;
 }
 
-std::vector<ControlWrite> control_writes(const SpecResources& resources, bool v2) {
-    std::vector<ControlWrite> writes;
-    const auto add = [&](const char* v1_controller, const char* file, std::string value) {
-        writes.push_back({v2 ? std::string() : std::string(v1_controller), file, std::move(value)});
-    };
-    if (resources.memory_limit && *resources.memory_limit > 0) {
-        add("memory", v2 ? "memory.max" : "memory.limit_in_bytes",
-            fmt::format("{}", *resources.memory_limit));
-        if (resources.memory_swap) {
-            // v1 counts memory and swap together, v2 swap alone.
-            const std::int64_t total = *resources.memory_swap;
-            if (!v2)
-                add("memory", "memory.memsw.limit_in_bytes", fmt::format("{}", total));
-            else
-                add("memory", "memory.swap.max",
-                    total < 0 ? "max" : fmt::format("{}", total - *resources.memory_limit));
-        }
+std::string Cgroup::folder_of(const std::string& controller) const {
+    if (controller.empty()) return mounts_.unified.empty() ? "" : mounts_.unified + path_;
+    for (const auto& [name, mount] : mounts_.v1) {
+        if (name == controller) return mount + path_;
     }
-    if (resources.memory_reservation && *resources.memory_reservation > 0)
-        add("memory", v2 ? "memory.low" : "memory.soft_limit_in_bytes",
-            fmt::format("{}", *resources.memory_reservation));
-    if (resources.cpu_shares && *resources.cpu_shares > 0)
-        add("cpu", v2 ? "cpu.weight" : "cpu.shares",
-            fmt::format("{}", v2 ? weight_of(*resources.cpu_shares) : *resources.cpu_shares));
-    const std::uint64_t period = resources.cpu_period_us.value_or(100000);
-    if (resources.cpu_quota_us && *resources.cpu_quota_us > 0) {
-        if (v2) {
-            add("", "cpu.max", fmt::format("{} {}", *resources.cpu_quota_us, period));
-        } else {
-            add("cpu", "cpu.cfs_period_us", fmt::format("{}", period));
-            add("cpu", "cpu.cfs_quota_us", fmt::format("{}", *resources.cpu_quota_us));
-        }
-    }
-    if (resources.pids_limit) add("pids", "pids.max", limit_or_max(*resources.pids_limit));
-    if (!v2) {
-        for (const SpecDeviceRule& rule : resources.devices)
-            add("devices", rule.allow ? "devices.allow" : "devices.deny", device_rule(rule));
-    }
-    return writes;
+    return {};
 }
 
 std::vector<std::string> Cgroup::folders() const {
@@ -187,6 +168,7 @@ std::vector<std::string> Cgroup::folders() const {
     // Controllers that share a hierarchy ("cpu,cpuacct") share the folder.
     std::sort(list.begin(), list.end());
     list.erase(std::unique(list.begin(), list.end()), list.end());
+    std::erase_if(list, [](const std::string& folder) { return !exists(folder); });
     return list;
 }
 
@@ -201,40 +183,96 @@ Result<Cgroup> Cgroup::create(const std::string& path, const SpecResources& reso
     return std::move(done).error();
 }
 
+Result<void> Cgroup::make_folder(const std::string& mount) const {
+    return make_cgroup(mount, path_, mount == mounts_.unified);
+}
+
 Result<void> Cgroup::make(const SpecResources& resources) {
     const bool v2 = mounts_.layout == CgroupLayout::V2;
-    for (const std::string& folder : folders()) {
-        const std::string mount = folder.substr(0, folder.size() - path_.size());
-        TRY(make_cgroup(mount, path_, v2));
-        const Result<std::string> processes = read_file(folder + "/cgroup.procs");
+    TRY(check_layout(resources, v2));
+    std::set<std::string> wanted;
+    for (const ControlWrite& write : control_writes(resources, v2)) wanted.insert(write.controller);
+    for (const char* controller : kAlwaysJoined) wanted.insert(controller);
+    // Where there is a v2 hierarchy, its cgroup.freeze does it.
+    if (mounts_.unified.empty()) wanted.insert("freezer");
+    std::set<std::string> places;
+    for (const auto& [controller, mount] : mounts_.v1) {
+        if (wanted.contains(controller)) places.insert(mount);
+    }
+    if (!mounts_.unified.empty()) places.insert(mounts_.unified);
+    for (const std::string& mount : places) {
+        TRY(make_folder(mount));
+        const Result<std::string> processes = read_file(mount + path_ + "/cgroup.procs");
         if (processes && !processes->empty())
             return Error(ErrorKind::Busy,
-                         fmt::format("processes still live in cgroup '{}'", folder));
+                         fmt::format("processes still live in cgroup '{}'", mount + path_));
     }
+    TRY(open_for_joining());
+    SpecResources full = resources;
+    full.devices = effective_device_rules(resources.devices);
+    return apply_all(full);
+}
+
+Result<void> Cgroup::apply_all(const SpecResources& resources) const {
+    const bool v2 = mounts_.layout == CgroupLayout::V2;
+    std::vector<ControlWrite> writes = control_writes(resources, v2);
+    for (std::size_t i = 0; i < writes.size(); ++i) {
+        Result<void> done = apply(writes[i]);
+        // Memory alone may not be above memory and swap: where both grow, the sum comes first.
+        const bool both = i + 1 < writes.size() && writes[i].file == "memory.limit_in_bytes" &&
+                          writes[i + 1].file == "memory.memsw.limit_in_bytes";
+        if (!done && both) {
+            TRY(apply(writes[i + 1]));
+            done = apply(writes[i]);
+        }
+        if (!done) return std::move(done).error();
+    }
+    if (v2 && !resources.devices.empty()) TRY(attach_device_filter(unified_, resources.devices));
+    return {};
+}
+
+Result<void> Cgroup::apply(const ControlWrite& write) const {
+    std::string folder = folder_of(write.controller);
+    std::string file = write.file;
+    if (folder.empty() && write.controller == "hugetlb" && !mounts_.unified.empty()) {
+        // Hybrid machines may have this one controller in the v2 hierarchy.
+        folder = folder_of("");
+        file = file.substr(0, file.rfind(".limit_in_bytes")) + ".max";
+    }
+    if (!folder.empty() && exists(folder + "/" + file))
+        return write_control_file(folder + "/" + file, write.value);
+    if (!folder.empty() && !write.other_file.empty() && exists(folder + "/" + write.other_file))
+        return write_control_file(folder + "/" + write.other_file, write.other_value);
+    // Without swap accounting the kernel has no such files; then there is nothing to limit. And a
+    // machine without the devices controller has no cgroup v1 to keep rules in.
+    if (file == "memory.memsw.limit_in_bytes" || file == "memory.swap.max" ||
+        write.controller == "devices")
+        return {};
+    return Error(ErrorKind::Unsupported,
+                 fmt::format("this machine has no cgroup controller for '{}'", write.file))
+        .help("enable the controller, or take the limit out of the file");
+}
+
+Result<void> Cgroup::update(const SpecResources& resources) const {
+    const bool v2 = mounts_.layout == CgroupLayout::V2;
+    TRY(check_layout(resources, v2));
     for (const ControlWrite& write : control_writes(resources, v2)) {
-        std::string mount = mounts_.unified;
-        if (!v2) {
-            const auto row =
-                std::find_if(mounts_.v1.begin(), mounts_.v1.end(),
-                             [&](const auto& known) { return known.first == write.controller; });
-            mount = row == mounts_.v1.end() ? std::string() : row->second;
-        }
-        const std::string file = mount + path_ + "/" + write.file;
-        // Without swap accounting the kernel has no memsw files; then there is nothing to limit.
-        if (write.file.find("sw") != std::string::npos && !exists(file)) continue;
-        if (mount.empty() || !exists(file)) {
-            if (write.controller == "devices") continue;
-            return Error(ErrorKind::Unsupported,
-                         fmt::format("this machine has no cgroup controller for '{}'", write.file))
-                .help("enable the controller, or take the limit out of the file");
-        }
-        TRY(write_control_file(file, write.value));
+        const std::string folder = folder_of(write.controller);
+        if (write.controller.empty() || folder.empty() || exists(folder)) continue;
+        // A hierarchy that the container had no need of so far.
+        TRY(make_folder(folder.substr(0, folder.size() - path_.size())));
+        for (const pid_t pid : processes())
+            TRY(write_control_file(folder + "/cgroup.procs", fmt::format("{}", pid)));
     }
-    return open_for_joining();
+    SpecResources changed = resources;
+    if (!resources.devices.empty()) changed.devices = effective_device_rules(resources.devices);
+    return apply_all(changed);
 }
 
 Result<Cgroup> Cgroup::running(const std::string& path) {
     Cgroup found = at(path);
+    if (found.folders().empty())
+        return Error(ErrorKind::NotFound, fmt::format("there is no cgroup '{}'", path));
     TRY(found.open_for_joining());
     return found;
 }
@@ -248,61 +286,6 @@ Result<void> Cgroup::open_for_joining() {
         tasks_.push_back(std::move(tasks));
     }
     return {};
-}
-
-long long Cgroup::oom_kills() const {
-    std::string text;
-    if (mounts_.layout == CgroupLayout::V2)
-        text = number_file(mounts_.unified + path_ + "/memory.events", "oom_kill");
-    for (const auto& [controller, mount] : mounts_.v1) {
-        if (controller == "memory")
-            text = number_file(mount + path_ + "/memory.oom_control", "oom_kill");
-    }
-    return parse_integer(text).value_or(0);
-}
-
-Result<void> Cgroup::kill_all() const {
-    if (!mounts_.unified.empty() && exists(mounts_.unified + path_ + "/cgroup.kill"))
-        return write_control_file(mounts_.unified + path_ + "/cgroup.kill", "1");
-    for (const std::string& folder : folders()) {
-        const Result<std::string> processes = read_file(folder + "/cgroup.procs");
-        if (!processes) continue;
-        for (const std::string& line : split(*processes, '\n')) {
-            if (const auto pid = parse_integer(line)) ::kill(static_cast<pid_t>(*pid), SIGKILL);
-        }
-    }
-    return {};
-}
-
-Result<void> Cgroup::remove() const {
-    Result<void> first_failure;
-    for (const std::string& folder : folders()) {
-        // What stands above davit's own is somebody else's.
-        const std::size_t own = path_.rfind("/davit/");
-        const std::size_t mount_length =
-            folder.size() - path_.size() + (own == std::string::npos ? 0 : own);
-        // The kernel lets go of a killed process a moment after it was reaped: EBUSY until then.
-        int error_number = 0;
-        for (int attempt = 0; attempt <= 100; ++attempt) {
-            error_number = ::rmdir(folder.c_str()) == 0 || errno == ENOENT ? 0 : errno;
-            if (error_number != EBUSY) break;
-            if (attempt == 0) remove_below(folder);
-            ::usleep(1000);
-        }
-        if (error_number != 0) {
-            if (first_failure)
-                first_failure =
-                    Error::from_errno(error_number, "rmdir(2)").doing("remove cgroup '{}'", folder);
-            continue;
-        }
-        // Upward as far as they are empty; another container's cgroup ends the walk.
-        std::string above = folder;
-        for (;;) {
-            above.resize(above.rfind('/'));
-            if (above.size() <= mount_length || ::rmdir(above.c_str()) == -1) break;
-        }
-    }
-    return first_failure;
 }
 
 }  // namespace davit::runtime

@@ -4,17 +4,54 @@
 
 #include <cstddef>
 
-/// Steps between clone and execve that a container's first program and later ones share. Only
-/// async-signal-safe calls; each ends the process where it fails.
+/// Steps between clone and execve. Only async-signal-safe calls; each ends the process where it
+/// fails.
 namespace davit::runtime {
 
 /// Tells the parent the stage and errno, and ends.
-[[noreturn]] void fail(const ChildPlan& plan, ChildStage stage, std::size_t index = 0);
+[[noreturn]] void fail(const ChildPlan& plan, ChildStage stage, std::size_t index = 0,
+                       int detail = 0);
 
+// --- child_mounts.cpp ---
+
+/// Makes the file systems that the joiner has to mount. @source MountedBy::Joiner
+void mount_early(ChildPlan& plan);
+void attach_mounts(const ChildPlan& plan, int root);
+void make_devices(const ChildPlan& plan, int root);
+void write_sysctls(const ChildPlan& plan, int root);
+void make_paths_readonly(const ChildPlan& plan, int root);
+/// Files get the null device laid over them, folders an empty read-only file system.
+void mask_paths(const ChildPlan& plan, int root);
+void make_root_readonly(const ChildPlan& plan, int root);
+/// The container's root becomes "/", and the host's mounts are gone from this mount namespace.
+void pivot(const ChildPlan& plan, int root);
+
+// --- child_terminal.cpp ---
+
+/// A terminal out of the devpts of `root`, whose other end is sent away. Returns our end.
+int open_terminal(const ChildPlan& plan, int root);
+/// Lays the terminal over /dev/console.
+void bind_console(const ChildPlan& plan, int root, int terminal);
+/// Makes it the controlling terminal and the standard streams, and closes it.
+void use_terminal(const ChildPlan& plan, int terminal);
+
+// --- child_hooks.cpp ---
+
+/// Runs hooks one after the other, each with the container's state on its standard input.
+void run_hooks(const ChildPlan& plan, const std::vector<ChildHook>& hooks, ChildStage stage);
+
+// --- child_user.cpp ---
+
+/// Opens the file that takes the program's label, while the host's /proc is in sight. -1: none.
+int open_label(const ChildPlan& plan);
 /// Makes the working folder inside of the root where it is missing, and enters it.
 void enter_working_directory(const ChildPlan& plan);
-
+/// Signals as a program expects them: the guard blocks some and ignores SIGPIPE, and both would
+/// survive execve(2).
+void reset_signals();
+/// Becomes the user, with its capabilities and the filter.
+void become_user(const ChildPlan& plan);
 /// Becomes the user, with its capabilities and the filter, and executes the program.
-[[noreturn]] void execute(const ChildPlan& plan);
+[[noreturn]] void execute(const ChildPlan& plan, int label_fd);
 
 }  // namespace davit::runtime

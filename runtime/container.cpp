@@ -6,6 +6,8 @@
 #include "base/strings.h"
 #include "base/sys.h"
 #include "runtime/clone.h"
+#include "runtime/hooks.h"
+#include "runtime/labels.h"
 #include "runtime/program.h"
 
 #include <algorithm>
@@ -14,6 +16,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/sched.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,59 +24,53 @@
 namespace davit::runtime {
 namespace {
 
-/// "net.ipv4.ip_forward" as the path that the child opens.
-std::string sysctl_path(std::string name) {
-    std::replace(name.begin(), name.end(), '.', '/');
-    return "proc/sys/" + name;
+Result<UniqueFd> state_file(const Spec& spec) {
+    if (spec.hooks.create_container.empty() && spec.hooks.start_container.empty())
+        return UniqueFd();
+    UniqueFd file(::memfd_create("state", MFD_CLOEXEC));
+    if (!file) return Error::from_errno(errno, "memfd_create(2)");
+    return file;
 }
 
-/// Only what belongs to a namespace of the container may be set, or the host would change.
-/// @source sysctl allow-list of Docker: net.*, ipc objects, fs.mqueue.*
-Result<void> check_sysctl(const std::string& name, const SpecNamespaces& own) {
-    constexpr const char* kIpc[] = {"kernel.msgmax", "kernel.msgmnb",         "kernel.msgmni",
-                                    "kernel.sem",    "kernel.shmall",         "kernel.shmmax",
-                                    "kernel.shmmni", "kernel.shm_rmid_forced"};
-    const bool ipc = name.starts_with("fs.mqueue.") ||
-                     std::any_of(std::begin(kIpc), std::end(kIpc),
-                                 [&](const char* known) { return name == known; });
-    const bool allowed = (name.starts_with("net.") && own.network) || (ipc && own.ipc);
-    if (allowed &&
-        name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.-") == std::string::npos)
-        return {};
-    return Error(ErrorKind::InvalidInput,
-                 fmt::format("sysctl '{}' does not belong to a namespace of the container", name));
-}
-
-struct Pipe {
-    UniqueFd read;
-    UniqueFd write;
-};
-
-Result<Pipe> make_pipe() {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) == -1) return Error::from_errno(errno, "pipe2(2)");
-    Pipe pipe;
-    pipe.read.reset(ends[0]);
-    pipe.write.reset(ends[1]);
-    return pipe;
+bool has_creation_hooks(const SpecHooks& hooks) {
+    return !hooks.prestart.empty() || !hooks.create_runtime.empty() ||
+           !hooks.create_container.empty();
 }
 
 }  // namespace
 
+Result<Channels> Channels::pipes() {
+    int report_ends[2];
+    int start_ends[2];
+    Channels channels;
+    if (::pipe2(report_ends, O_CLOEXEC) == -1) return Error::from_errno(errno, "pipe2(2)");
+    channels.report.reset(report_ends[0]);
+    channels.child_report.reset(report_ends[1]);
+    if (::pipe2(start_ends, O_CLOEXEC) == -1) return Error::from_errno(errno, "pipe2(2)");
+    channels.child_start.reset(start_ends[0]);
+    channels.start.reset(start_ends[1]);
+    return channels;
+}
+
 Result<Container> Container::open(Spec spec, const std::string& cache_dir) {
     Container container(std::move(spec));
     const Spec& wanted = container.spec_;
-    for (const auto& [name, value] : wanted.sysctl) {
-        TRY(check_sysctl(name, wanted.namespaces));
-        container.sysctls_.emplace_back(sysctl_path(name), value);
-    }
+    if (wanted.cgroups_path.empty())
+        return Error(ErrorKind::InvalidInput, "cgroupsPath is missing");
+    TRY(check_labels(wanted));
+    container.sysctls_ = TRY(container_sysctls(wanted));
     container.programs_ = program_candidates(wanted);
     if (wanted.seccomp) container.seccomp_ = TRY(cached_seccomp(*wanted.seccomp, cache_dir));
     container.held_ = TRY(create_held_namespaces(wanted));
     return container;
 }
 
-Result<void> Container::create(const Streams& streams) {
+Result<void> Container::create(const Streams& streams, Channels channels) {
+    if (spec_.terminal != (streams.terminal_socket != -1))
+        return Error(ErrorKind::InvalidInput, spec_.terminal
+                                                  ? "process.terminal needs a console socket"
+                                                  : "a console socket needs process.terminal");
+    if (!channels.report) channels = TRY(Channels::pipes());
     cgroup_ = TRY(Cgroup::create(spec_.cgroups_path, spec_.resources));
     ScopeGuard undo([&] {
         discard_init();
@@ -82,35 +79,59 @@ Result<void> Container::create(const Streams& streams) {
         if (const Result<void> gone = cgroup_.remove(); !gone)
             log::warn("runtime", "{}, ignoring", gone.error().to_string());
     });
-    TRY(clone_init(streams));
-    TRY(await_created());
+    TRY(clone_init(streams, channels));
+    if (has_creation_hooks(spec_.hooks)) {
+        TRY(await(ChildStage::Prepared));
+        TRY(run_creation_hooks());
+    }
+    TRY(await(ChildStage::Created));
+    TRY(set_limits());
+    TRY(tell_state("created"));
     undo.commit();
     return {};
 }
 
-Result<void> Container::clone_init(const Streams& streams) {
-    const PreparedRoot root = TRY(prepare_root(spec_, held_.user));
-    Pipe pid_pipe = TRY(make_pipe());
-    Pipe report_pipe = TRY(make_pipe());
-    Pipe start_pipe = TRY(make_pipe());
-
+ChildPlan Container::plan_of(const Streams& streams, const Channels& channels) const {
     ChildPlan plan;
     plan.spec = &spec_;
     plan.held = &held_;
-    plan.root = &root;
     plan.cgroup_tasks = &cgroup_.tasks();
     plan.seccomp = &seccomp_;
+    plan.seccomp_flags = spec_.seccomp ? seccomp_flags(*spec_.seccomp) : 0;
     plan.sysctls = sysctls_;
     plan.programs = programs_;
     plan.argv = exec_pointers(spec_.args);
     plan.environment = exec_pointers(spec_.env);
-    plan.init_pid_fd = pid_pipe.write.get();
-    plan.report_fd = report_pipe.write.get();
-    plan.start_fd = start_pipe.read.get();
+    for (const auto& [clock, offset] : spec_.time_offsets)
+        plan.time_offsets += fmt::format("{} {}\n", clock, offset);
+    set_label(spec_, plan);
+    plan.container_hooks = child_hooks(spec_.hooks.create_container);
+    plan.start_hooks = child_hooks(spec_.hooks.start_container);
+    plan.wait_before_pivot = has_creation_hooks(spec_.hooks);
+    plan.state_fd = state_.get();
+    plan.report_fd = channels.child_report.get();
+    plan.start_fd = channels.child_start.get();
     plan.stdin_fd = streams.in;
     plan.stdout_fd = streams.out;
     plan.stderr_fd = streams.err;
     plan.last_capability = last_capability();
+    plan.available_capabilities = available_capabilities(spec_);
+    plan.preserved_fds = streams.preserved;
+    plan.terminal_socket = streams.terminal_socket;
+    return plan;
+}
+
+Result<void> Container::clone_init(const Streams& streams, Channels& channels) {
+    const PreparedRoot root = TRY(prepare_root(spec_, held_.user, cgroup_));
+    state_ = TRY(state_file(spec_));
+    ChildPlan plan = plan_of(streams, channels);
+    plan.root = &root;
+    plan.early_mounts.assign(root.mounts.size(), -1);
+    int pid_ends[2];
+    if (::pipe2(pid_ends, O_CLOEXEC) == -1) return Error::from_errno(errno, "pipe2(2)");
+    const UniqueFd pid_read(pid_ends[0]);
+    UniqueFd pid_write(pid_ends[1]);
+    plan.init_pid_fd = pid_write.get();
 
     CloneCall call{.exit_signal = SIGCHLD};
     if (cgroup_.unified()) {
@@ -121,27 +142,41 @@ Result<void> Container::clone_init(const Streams& streams) {
     if (joiner == -1) return Error::from_errno(errno, "clone3(2)").doing("start the container");
     if (joiner == 0) {
         // The ends that the child must not hold: the guard's death has to close them.
-        ::close(start_pipe.write.get());
-        ::close(report_pipe.read.get());
+        ::close(channels.start.get());
+        ::close(channels.report.get());
         run_joiner(plan);
     }
-    pid_pipe.write.reset();
-    report_pipe.write.reset();
-    start_pipe.read.reset();
-    report_ = std::move(report_pipe.read);
-    start_ = std::move(start_pipe.write);
+    pid_write.reset();
+    channels.child_report.reset();
+    channels.child_start.reset();
+    report_ = std::move(channels.report);
+    start_ = std::move(channels.start);
 
     pid_t init = 0;
     const ssize_t got =
-        sys::retry_on_eintr([&] { return ::read(pid_pipe.read.get(), &init, sizeof init); });
+        sys::retry_on_eintr([&] { return ::read(pid_read.get(), &init, sizeof init); });
     sys::retry_on_eintr([&] { return ::waitpid(joiner, nullptr, 0); });
     if (got != sizeof init) {
         ChildReport report;
-        if (::read(report_.get(), &report, sizeof report) == sizeof report) return explain(report);
+        if (::read(report_.get(), &report, sizeof report) == sizeof report)
+            return explain(report, spec_);
         return Error(ErrorKind::Internal, "the container's first process ended without a word");
     }
     pid_ = init;  // our child, not reaped yet: the number is its own
     pidfd_ = TRY(sys::pidfd_open(init));
+    return tell_state("creating");
+}
+
+Result<void> Container::tell_state(const char* status) const {
+    if (!state_) return {};
+    const std::string text = state_json(spec_, status, pid_).dump();
+    if (::ftruncate(state_.get(), 0) == -1 ||
+        ::pwrite(state_.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
+        return Error::from_errno(errno, "pwrite(2)");
+    return {};
+}
+
+Result<void> Container::set_limits() const {
     for (const SpecRlimit& limit : spec_.rlimits) {
         const rlimit64 value{limit.soft, limit.hard};
         const auto resource = static_cast<__rlimit_resource>(limit.resource);
@@ -154,13 +189,21 @@ Result<void> Container::clone_init(const Streams& streams) {
     return {};
 }
 
-Result<void> Container::await_created() {
+Result<void> Container::run_creation_hooks() {
+    const Json state = state_json(spec_, "creating", pid_);
+    TRY(run_hooks(spec_.hooks.prestart, state, "prestart"));
+    TRY(run_hooks(spec_.hooks.create_runtime, state, "createRuntime"));
+    if (::write(start_.get(), "p", 1) != 1) return Error::from_errno(errno, "write(2)");
+    return {};
+}
+
+Result<void> Container::await(ChildStage stage) {
     ChildReport report;
     const ssize_t got =
         sys::retry_on_eintr([&] { return ::read(report_.get(), &report, sizeof report); });
     if (got != sizeof report)
         return Error(ErrorKind::Internal, "the container's init process ended without a word");
-    if (report.stage != ChildStage::Created) return explain(report);
+    if (report.stage != stage) return explain(report, spec_);
     return {};
 }
 
@@ -171,8 +214,8 @@ Result<void> Container::start() {
     const ssize_t got =
         sys::retry_on_eintr([&] { return ::read(report_.get(), &report, sizeof report); });
     report_.reset();
-    if (got == sizeof report) return explain(report);
-    return {};
+    if (got == sizeof report) return explain(report, spec_);
+    return run_hooks(spec_.hooks.poststart, state_json(spec_, "running", pid_), "poststart");
 }
 
 Result<void> Container::signal(int number) const {
@@ -224,74 +267,6 @@ void Container::discard_init() {
         [&] { return ::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED); });
     pid_ = 0;
     pidfd_.reset();
-}
-
-Error Container::explain(const ChildReport& report) const {
-    const int number = report.error_number;
-    const auto at = [&](const auto& list) -> std::string {
-        return report.index < list.size() ? list[report.index] : std::string("?");
-    };
-    switch (report.stage) {
-        case ChildStage::JoinCgroup:
-            return Error::from_errno(number, "write(2)").doing("join the cgroups");
-        case ChildStage::JoinNamespaces:
-            return Error::from_errno(number, "setns(2)").doing("join the namespaces");
-        case ChildStage::CloneInit:
-            return Error::from_errno(number, "clone3(2)").doing("make the init process");
-        case ChildStage::PrivateMounts:
-            return Error::from_errno(number, "mount(2)").doing("make all mounts private");
-        case ChildStage::AttachRoot:
-            return Error::from_errno(number, "move_mount(2)").doing("attach the root file system");
-        case ChildStage::Mount: {
-            const bool known = report.index < spec_.mounts.size();
-            const SpecMount mount = known ? spec_.mounts[report.index] : SpecMount();
-            return Error::from_errno(number, "move_mount(2)")
-                .doing("mount '{}' ({})", mount.destination, mount.type);
-        }
-        case ChildStage::Device:
-            return Error::from_errno(number, "move_mount(2)").doing("make the devices in /dev");
-        case ChildStage::DeviceLink:
-            return Error::from_errno(number, "symlink(2)").doing("make the links in /dev");
-        case ChildStage::Sysctl:
-            return Error::from_errno(number, "write(2)")
-                .doing("set sysctl '{}'",
-                       report.index < sysctls_.size() ? sysctls_[report.index].first : "?");
-        case ChildStage::ReadonlyPath:
-            return Error::from_errno(number, "mount_setattr(2)")
-                .doing("make '{}' read-only", at(spec_.readonly_paths));
-        case ChildStage::MaskedPath:
-            return Error::from_errno(number, "move_mount(2)")
-                .doing("mask '{}'", at(spec_.masked_paths));
-        case ChildStage::ReadonlyRoot:
-            return Error::from_errno(number, "mount_setattr(2)").doing("make the root read-only");
-        case ChildStage::PivotRoot:
-            return Error::from_errno(number, "pivot_root(2)").doing("change the root");
-        case ChildStage::Hostname:
-            return Error::from_errno(number, "sethostname(2)")
-                .doing("set the host name '{}'", spec_.hostname);
-        case ChildStage::WorkingDirectory:
-            return Error::from_errno(number, "chdir(2)")
-                .doing("enter the working directory '{}'", spec_.cwd);
-        case ChildStage::Output:
-            return Error::from_errno(number, "dup2(2)").doing("connect the output");
-        case ChildStage::Terminal:
-            return Error::from_errno(number, "open(2)").doing("open a terminal");
-        case ChildStage::Capabilities:
-            return Error::from_errno(number, "capset(2)").doing("set the capabilities");
-        case ChildStage::User:
-            return Error::from_errno(number, "setresuid(2)")
-                .doing("become user {}:{}", spec_.user.uid, spec_.user.gid);
-        case ChildStage::Seccomp:
-            return Error::from_errno(number, "seccomp(2)").doing("load the seccomp filter");
-        case ChildStage::Exec:
-            return Error::from_errno(number, "execve(2)")
-                .doing("execute '{}'", spec_.args.front())
-                .help(number == ENOENT ? "check that the image has this program, and its "
-                                         "interpreter and libraries"
-                                       : "check the program's mode and its architecture");
-        case ChildStage::Created: break;
-    }
-    return Error(ErrorKind::Internal, "the child reports an unknown stage");
 }
 
 }  // namespace davit::runtime

@@ -21,7 +21,28 @@ struct Streams {
     int in = -1;
     int out = -1;
     int err = -1;
+    /// Where the other end of the terminal is sent (SCM_RIGHTS), with `process.terminal`; -1: none.
+    int terminal_socket = -1;
+    unsigned preserved = 0;  ///< How many descriptors from 3 on the program inherits.
 };
+
+/// The two ways between the init process and who starts it. Pipes, unless `create` gets others:
+/// FIFOs, where another process is to start it.
+struct Channels {
+    UniqueFd child_report = {};
+    UniqueFd child_start = {};
+    UniqueFd report = {};  ///< Read end.
+    UniqueFd start = {};   ///< Write end.
+
+    static Result<Channels> pipes();
+};
+
+/// What a child's report means, as if it had happened here.
+Error explain(const ChildReport& report, const Spec& spec);
+
+/// Checks the sysctls of `spec`, and returns them as the child writes them: {"sys/net/…", value}.
+/// @errors InvalidInput for one that would change the host
+Result<std::vector<std::pair<std::string, std::string>>> container_sysctls(const Spec& spec);
 
 /// One container on this kernel, as its parent sees it. Its held namespaces live as long as this
 /// object; the init process and the cgroups come and go with each run.
@@ -38,7 +59,9 @@ public:
 
     /// Makes cgroups, root file system and init process, which has everything done and waits.
     /// On failure nothing is left. @errors what the child reports, as if it had happened here
-    Result<void> create(const Streams& streams);
+    Result<void> create(const Streams& streams) { return create(streams, {}); }
+    /// As above, with channels of the caller's; closed ones: pipes.
+    Result<void> create(const Streams& streams, Channels channels);
 
     /// Lets the waiting init process execute the program; returns when execve(2) has succeeded.
     /// On failure the init process has ended and is to be collected with `reap`.
@@ -60,12 +83,16 @@ public:
     /// Readable when the init process has ended; closed where none exists.
     const UniqueFd& pidfd() const { return pidfd_; }
     const Spec& spec() const { return spec_; }
+    const Cgroup& cgroup() const { return cgroup_; }
 
 private:
     explicit Container(Spec spec) : spec_(std::move(spec)) {}
-    Result<void> clone_init(const Streams& streams);
-    Result<void> await_created();
-    Error explain(const ChildReport& report) const;
+    Result<void> clone_init(const Streams& streams, Channels& channels);
+    ChildPlan plan_of(const Streams& streams, const Channels& channels) const;
+    Result<void> await(ChildStage stage);
+    Result<void> run_creation_hooks();
+    Result<void> tell_state(const char* status) const;
+    Result<void> set_limits() const;
     void discard_init();
 
     Spec spec_;
@@ -76,6 +103,7 @@ private:
     UniqueFd pidfd_;
     UniqueFd report_;  ///< Read end.
     UniqueFd start_;   ///< Write end.
+    UniqueFd state_;   ///< What hooks inside are told.
     std::vector<std::pair<std::string, std::string>> sysctls_;
     std::vector<std::string> programs_;
 };

@@ -8,6 +8,7 @@
 #include "runtime/child.h"
 #include "runtime/clone.h"
 #include "runtime/exec_terminal.h"
+#include "runtime/labels.h"
 #include "runtime/program.h"
 #include "runtime/seccomp.h"
 #include "runtime/spec.h"
@@ -38,15 +39,16 @@ Result<Spec> spec_of(const ExecOptions& options) {
     return parse_spec(config);
 }
 
-std::uint64_t own_namespaces(const SpecNamespaces& own) {
+std::uint64_t own_namespaces(const SpecNamespaces& spaces) {
     std::uint64_t flags = 0;
-    if (own.user) flags |= CLONE_NEWUSER;
-    if (own.mount) flags |= CLONE_NEWNS;
-    if (own.pid) flags |= CLONE_NEWPID;
-    if (own.network) flags |= CLONE_NEWNET;
-    if (own.ipc) flags |= CLONE_NEWIPC;
-    if (own.uts) flags |= CLONE_NEWUTS;
-    if (own.cgroup) flags |= CLONE_NEWCGROUP;
+    if (spaces.user) flags |= CLONE_NEWUSER;
+    if (spaces.mount) flags |= CLONE_NEWNS;
+    if (spaces.pid) flags |= CLONE_NEWPID;
+    if (spaces.network) flags |= CLONE_NEWNET;
+    if (spaces.ipc) flags |= CLONE_NEWIPC;
+    if (spaces.uts) flags |= CLONE_NEWUTS;
+    if (spaces.cgroup) flags |= CLONE_NEWCGROUP;
+    if (spaces.time) flags |= CLONE_NEWTIME;
     return flags;
 }
 
@@ -134,6 +136,10 @@ Result<void> Execution::launch() {
     plan.stdout_fd = options_.detach ? null.get() : STDOUT_FILENO;
     plan.stderr_fd = options_.detach ? null.get() : STDERR_FILENO;
     plan.last_capability = last_capability();
+    plan.available_capabilities = available_capabilities(spec_);
+    plan.seccomp_flags = spec_.seccomp ? seccomp_flags(*spec_.seccomp) : 0;
+    plan.cpus = TRY(cpu_mask(spec_.exec_cpus));
+    set_label(spec_, plan);
     plan.target_pidfd = target.get();
     plan.join_flags = own_namespaces(spec_.namespaces);
     plan.detach = options_.detach;

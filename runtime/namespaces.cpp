@@ -9,7 +9,10 @@
 #include <csignal>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/nsfs.h>
 #include <linux/sched.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -47,16 +50,30 @@ struct Holder {
     }
 };
 
-Result<void> start_holder(Holder& holder, std::uint64_t flags) {
+/// `owner`: closed, or the user namespace that is to own the new ones.
+Result<void> start_holder(Holder& holder, std::uint64_t flags, const UniqueFd& owner) {
     const pid_t guard = ::getpid();
-    holder.pid = clone_process({.flags = flags, .exit_signal = SIGCHLD});
+    int ready[2];
+    if (::pipe2(ready, O_CLOEXEC) == -1) return Error::from_errno(errno, "pipe2(2)");
+    const UniqueFd ready_read(ready[0]);
+    UniqueFd ready_write(ready[1]);
+    holder.pid = clone_process({.flags = owner ? 0 : flags, .exit_signal = SIGCHLD});
     if (holder.pid == -1) return explain_clone(errno);
     if (holder.pid == 0) {
         // Nobody else would ever end it, should the guard be killed now.
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (::getppid() != guard) ::_exit(1);
+        if (owner &&
+            (::setns(owner.get(), CLONE_NEWUSER) == -1 || ::unshare(static_cast<int>(flags)) == -1))
+            ::_exit(1);
+        (void)!::write(ready_write.get(), "r", 1);
         for (;;) ::pause();
     }
+    if (!owner) return {};
+    ready_write.reset();
+    char byte = 0;
+    if (sys::retry_on_eintr([&] { return ::read(ready_read.get(), &byte, 1); }) != 1)
+        return Error(ErrorKind::System, "make namespaces inside the user namespace that is joined");
     return {};
 }
 
@@ -76,28 +93,70 @@ Result<UniqueFd> open_namespace(pid_t pid, const char* name) {
 Result<UniqueFd> create_user_namespace(const std::vector<IdMapping>& uids,
                                        const std::vector<IdMapping>& gids) {
     Holder holder;
-    TRY(start_holder(holder, CLONE_NEWUSER));
+    TRY(start_holder(holder, CLONE_NEWUSER, {}));
     TRY(write_maps(holder.pid, uids, gids));
     return open_namespace(holder.pid, "user");
 }
 
-Result<HeldNamespaces> create_held_namespaces(const Spec& spec) {
-    std::uint64_t flags = 0;
-    if (spec.namespaces.user) flags |= CLONE_NEWUSER;
-    if (spec.namespaces.network) flags |= CLONE_NEWNET;
-    if (spec.namespaces.ipc) flags |= CLONE_NEWIPC;
-    if (spec.namespaces.uts) flags |= CLONE_NEWUTS;
+namespace {
+
+/// Opens the namespace at `path`, which must be of the type. @source ioctl_ns(2)
+Result<UniqueFd> open_by_path(const std::string& path, const std::string& type, int flag) {
+    UniqueFd space = TRY(sys::open(path, O_RDONLY));
+    if (::ioctl(space.get(), NS_GET_NSTYPE) != flag)
+        return Error(ErrorKind::InvalidInput,
+                     fmt::format("'{}' is not a {} namespace", path, type));
+    return space;
+}
+
+struct JoinRow {
+    const char* type;
+    UniqueFd HeldNamespaces::*space;
+    int flag;
+};
+constexpr JoinRow kJoined[] = {{"user", &HeldNamespaces::user, CLONE_NEWUSER},
+                               {"network", &HeldNamespaces::network, CLONE_NEWNET},
+                               {"ipc", &HeldNamespaces::ipc, CLONE_NEWIPC},
+                               {"uts", &HeldNamespaces::uts, CLONE_NEWUTS},
+                               {"pid", &HeldNamespaces::pid, CLONE_NEWPID},
+                               {"mount", &HeldNamespaces::mount, CLONE_NEWNS},
+                               {"cgroup", &HeldNamespaces::cgroup, CLONE_NEWCGROUP},
+                               {"time", &HeldNamespaces::time, CLONE_NEWTIME}};
+
+Result<HeldNamespaces> open_joined(const SpecNamespaces& spaces) {
     HeldNamespaces held;
+    for (const JoinRow& row : kJoined) {
+        const std::string path = spaces.path_of(row.type);
+        if (path.empty()) continue;
+        held.*(row.space) =
+            TRY_DOING(open_by_path(path, row.type, row.flag), "join the {} namespace", row.type);
+    }
+    return held;
+}
+
+}  // namespace
+
+Result<HeldNamespaces> create_held_namespaces(const Spec& spec) {
+    HeldNamespaces held = TRY(open_joined(spec.namespaces));
+    std::uint64_t flags = 0;
+    const bool user = spec.namespaces.user && !held.user;
+    const bool network = spec.namespaces.network && !held.network;
+    const bool ipc = spec.namespaces.ipc && !held.ipc;
+    const bool uts = spec.namespaces.uts && !held.uts;
+    if (user) flags |= CLONE_NEWUSER;
+    if (network) flags |= CLONE_NEWNET;
+    if (ipc) flags |= CLONE_NEWIPC;
+    if (uts) flags |= CLONE_NEWUTS;
     if (flags == 0) return held;
     Holder holder;
-    TRY(start_holder(holder, flags));
-    if (spec.namespaces.user) {
+    TRY(start_holder(holder, flags, held.user));
+    if (user) {
         TRY(write_maps(holder.pid, spec.uid_mappings, spec.gid_mappings));
         held.user = TRY(open_namespace(holder.pid, "user"));
     }
-    if (spec.namespaces.network) held.network = TRY(open_namespace(holder.pid, "net"));
-    if (spec.namespaces.ipc) held.ipc = TRY(open_namespace(holder.pid, "ipc"));
-    if (spec.namespaces.uts) held.uts = TRY(open_namespace(holder.pid, "uts"));
+    if (network) held.network = TRY(open_namespace(holder.pid, "net"));
+    if (ipc) held.ipc = TRY(open_namespace(holder.pid, "ipc"));
+    if (uts) held.uts = TRY(open_namespace(holder.pid, "uts"));
     return held;
 }
 

@@ -1,7 +1,14 @@
 #include "runtime/program.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/strings.h"
+#include "runtime/capabilities.h"
+
+#include <fmt/format.h>
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace davit::runtime {
 namespace {
@@ -34,6 +41,43 @@ std::vector<char*> exec_pointers(const std::vector<std::string>& strings) {
 int last_capability() {
     const Result<std::string> text = read_file("/proc/sys/kernel/cap_last_cap");
     return text ? static_cast<int>(parse_integer(trim(*text)).value_or(40)) : 40;
+}
+
+std::uint64_t available_capabilities(const Spec& spec) {
+    if (spec.namespaces.user) return ~std::uint64_t{0};
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct sets[2]{};
+    if (::syscall(SYS_capget, &header, sets) == -1) return ~std::uint64_t{0};
+    const std::uint64_t own = sets[0].permitted | (std::uint64_t{sets[1].permitted} << 32U);
+    const std::uint64_t missing = spec.capabilities.permitted & ~own;
+    if (missing != 0) {
+        std::string names;
+        for (const std::string& name : capability_names(missing)) names += " " + name;
+        log::warn("runtime", "capabilities that can't be given, since davit has not got them:{}",
+                  names);
+    }
+    return own;
+}
+
+Result<std::vector<unsigned long>> cpu_mask(const std::string& cpus) {
+    std::vector<unsigned long> mask;
+    if (cpus.empty()) return mask;
+    constexpr unsigned kBits = sizeof(unsigned long) * 8;
+    constexpr long long kMostCpus = 8192;
+    for (const std::string& part : split(cpus, ',')) {
+        const std::size_t dash = part.find('-');
+        const auto first = parse_integer(trim(part.substr(0, dash)));
+        const auto last =
+            dash == std::string::npos ? first : parse_integer(trim(part.substr(dash + 1)));
+        if (!first || !last || *first < 0 || *last < *first || *last >= kMostCpus)
+            return Error(ErrorKind::InvalidInput, fmt::format("'{}' is no list of CPUs", cpus));
+        for (long long cpu = *first; cpu <= *last; ++cpu) {
+            const auto number = static_cast<unsigned>(cpu);
+            if (mask.size() <= number / kBits) mask.resize(number / kBits + 1);
+            mask[number / kBits] |= 1UL << (number % kBits);
+        }
+    }
+    return mask;
 }
 
 }  // namespace davit::runtime

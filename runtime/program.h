@@ -1,7 +1,9 @@
 #pragma once
 
+#include "base/result.h"
 #include "runtime/spec.h"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,5 +18,12 @@ std::vector<char*> exec_pointers(const std::vector<std::string>& strings);
 
 /// The highest capability that this kernel knows.
 int last_capability();
+
+/// What this process could give to the container: everything in a user namespace of the container's
+/// own, else what it has itself. Says in the log what is asked for and not there.
+std::uint64_t available_capabilities(const Spec& spec);
+
+/// "0-2,7" as sched_setaffinity(2) takes it. @errors InvalidInput
+Result<std::vector<unsigned long>> cpu_mask(const std::string& cpus);
 
 }  // namespace davit::runtime

@@ -3,9 +3,11 @@
 #include "base/file.h"
 #include "base/sys.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <iterator>
 #include <linux/audit.h>
 #include <memory>
 #include <seccomp.h>
@@ -31,6 +33,7 @@ Result<std::uint32_t> parse_action(const std::string& name, const Json& owner, c
     if (name == "SCMP_ACT_KILL_PROCESS") return std::uint32_t{SCMP_ACT_KILL_PROCESS};
     if (name == "SCMP_ACT_TRAP") return std::uint32_t{SCMP_ACT_TRAP};
     if (name == "SCMP_ACT_LOG") return std::uint32_t{SCMP_ACT_LOG};
+    if (name == "SCMP_ACT_NOTIFY") return std::uint32_t{SCMP_ACT_NOTIFY};
     if (name == "SCMP_ACT_TRACE") return std::uint32_t{SCMP_ACT_TRACE(errno_value)};
     return invalid(fmt::format("unknown seccomp action '{}'", name));
 }
@@ -48,10 +51,37 @@ Result<scmp_compare> parse_operator(const std::string& name) {
 
 Error libseccomp_failed(int code, const char* call) { return Error::from_errno(-code, call); }
 
+Result<void> add_one(const Filter& filter, std::uint32_t action, int number,
+                     const scmp_arg_cmp* comparisons, std::size_t count) {
+    const int code = seccomp_rule_add_array(filter.get(), action, number,
+                                            static_cast<unsigned>(count), comparisons);
+    // EDOM: not on this architecture; EEXIST: said before.
+    if (code < 0 && code != -EDOM && code != -EEXIST)
+        return libseccomp_failed(code, "seccomp_rule_add_array");
+    return {};
+}
+
+/// Comparisons of different arguments must all hold. Several of one argument are alternatives, as
+/// the specification's other runtimes have it, and as Docker's profile counts on.
+Result<void> add_rule(const Filter& filter, std::uint32_t action, int number,
+                      const std::vector<scmp_arg_cmp>& comparisons) {
+    bool repeated = false;
+    for (std::size_t i = 0; i < comparisons.size(); ++i) {
+        for (std::size_t j = 0; j < i; ++j)
+            repeated = repeated || comparisons[i].arg == comparisons[j].arg;
+    }
+    if (!repeated) return add_one(filter, action, number, comparisons.data(), comparisons.size());
+    for (const scmp_arg_cmp& comparison : comparisons)
+        TRY(add_one(filter, action, number, &comparison, 1));
+    return {};
+}
+
 Result<void> add_rules(const Filter& filter, const Json& rule, std::uint32_t default_action) {
     const std::uint32_t action =
         TRY(parse_action(rule.at("action").get<std::string>(), rule, "errnoRet"));
     if (action == default_action) return {};  // libseccomp refuses a rule that changes nothing
+    if (action == SCMP_ACT_NOTIFY)
+        return Error(ErrorKind::Unsupported, "the seccomp action SCMP_ACT_NOTIFY is not supported");
     std::vector<scmp_arg_cmp> comparisons;
     if (const auto args = rule.find("args"); args != rule.end() && args->is_array()) {
         for (const Json& arg : *args) {
@@ -66,12 +96,8 @@ Result<void> add_rules(const Filter& filter, const Json& rule, std::uint32_t def
     for (const Json& name : rule.at("names")) {
         const int number = seccomp_syscall_resolve_name(name.get<std::string>().c_str());
         if (number == __NR_SCMP_ERROR) continue;  // unknown to this libseccomp: the default applies
-        const int code =
-            seccomp_rule_add_array(filter.get(), action, number,
-                                   static_cast<unsigned>(comparisons.size()), comparisons.data());
-        if (code < 0 && code != -EDOM)  // EDOM: not on this architecture
-            return libseccomp_failed(code, "seccomp_rule_add_array")
-                .doing("filter '{}'", name.get<std::string>());
+        TRY_DOING(add_rule(filter, action, number, comparisons), "filter '{}'",
+                  name.get<std::string>());
     }
     return {};
 }
@@ -88,9 +114,33 @@ Result<SeccompProgram> export_program(const Filter& filter) {
     return program;
 }
 
+struct FlagRow {
+    const char* name;
+    unsigned flag;
+};
+/// @source linux/seccomp.h. TSYNC says nothing about a process of one thread.
+constexpr FlagRow kFlags[] = {{"SECCOMP_FILTER_FLAG_TSYNC", 0},
+                              {"SECCOMP_FILTER_FLAG_LOG", 2},
+                              {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", 4}};
+
+Result<void> check_flags(const Json& seccomp) {
+    const auto flags = seccomp.find("flags");
+    if (flags == seccomp.end()) return {};
+    for (const Json& flag : *flags) {
+        const std::string name = flag.get<std::string>();
+        const bool known = std::any_of(std::begin(kFlags), std::end(kFlags),
+                                       [&](const FlagRow& row) { return name == row.name; });
+        if (!known)
+            return Error(ErrorKind::Unsupported,
+                         fmt::format("seccomp flag '{}' is not supported", name));
+    }
+    return {};
+}
+
 Result<SeccompProgram> compile(const Json& seccomp) {
     const std::uint32_t default_action = TRY(
         parse_action(seccomp.at("defaultAction").get<std::string>(), seccomp, "defaultErrnoRet"));
+    TRY(check_flags(seccomp));
     const Filter filter(seccomp_init(default_action));
     if (!filter) return Error(ErrorKind::System, "libseccomp can't make a filter");
     // A binary tree over the call numbers: some 10 comparisons a call instead of hundreds.
@@ -124,6 +174,18 @@ std::uint64_t fnv1a(std::string_view text) {
 }
 
 }  // namespace
+
+unsigned seccomp_flags(const Json& seccomp) {
+    unsigned all = 0;
+    const auto flags = seccomp.find("flags");
+    if (flags == seccomp.end() || !flags->is_array()) return 0;
+    for (const Json& flag : *flags) {
+        for (const FlagRow& row : kFlags) {
+            if (flag == row.name) all |= row.flag;
+        }
+    }
+    return all;
+}
 
 Result<SeccompProgram> compile_seccomp(const Json& seccomp) {
     auto decoded = decode_json(seccomp, "linux.seccomp", compile);

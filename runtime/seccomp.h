@@ -21,6 +21,9 @@ using SeccompProgram = std::string;
 /// @errors InvalidInput for an unknown action, operator or architecture
 Result<SeccompProgram> compile_seccomp(const Json& seccomp);
 
+/// The `flags` of the object as seccomp(2) takes them.
+unsigned seccomp_flags(const Json& seccomp);
+
 /// As `compile_seccomp`, but takes the result from `cache_dir` where the same object was compiled
 /// before: building a filter costs milliseconds, reading it microseconds. The cache is only ever a
 /// help: a broken entry is compiled anew.

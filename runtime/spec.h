@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "runtime/spec_resources.h"
 
 #include <cstdint>
 #include <map>
@@ -47,28 +48,51 @@ struct SpecMount {
     std::string type = {};
     std::string source = {};
     std::vector<std::string> options = {};
+    std::vector<IdMapping> uid_mappings = {};  ///< For `idmap`; empty: the container's own.
+    std::vector<IdMapping> gid_mappings = {};
 };
 
-struct SpecDeviceRule {
-    bool allow = false;
-    char type = 'a';                         ///< 'a', 'b' or 'c'
-    std::optional<std::int64_t> major = {};  ///< Absent: all.
-    std::optional<std::int64_t> minor = {};
-    std::string access = "rwm";
+/// A device node that the container gets. @source config-linux.md "Devices"
+struct SpecDevice {
+    std::string path = {};  ///< In the container.
+    char type = 'c';        ///< 'c', 'b' or 'p' (FIFO)
+    unsigned major = 0;
+    unsigned minor = 0;
+    std::uint32_t mode = 0666;
+    std::uint32_t uid = 0;  ///< As the container sees it.
+    std::uint32_t gid = 0;
 };
 
-struct SpecResources {
-    std::optional<std::int64_t> memory_limit = {};  ///< Bytes.
-    std::optional<std::int64_t> memory_swap = {};   ///< Bytes, memory included; -1: no limit.
-    std::optional<std::int64_t> memory_reservation = {};
-    std::optional<std::uint64_t> cpu_shares = {};
-    std::optional<std::int64_t> cpu_quota_us = {};
-    std::optional<std::uint64_t> cpu_period_us = {};
-    std::optional<std::int64_t> pids_limit = {};  ///< <= 0: no limit.
-    std::vector<SpecDeviceRule> devices = {};
+/// How a program is scheduled. @source sched_setattr(2), config.md "scheduler"
+struct SpecScheduler {
+    std::uint32_t policy = 0;
+    std::int32_t nice = 0;
+    std::uint32_t priority = 0;
+    std::uint64_t flags = 0;
+    std::uint64_t runtime_ns = 0;
+    std::uint64_t deadline_ns = 0;
+    std::uint64_t period_ns = 0;
 };
 
-/// Which namespaces the container gets of its own; one that is not asked for is the host's.
+struct SpecHook {
+    std::string path = {};
+    std::vector<std::string> args = {};  ///< With argv[0]; empty: the path alone.
+    std::vector<std::string> env = {};
+    std::optional<int> timeout_seconds = {};
+};
+
+/// @source config.md "POSIX-platform Hooks"
+struct SpecHooks {
+    std::vector<SpecHook> prestart = {};
+    std::vector<SpecHook> create_runtime = {};
+    std::vector<SpecHook> create_container = {};
+    std::vector<SpecHook> start_container = {};
+    std::vector<SpecHook> poststart = {};
+    std::vector<SpecHook> poststop = {};
+};
+
+/// Which namespaces the container has other than the host's: new ones, or, where `paths` names one
+/// by the type's name, an existing one that it joins.
 struct SpecNamespaces {
     bool pid = false;
     bool network = false;
@@ -77,9 +101,18 @@ struct SpecNamespaces {
     bool uts = false;
     bool user = false;
     bool cgroup = false;
+    bool time = false;
+    std::map<std::string, std::string> paths = {};  ///< {"network", "/run/netns/x"}
+
+    /// The path of the namespace to join; empty where there is none.
+    std::string path_of(const std::string& type) const;
 };
 
 struct Spec {
+    std::string id = {};       ///< Not in the file; for hooks.
+    std::string bundle = {};   ///< Not in the file; its folder.
+    std::string version = {};  ///< ociVersion
+
     std::vector<std::string> args = {};
     std::vector<std::string> env = {};
     std::string cwd = "/";
@@ -88,6 +121,14 @@ struct Spec {
     std::vector<SpecRlimit> rlimits = {};
     bool no_new_privileges = false;
     std::optional<int> oom_score_adj = {};
+    bool terminal = false;
+    unsigned console_rows = 0;
+    unsigned console_columns = 0;
+    std::string apparmor_profile = {};
+    std::string selinux_label = {};
+    std::optional<int> io_priority = {};  ///< As ioprio_set(2) takes it.
+    std::optional<SpecScheduler> scheduler = {};
+    std::string exec_cpus = {};  ///< CPUs of a further program, as cpuset.cpus writes them.
 
     std::string root_path = {};
     bool root_readonly = false;
@@ -104,12 +145,18 @@ struct Spec {
     std::vector<std::string> masked_paths = {};
     std::vector<std::string> readonly_paths = {};
     std::map<std::string, std::string> sysctl = {};
+    std::vector<SpecDevice> devices = {};
+    /// MS_PRIVATE, MS_SLAVE, … with MS_REC; 0: private.
+    unsigned long rootfs_propagation = 0;
+    std::string mount_label = {};
+    std::optional<unsigned long> personality = {};
+    std::map<std::string, std::string> time_offsets = {};  ///< {"boottime", "secs nanosecs"}
+    SpecHooks hooks = {};
     std::map<std::string, std::string> annotations = {};
 };
 
-/// Decodes and checks a configuration. What this runtime doesn't do yet (hooks, a terminal,
-/// namespaces by path, …) is refused by name: nothing is left out silently.
-/// @errors InvalidInput, Unsupported
+/// Decodes and checks a configuration. What this runtime doesn't do is refused by name: nothing is
+/// left out silently. @errors InvalidInput, Unsupported
 Result<Spec> parse_spec(const Json& json);
 
 /// Reads `bundle`/config.json.
@@ -120,6 +167,8 @@ inline constexpr const char* kOverlayLower =
     "io.davit.overlay.lower";  ///< Folders, top first, a line each.
 inline constexpr const char* kOverlayUpper = "io.davit.overlay.upper";
 inline constexpr const char* kOverlayWork = "io.davit.overlay.work";
+/// Set: the ids of root.path on disk are those that the container sees.
+inline constexpr const char* kIdmapRoot = "io.davit.root.idmap";
 inline constexpr const char* kLogPath = "io.davit.log.path";  ///< Absent: output is thrown away.
 inline constexpr const char* kLogMaxSize = "io.davit.log.max-size";  ///< Bytes; "-1": no limit.
 inline constexpr const char* kLogMaxFile = "io.davit.log.max-file";

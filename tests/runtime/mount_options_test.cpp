@@ -52,3 +52,30 @@ TEST_CASE("a mount option without a name is refused") {
     CHECK_FALSE(parse_mount_options({""}).ok());
     CHECK_FALSE(parse_mount_options({"ro", "=5"}).ok());
 }
+
+TEST_CASE("what is opposite to an attribute turns it off") {
+    CHECK(parse_mount_options({"suid", "dev"})->clear == (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
+    CHECK(parse_mount_options({"suid", "nosuid"})->clear == 0);
+    const auto times = parse_mount_options({"noatime", "strictatime"});
+    CHECK(times->set == MOUNT_ATTR_STRICTATIME);
+    CHECK(times->clear == MOUNT_ATTR__ATIME);
+}
+
+TEST_CASE("recursive attributes are kept apart from those of the top") {
+    const auto parsed = parse_mount_options({"rbind", "rro", "rnosuid", "rw"});
+    REQUIRE(parsed.ok());
+    CHECK(parsed->all.set == (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID));
+    CHECK(parsed->set == 0);
+    CHECK(parsed->clear == MOUNT_ATTR_RDONLY);
+    CHECK(parse_mount_options({"rshared"})->propagate_all);
+    CHECK_FALSE(parse_mount_options({"shared"})->propagate_all);
+}
+
+TEST_CASE("tmpcopyup and the flags of a superblock are no data of the file system") {
+    const auto parsed = parse_mount_options({"tmpcopyup", "sync", "size=1m", "iversion"});
+    REQUIRE(parsed.ok());
+    CHECK(parsed->copy_up);
+    CHECK(parsed->superblock == std::vector<std::string>{"sync"});
+    CHECK(parsed->data == Data{{"size", "1m"}});
+    CHECK_FALSE(parse_mount_options({"remount"}).ok());
+}

@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 #include <linux/capability.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 
 using namespace davit;
@@ -30,6 +31,7 @@ Json small() {
 TEST_CASE("a whole configuration is decoded") {
     Json json = small();
     json["hostname"] = "box";
+    json["linux"]["namespaces"].push_back({{"type", "uts"}});
     json["process"]["env"] = {"A=1", "B="};
     json["process"]["user"] = {{"uid", 7}, {"gid", 8}, {"umask", 63}, {"additionalGids", {8, 9}}};
     json["process"]["capabilities"] = {{"bounding", {"CAP_CHOWN", "CAP_KILL"}},
@@ -114,8 +116,10 @@ TEST_CASE("what cannot be done is refused by name") {
     };
     const Case cases[] = {
         {"/ociVersion", R"("2.0")", "ociVersion '2.0' is not 1.x"},
-        {"/hooks", R"({"prestart":[{"path":"/x"}]})", "hooks are not supported yet"},
-        {"/process/terminal", "true", "a terminal is not supported yet"},
+        {"/hooks", R"({"prestart":[{"path":"x"}]})",
+         "the path 'x' of a prestart hook is not absolute"},
+        {"/hooks", R"({"poststop":[{"path":"/x","timeout":0}]})",
+         "the timeout of poststop hook '/x' is not above 0"},
         {"/process/args", "[]", "process.args is empty: there is no program to run"},
         {"/process/args", R"(["a\u0000b"])", "process.args holds a NUL byte"},
         {"/process/cwd", R"("tmp")", "cwd 'tmp' is not absolute"},
@@ -126,27 +130,40 @@ TEST_CASE("what cannot be done is refused by name") {
          "unknown rlimit 'RLIMIT_X'"},
         {"/process/rlimits", R"([{"type":"RLIMIT_NOFILE","soft":2,"hard":1}])",
          "rlimit 'RLIMIT_NOFILE' has a soft limit above its hard one"},
-        {"/process/apparmorProfile", R"("mine")", "'process.apparmorProfile' is not supported yet"},
+        {"/process/scheduler", R"({"policy":"SCHED_X"})", "unknown scheduler policy 'SCHED_X'"},
+        {"/process/ioPriority", R"({"class":"IOPRIO_CLASS_BE","priority":8})",
+         "ioPriority 8 is not in 0…7"},
         {"/mounts", R"([{"destination":"data"}])", "mount target 'data' is not absolute"},
-        {"/linux/namespaces", R"([{"type":"pid"},{"type":"mount"},{"type":"network","path":"/x"}])",
-         "joining a network namespace by path is not supported yet"},
-        {"/linux/namespaces", R"([{"type":"pid"},{"type":"mount"},{"type":"time"}])",
-         "unknown namespace 'time'"},
+        {"/linux/namespaces", R"([{"type":"mount"},{"type":"network","path":"x"}])",
+         "namespace path 'x' is not absolute"},
+        {"/linux/namespaces", R"([{"type":"mount"},{"type":"thing"}])",
+         "unknown namespace 'thing'"},
+        {"/linux/namespaces", R"([{"type":"mount"},{"type":"mount"}])",
+         "namespace 'mount' is there twice"},
+        {"/linux/timeOffsets", R"({"boottime":{"secs":1}})",
+         "timeOffsets need a time namespace of the container's own"},
+        {"/linux/rootfsPropagation", R"("wild")", "unknown rootfsPropagation 'wild'"},
+        {"/linux/personality", R"({"domain":"BSD"})", "unknown personality 'BSD'"},
+        {"/hostname", R"("box")", "hostname and domainname need a uts namespace"},
         {"/linux/namespaces", R"([{"type":"pid"},{"type":"mount"},{"type":"user"}])",
          "a user namespace needs uidMappings and gidMappings"},
         {"/linux/namespaces", R"([{"type":"pid"}])",
-         "a container without a mount and a pid namespace of its own is not supported yet"},
+         "a container without a mount namespace is not supported: its mounts would be the host's"},
         {"/linux/cgroupsPath", R"("davit/a")",
          "cgroupsPath 'davit/a' is not a clean absolute path"},
         {"/linux/cgroupsPath", R"("/davit/../a")",
          "cgroupsPath '/davit/../a' is not a clean absolute path"},
-        {"/linux/cgroupsPath", R"("")", "cgroupsPath '' is not a clean absolute path"},
-        {"/linux/devices", R"([{"path":"/dev/fuse","type":"c"}])",
-         "'linux.devices' is not supported yet"},
-        {"/linux/resources", R"({"cpu":{"cpus":"0"}})",
-         "'linux.resources.cpu.cpus' is not supported yet"},
-        {"/linux/resources", R"({"memory":{"swappiness":5}})",
-         "'linux.resources.memory.swappiness' is not supported yet"},
+        {"/linux/devices", R"([{"path":"dev/fuse","type":"c","major":1,"minor":2}])",
+         "device path 'dev/fuse' is not a clean absolute path"},
+        {"/linux/devices", R"([{"path":"/dev/fuse","type":"x","major":1,"minor":2}])",
+         "device '/dev/fuse' has the unknown type 'x'"},
+        {"/linux/intelRdt", R"({"closID":"x"})", "'linux.intelRdt' is not supported yet"},
+        {"/linux/resources", R"({"unified":{"../x":"1"}})",
+         "'../x' in unified is no file of a controller"},
+        {"/linux/resources", R"({"unified":{"cgroup.procs":"1"}})",
+         "'cgroup.procs' in unified is no file of a controller"},
+        {"/linux/resources", R"({"devices":[{"allow":true,"type":"c","access":"x"}]})",
+         "a device rule has the unknown access 'x'"},
     };
     for (const Case& c : cases) {
         Json json = small();
@@ -179,4 +196,58 @@ TEST_CASE("a relative root is the bundle's own") {
     const auto missing = read_spec(bundle / "nothing");
     REQUIRE_FALSE(missing.ok());
     CHECK(missing.error().kind() == ErrorKind::NotFound);
+}
+
+TEST_CASE("the rest of a configuration is decoded") {
+    Json json = small();
+    json["process"]["terminal"] = true;
+    json["process"]["consoleSize"] = {{"height", 24}, {"width", 80}};
+    json["process"]["ioPriority"] = {{"class", "IOPRIO_CLASS_IDLE"}, {"priority", 3}};
+    json["process"]["scheduler"] = {
+        {"policy", "SCHED_BATCH"}, {"nice", 5}, {"flags", {"SCHED_FLAG_RESET_ON_FORK"}}};
+    json["process"]["execCPUAffinity"] = {{"initial", "0"}, {"final", "0-1"}};
+    json["hooks"] = {
+        {"poststart",
+         Json::array(
+             {{{"path", "/bin/x"}, {"args", {"x", "y"}}, {"env", {"A=1"}}, {"timeout", 3}}})}};
+    Json& part = json["linux"];
+    part["namespaces"] = Json::array(
+        {{{"type", "mount"}}, {{"type", "network"}, {"path", "/run/netns/x"}}, {{"type", "time"}}});
+    part["timeOffsets"] = {{"boottime", {{"secs", -5}, {"nanosecs", 7}}}};
+    part["devices"] = Json::array({{{"path", "/dev/fuse"},
+                                    {"type", "c"},
+                                    {"major", 10},
+                                    {"minor", 229},
+                                    {"fileMode", 0600},
+                                    {"uid", 3}}});
+    part["rootfsPropagation"] = "rslave";
+    part["personality"] = {{"domain", "LINUX32"}};
+    part["resources"] = {{"unified", {{"memory.high", "1"}}},
+                         {"hugepageLimits", Json::array({{{"pageSize", "2MB"}, {"limit", 4}}})}};
+    const auto spec = parse_spec(json);
+    REQUIRE_MESSAGE(spec.ok(), (spec ? "" : spec.error().to_string()));
+    CHECK(spec->terminal);
+    CHECK(spec->console_rows == 24);
+    CHECK(spec->console_columns == 80);
+    CHECK(spec->io_priority == ((3 << 13) | 3));
+    REQUIRE(spec->scheduler);
+    CHECK(spec->scheduler->policy == 3);
+    CHECK(spec->scheduler->nice == 5);
+    CHECK(spec->scheduler->flags == 1);
+    CHECK(spec->exec_cpus == "0-1");
+    REQUIRE(spec->hooks.poststart.size() == 1);
+    CHECK(spec->hooks.poststart[0].args == std::vector<std::string>{"x", "y"});
+    CHECK(spec->hooks.poststart[0].timeout_seconds == 3);
+    CHECK_FALSE(spec->namespaces.pid);
+    CHECK(spec->namespaces.network);
+    CHECK(spec->namespaces.path_of("network") == "/run/netns/x");
+    CHECK(spec->namespaces.path_of("time") == "");
+    CHECK(spec->time_offsets.at("boottime") == "-5 7");
+    REQUIRE(spec->devices.size() == 1);
+    CHECK(spec->devices[0].mode == 0600);
+    CHECK(spec->devices[0].uid == 3);
+    CHECK(spec->rootfs_propagation == (MS_SLAVE | MS_REC));
+    CHECK(spec->personality == 8UL);
+    CHECK(spec->resources.unified.at("memory.high") == "1");
+    CHECK(spec->resources.huge_pages.at("2MB") == 4);
 }
