@@ -17,10 +17,9 @@ namespace {
 /// Commands of docker compose and docker that davit doesn't have yet: asking for one is no typing
 /// mistake.
 const std::vector<std::string> kNotYet = {
-    "attach", "build",  "commit",  "cp",     "create",  "diff",    "events", "export",  "history",
-    "kill",   "login",  "logout",  "ls",     "network", "pause",   "port",   "publish", "pull",
-    "push",   "rename", "restart", "rm",     "run",     "save",    "scale",  "start",   "stats",
-    "system", "top",    "unpause", "update", "volume",  "volumes", "wait",   "watch"};
+    "attach", "build",   "commit", "diff",    "export",  "history", "login",
+    "logout", "network", "pause",  "publish", "pull",    "push",    "rename",
+    "run",    "save",    "scale",  "system",  "unpause", "update",  "watch"};
 
 void declare_globals(CLI::App& app, Globals& globals) {
     // One value a flag: "-f a.yaml up" must not take "up" for a second file.
@@ -61,19 +60,40 @@ void declare_commands(CLI::App& app, Command& chosen) {
     app.fallthrough();  // global flags may also stand after the command
     app.require_subcommand(0, 1);
     add_command<UpFlags>(app, "up", "Create and start the stack", chosen);
+    add_command<CreateFlags>(app, "create", "Create the stack without starting it", chosen);
     add_command<DownFlags>(app, "down", "Stop and remove the stack", chosen);
     add_command<StopFlags>(app, "stop", "Stop containers without removing them", chosen);
+    add_command<StartFlags>(app, "start", "Start containers that don't run", chosen);
+    add_command<RestartFlags>(app, "restart", "Stop and start containers", chosen);
+    add_command<KillFlags>(app, "kill", "Send a signal to containers", chosen);
+    add_command<RmFlags>(app, "rm", "Remove containers that don't run", chosen);
     add_command<PlanFlags>(app, "plan", "Show what 'up' would change, and why", chosen);
     add_command<PsFlags>(app, "ps", "List containers", chosen);
     add_command<LogsFlags>(app, "logs", "Show what containers have written", chosen);
     add_command<InspectFlags>(app, "inspect", "Show everything about containers as JSON", chosen);
     add_command<ExecFlags>(app, "exec", "Run a command in a running container", chosen);
+    add_command<CopyFlags>(app, "cp", "Copy files between a container and the host", chosen);
+    add_command<TopFlags>(app, "top", "List the processes of containers", chosen);
+    add_command<StatsFlags>(app, "stats", "Show what containers use of the host", chosen);
+    add_command<EventsFlags>(app, "events", "Tell what happens to containers", chosen);
+    add_command<PortFlags>(app, "port", "Show where a port of a container is published", chosen);
+    add_command<WaitFlags>(app, "wait", "Wait until containers have ended", chosen);
+    add_command<LsFlags>(app, "ls", "List projects", chosen);
     add_command<ConfigFlags>(app, "config", "Check the compose file", chosen);
+    add_command<ConvertFlags>(app, "convert", "The same as config", chosen);
     add_command<ImagesFlags>(app, "images", "List images", chosen);
     add_command<LoadFlags>(app, "load", "Load images from an archive", chosen);
     add_command<ImportFlags>(app, "import", "Make an image of a root file system", chosen);
     add_command<TagFlags>(app, "tag", "Give an image another name", chosen);
     add_command<RmiFlags>(app, "rmi", "Remove images", chosen);
+    add_command<VolumesFlags>(app, "volumes", "List the volumes of the project", chosen);
+    CLI::App* volume = app.add_subcommand("volume", "List, make and remove volumes");
+    volume->require_subcommand(1);
+    add_command<VolumeListFlags>(*volume, "ls", "List volumes", chosen);
+    add_command<VolumeInspectFlags>(*volume, "inspect", "Show volumes as JSON", chosen);
+    add_command<VolumeCreateFlags>(*volume, "create", "Make a volume", chosen);
+    add_command<VolumeRemoveFlags>(*volume, "rm", "Remove volumes", chosen);
+    add_command<VolumePruneFlags>(*volume, "prune", "Remove volumes that nothing uses", chosen);
     add_command<VersionFlags>(app, "version", "Show the version and what the kernel offers",
                               chosen);
 }
@@ -186,12 +206,23 @@ std::string working_dir() {
     return ::getcwd(path, sizeof path) == nullptr ? "/" : path;
 }
 
+template <typename... Flags>
+bool is_one_of(const Command& command) {
+    return (std::holds_alternative<Flags>(command) || ...);
+}
+
+/// Those that change things and can say what they would do, and those that change nothing anyway.
+bool can_dry_run(const Command& command) {
+    return is_one_of<UpFlags, CreateFlags, DownFlags, StartFlags, StopFlags, RestartFlags,
+                     KillFlags, RmFlags, PlanFlags, PsFlags, LogsFlags, ConfigFlags, ConvertFlags,
+                     LsFlags, PortFlags, TopFlags, ImagesFlags, InspectFlags, VersionFlags>(
+        command);
+}
+
 Result<int> run_command(const Context& context, const Command& command) {
-    const bool can_dry_run = std::holds_alternative<UpFlags>(command) ||
-                             std::holds_alternative<DownFlags>(command) ||
-                             std::holds_alternative<PlanFlags>(command);
-    if (context.globals.dry_run && !can_dry_run)
-        return Error(ErrorKind::Unsupported, "--dry-run is only for up and down");
+    if (context.globals.dry_run && !can_dry_run(command))
+        return Error(ErrorKind::Unsupported, "--dry-run is not for this command")
+            .help("it is for up, down, start, stop, restart, kill and rm");
     return std::visit(
         [&](const auto& flags) -> Result<int> {
             if constexpr (std::is_same_v<decltype(flags), const std::monostate&>)

@@ -6,14 +6,12 @@
 
 namespace davit::cli {
 
-std::string render_table(const std::vector<std::vector<std::string>>& rows) {
-    constexpr std::size_t kPadding = 3;
-    constexpr std::size_t kMinimum = 10;
+std::string render_table(const std::vector<std::vector<std::string>>& rows, const TableForm& form) {
     std::vector<std::size_t> widths;
     for (const auto& row : rows) {
-        widths.resize(std::max(widths.size(), row.size()), kMinimum);
+        widths.resize(std::max(widths.size(), row.size()), form.minimum);
         for (std::size_t i = 0; i < row.size(); ++i)
-            widths[i] = std::max(widths[i], width_of(harmless(row[i])) + kPadding);
+            widths[i] = std::max(widths[i], width_of(harmless(row[i])) + form.padding);
     }
     std::string text;
     for (const auto& row : rows) {

@@ -6,6 +6,7 @@
 #include "network/names.h"
 #include "runtime/guard_client.h"
 #include "stack/claims.h"
+#include "stack/volumes.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -145,10 +146,7 @@ Result<void> KernelActuator::create_volume(const std::string& name) {
         const auto wanted = world_.desired->volumes.find(name);
         if (wanted != world_.desired->volumes.end()) record.labels = wanted->second.config.labels;
     }
-    TRY(make_directories(paths().volumes(), 0711));
-    TRY(make_directories(paths().volumes() + "/" + name, 0711));
-    TRY(make_directories(paths().volumes() + "/" + name + "/_data", 0755));
-    return write_record(paths(), record);
+    return make_volume(paths(), record);
 }
 
 Result<void> KernelActuator::remove_volume(const std::string& name) {

@@ -221,43 +221,4 @@ Result<std::vector<FailedStep>> down(const Environment& environment, const DownR
     return failed;
 }
 
-Result<std::vector<FailedStep>> stop(const Environment& environment, const std::string& project,
-                                     const std::vector<std::string>& services,
-                                     std::optional<std::chrono::milliseconds> timeout,
-                                     const ExecuteOptions& execute_options,
-                                     const OnEvent& on_event) {
-    const Paths& paths = environment.paths;
-    if (!exists(paths.project(project))) return std::vector<FailedStep>();
-    const FileLock lock = TRY(FileLock::exclusive(paths.project_lock(project)));
-    Observation seen = TRY(observe(environment, project));
-    compose::ObservedState chosen = seen.state;
-    std::erase_if(chosen.containers, [&](const auto& entry) {
-        const std::string& service = entry.second.service;
-        return !services.empty() &&
-               std::find(services.begin(), services.end(), service) == services.end();
-    });
-    // The plan of `down`, of which only the stops are carried out, in the same order.
-    const compose::Plan whole = compose::plan_down(chosen, {});
-    compose::Plan plan;
-    std::map<compose::StepId, compose::StepId> new_id;
-    for (compose::StepId id = 0; id < whole.steps.size(); ++id) {
-        compose::Step step = whole.steps[id];
-        if (step.kind != compose::StepKind::StopContainer) continue;
-        std::vector<compose::StepId> after;
-        for (const compose::StepId before : step.after) {
-            if (const auto kept = new_id.find(before); kept != new_id.end())
-                after.push_back(kept->second);
-        }
-        step.after = std::move(after);
-        new_id[id] = plan.add(std::move(step));
-    }
-    KernelActuator::World world;
-    world.environment = &environment;
-    world.project = project;
-    world.seen = &seen;
-    world.stop_timeout = timeout;
-    KernelActuator actuator(std::move(world));
-    return execute(plan, actuator, execute_options, on_event);
-}
-
 }  // namespace davit::stack

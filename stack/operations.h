@@ -51,14 +51,6 @@ Result<std::vector<FailedStep>> down(const Environment& environment, const DownR
                                      const ExecuteOptions& execute_options, const OnEvent& on_event,
                                      bool& found_any);
 
-/// Stops the project's containers (of `services`, or all), in reverse order of their dependencies,
-/// without removing anything.
-Result<std::vector<FailedStep>> stop(const Environment& environment, const std::string& project,
-                                     const std::vector<std::string>& services,
-                                     std::optional<std::chrono::milliseconds> timeout,
-                                     const ExecuteOptions& execute_options,
-                                     const OnEvent& on_event);
-
 /// Data root of a project that is up, from the run root's index; empty where it is not up.
 std::string data_root_of_running(const Paths& paths, const std::string& project);
 

@@ -297,11 +297,8 @@ NetworkRecord network_of(const Json& json) {
 }
 
 Json to_json(const VolumeRecord& record) {
-    return {{"version", kVersion},
-            {"name", record.name},
-            {"project", record.project},
-            {"created", record.created},
-            {"labels", record.labels}};
+    return {{"version", kVersion},       {"name", record.name},     {"project", record.project},
+            {"created", record.created}, {"labels", record.labels}, {"options", record.options}};
 }
 
 VolumeRecord volume_of(const Json& json) {
@@ -310,6 +307,7 @@ VolumeRecord volume_of(const Json& json) {
     record.project = value_or<std::string>(json, "project", "");
     record.created = value_or<std::string>(json, "created", "");
     record.labels = value_or<TextMap>(json, "labels", {});
+    record.options = value_or<TextMap>(json, "options", {});
     return record;
 }
 

@@ -118,6 +118,7 @@ struct VolumeRecord {
     std::string project = {};  ///< The project that made it.
     std::string created = {};
     std::map<std::string, std::string> labels = {};
+    std::map<std::string, std::string> options = {};  ///< type, o, device: what is mounted there.
 };
 
 /// All containers of a project, by name. A half-made one (killed between its folder and its record)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "cli/commands/life.h"
 #include "cli/context.h"
 
 #include <optional>
@@ -28,15 +29,16 @@ struct UpFlags {
     std::vector<std::string> services = {};
 };
 
+struct CreateFlags {
+    bool force_recreate = false;
+    bool remove_orphans = false;
+    std::vector<std::string> services = {};
+};
+
 struct DownFlags {
     bool volumes = false;
     bool remove_orphans = false;  ///< Accepted; orphans always go.
     std::optional<int> timeout_s = {};
-};
-
-struct StopFlags {
-    std::optional<int> timeout_s = {};
-    std::vector<std::string> services = {};
 };
 
 struct PsFlags {
@@ -92,6 +94,9 @@ struct ConfigFlags {
     bool lock_image_digests = false;
 };
 
+/// docker compose's older name of `config`.
+struct ConvertFlags : ConfigFlags {};
+
 struct ExecFlags {
     std::string service = {};
     std::vector<std::string> command = {};
@@ -140,13 +145,20 @@ struct VersionFlags {
     std::string format = "pretty";
 };
 
-using Command = std::variant<std::monostate, UpFlags, DownFlags, StopFlags, PsFlags, LogsFlags,
-                             InspectFlags, PlanFlags, ConfigFlags, ExecFlags, ImagesFlags,
-                             LoadFlags, ImportFlags, TagFlags, RmiFlags, VersionFlags>;
+using Command =
+    std::variant<std::monostate, UpFlags, CreateFlags, DownFlags, StopFlags, PsFlags, LogsFlags,
+                 InspectFlags, PlanFlags, ConfigFlags, ConvertFlags, ExecFlags, ImagesFlags,
+                 LoadFlags, ImportFlags, TagFlags, RmiFlags, VersionFlags,
+                 // about containers that are there
+                 StartFlags, RestartFlags, KillFlags, RmFlags, PortFlags, TopFlags, LsFlags,
+                 WaitFlags, StatsFlags, EventsFlags, CopyFlags, VolumesFlags,
+                 // volume …
+                 VolumeListFlags, VolumeInspectFlags, VolumeCreateFlags, VolumeRemoveFlags,
+                 VolumePruneFlags>;
 
 void declare(CLI::App& command, UpFlags& flags);
+void declare(CLI::App& command, CreateFlags& flags);
 void declare(CLI::App& command, DownFlags& flags);
-void declare(CLI::App& command, StopFlags& flags);
 void declare(CLI::App& command, PsFlags& flags);
 void declare(CLI::App& command, LogsFlags& flags);
 void declare(CLI::App& command, InspectFlags& flags);
@@ -161,8 +173,8 @@ void declare(CLI::App& command, RmiFlags& flags);
 void declare(CLI::App& command, VersionFlags& flags);
 
 Result<int> run(const Context& context, const UpFlags& flags);
+Result<int> run(const Context& context, const CreateFlags& flags);
 Result<int> run(const Context& context, const DownFlags& flags);
-Result<int> run(const Context& context, const StopFlags& flags);
 Result<int> run(const Context& context, const PsFlags& flags);
 Result<int> run(const Context& context, const LogsFlags& flags);
 Result<int> run(const Context& context, const InspectFlags& flags);

@@ -8,6 +8,7 @@
 #include "cli/stream.h"
 #include "cli/target.h"
 #include "runtime/guard_client.h"
+#include "stack/life.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -80,8 +81,7 @@ private:
     void begin(const ContainerWatch& watch) {
         to_stderr("Gracefully stopping... (press Ctrl+C again to force)\n");
         thread_ = std::jthread([this, &watch] {
-            const auto failed = stack::stop(target_.environment, target_.project, services_,
-                                            timeout_, {}, progress_.listener());
+            const auto failed = stop();
             if (!failed)
                 to_stderr(render(failed.error(), colour_));
             else
@@ -91,21 +91,32 @@ private:
         });
     }
 
+    Result<stack::Failures> stop() {
+        stack::LifeRequest request;
+        request.project = target_.project;
+        for (const stack::ContainerView& view : ours()) request.containers.insert(view.record.name);
+        request.stop_timeout = timeout_;
+        request.on_event = progress_.listener();
+        return stack::stop(target_.environment, request);
+    }
+
+    std::vector<stack::ContainerView> ours() const {
+        auto views = stack::list_containers(target_.environment.paths, target_.project);
+        if (!views) return {};
+        std::erase_if(*views, [&](const stack::ContainerView& view) {
+            return !services_.empty() && std::find(services_.begin(), services_.end(),
+                                                   view.record.service) == services_.end();
+        });
+        return *std::move(views);
+    }
+
     /// Kills what the graceful stop is still waiting for; that then ends by itself.
     void force() {
         forced_ = true;
         const stack::Paths& paths = target_.environment.paths;
-        const auto views = stack::list_containers(paths, target_.project);
-        if (!views) return;
-        for (const stack::ContainerView& view : *views) {
-            const bool ours = services_.empty() ||
-                              std::find(services_.begin(), services_.end(), view.record.service) !=
-                                  services_.end();
-            // One that has ended meanwhile can't be killed, and needn't be.
-            if (ours)
-                (void)runtime::kill(paths.run_container(target_.project, view.record.name),
-                                    SIGKILL);
-        }
+        // One that has ended meanwhile can't be killed, and needn't be.
+        for (const stack::ContainerView& view : ours())
+            (void)runtime::kill(paths.run_container(target_.project, view.record.name), SIGKILL);
     }
 
     bool colour_;

@@ -1,0 +1,23 @@
+#include "cli/commands/commands.h"
+
+#include <CLI/CLI.hpp>
+
+namespace davit::cli {
+
+void declare(CLI::App& command, CreateFlags& flags) {
+    command.add_flag("--force-recreate", flags.force_recreate, "Recreate what has not changed too");
+    command.add_flag("--remove-orphans", flags.remove_orphans,
+                     "Remove containers of services that the file doesn't have");
+    command.add_option("SERVICE", flags.services, "Only these services and what they depend on");
+}
+
+Result<int> run(const Context& context, const CreateFlags& flags) {
+    UpFlags up;
+    up.force_recreate = flags.force_recreate;
+    up.remove_orphans = flags.remove_orphans;
+    up.services = flags.services;
+    up.no_start = true;
+    return run(context, up);
+}
+
+}  // namespace davit::cli

@@ -1,0 +1,165 @@
+#pragma once
+
+#include "base/result.h"
+#include "cli/context.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+/// The commands about containers that are there already; see commands.h.
+namespace davit::cli {
+
+struct StopFlags {
+    std::optional<int> timeout_s = {};
+    std::vector<std::string> services = {};
+};
+
+struct StartFlags {
+    std::vector<std::string> services = {};
+};
+
+struct RestartFlags {
+    std::optional<int> timeout_s = {};
+    bool no_deps = false;
+    std::vector<std::string> services = {};
+};
+
+struct KillFlags {
+    std::string signal = "SIGKILL";
+    bool remove_orphans = false;
+    std::vector<std::string> services = {};
+};
+
+struct RmFlags {
+    bool force = false;
+    bool stop = false;
+    bool volumes = false;
+    bool all = false;  ///< Accepted, without effect, as with docker compose.
+    std::vector<std::string> services = {};
+};
+
+struct PortFlags {
+    std::string protocol = "tcp";
+    int index = 0;
+    std::string service = {};
+    std::string port = {};
+};
+
+struct TopFlags {
+    std::vector<std::string> services = {};
+};
+
+struct LsFlags {
+    bool all = false;
+    bool quiet = false;
+    std::string format = "table";
+    std::vector<std::string> filters = {};
+};
+
+struct WaitFlags {
+    bool down_project = false;
+    std::vector<std::string> services = {};
+};
+
+struct StatsFlags {
+    bool all = false;
+    bool no_stream = false;
+    bool no_trunc = false;
+    std::string format = "table";
+    std::vector<std::string> services = {};
+};
+
+struct EventsFlags {
+    bool json = false;
+    std::string since = {};
+    std::string until = {};
+    std::vector<std::string> services = {};
+};
+
+struct CopyFlags {
+    bool archive = false;
+    bool follow_link = false;
+    bool all = false;
+    int index = 0;
+    std::string source = {};
+    std::string destination = {};
+};
+
+struct VolumesFlags {
+    bool quiet = false;
+    std::string format = "table";
+    std::vector<std::string> services = {};
+};
+
+struct VolumeListFlags {
+    bool quiet = false;
+    std::string format = "table";
+    std::vector<std::string> filters = {};
+};
+
+struct VolumeInspectFlags {
+    std::string format = {};
+    std::vector<std::string> names = {};
+};
+
+struct VolumeCreateFlags {
+    std::string name = {};
+    std::string driver = "local";
+    std::vector<std::string> labels = {};
+    std::vector<std::string> options = {};
+};
+
+struct VolumeRemoveFlags {
+    bool force = false;
+    std::vector<std::string> names = {};
+};
+
+struct VolumePruneFlags {
+    bool all = false;
+    bool force = false;
+};
+
+void declare(CLI::App& command, StopFlags& flags);
+void declare(CLI::App& command, StartFlags& flags);
+void declare(CLI::App& command, RestartFlags& flags);
+void declare(CLI::App& command, KillFlags& flags);
+void declare(CLI::App& command, RmFlags& flags);
+void declare(CLI::App& command, PortFlags& flags);
+void declare(CLI::App& command, TopFlags& flags);
+void declare(CLI::App& command, LsFlags& flags);
+void declare(CLI::App& command, WaitFlags& flags);
+void declare(CLI::App& command, StatsFlags& flags);
+void declare(CLI::App& command, EventsFlags& flags);
+void declare(CLI::App& command, CopyFlags& flags);
+void declare(CLI::App& command, VolumesFlags& flags);
+void declare(CLI::App& command, VolumeListFlags& flags);
+void declare(CLI::App& command, VolumeInspectFlags& flags);
+void declare(CLI::App& command, VolumeCreateFlags& flags);
+void declare(CLI::App& command, VolumeRemoveFlags& flags);
+void declare(CLI::App& command, VolumePruneFlags& flags);
+
+Result<int> run(const Context& context, const StopFlags& flags);
+Result<int> run(const Context& context, const StartFlags& flags);
+Result<int> run(const Context& context, const RestartFlags& flags);
+Result<int> run(const Context& context, const KillFlags& flags);
+Result<int> run(const Context& context, const RmFlags& flags);
+Result<int> run(const Context& context, const PortFlags& flags);
+Result<int> run(const Context& context, const TopFlags& flags);
+Result<int> run(const Context& context, const LsFlags& flags);
+Result<int> run(const Context& context, const WaitFlags& flags);
+Result<int> run(const Context& context, const StatsFlags& flags);
+Result<int> run(const Context& context, const EventsFlags& flags);
+Result<int> run(const Context& context, const CopyFlags& flags);
+Result<int> run(const Context& context, const VolumesFlags& flags);
+Result<int> run(const Context& context, const VolumeListFlags& flags);
+Result<int> run(const Context& context, const VolumeInspectFlags& flags);
+Result<int> run(const Context& context, const VolumeCreateFlags& flags);
+Result<int> run(const Context& context, const VolumeRemoveFlags& flags);
+Result<int> run(const Context& context, const VolumePruneFlags& flags);
+
+}  // namespace davit::cli

@@ -1,0 +1,58 @@
+#include "base/strings.h"
+#include "cli/commands/life.h"
+#include "cli/exit_code.h"
+#include "cli/selection.h"
+
+#include <CLI/CLI.hpp>
+
+namespace davit::cli {
+namespace {
+
+/// "53/udp" says the protocol itself.
+Result<std::pair<int, std::string>> parse_port(const PortFlags& flags) {
+    std::string number = flags.port;
+    std::string protocol = flags.protocol;
+    if (const std::size_t slash = number.find('/'); slash != std::string::npos) {
+        protocol = number.substr(slash + 1);
+        number.resize(slash);
+    }
+    const auto port = parse_integer(number);
+    if (!port || *port < 1 || *port > 65535)
+        return Error(ErrorKind::InvalidInput, fmt::format("'{}' is not a port", flags.port))
+            .help("write the port inside the container, such as 80");
+    return std::pair(static_cast<int>(*port), protocol);
+}
+
+}  // namespace
+
+void declare(CLI::App& command, PortFlags& flags) {
+    command.add_option("--protocol", flags.protocol, "tcp or udp");
+    command.add_option("--index", flags.index, "Which container of the service")
+        ->check(CLI::PositiveNumber);
+    command.add_option("SERVICE", flags.service, "Service")->required();
+    command.add_option("PRIVATE_PORT", flags.port, "Port inside the container")->required();
+}
+
+Result<int> run(const Context& context, const PortFlags& flags) {
+    const auto [port, protocol] = TRY(parse_port(flags));
+    const TargetOrExit found = TRY(find_target(context, FileNeed::Optional));
+    if (!found.target) return found.exit_code;
+    const stack::ContainerView view = TRY(one_container(*found.target, flags.service, flags.index));
+    std::string others;
+    if (view.state.pid != 0) {
+        std::string lines;
+        for (const compose::Port& known : view.record.ports) {
+            if (known.target == port && known.protocol == protocol)
+                lines += fmt::format("{}:{}\n", known.host_ip.empty() ? "0.0.0.0" : known.host_ip,
+                                     known.published);
+            others +=
+                fmt::format("{}{}/{}", others.empty() ? "" : ", ", known.target, known.protocol);
+        }
+        to_stdout(lines);
+        if (!lines.empty()) return kOk;
+    }
+    return Error(ErrorKind::NotFound, fmt::format("no port {}/{} for container {}: {}", port,
+                                                  protocol, view.record.name, others));
+}
+
+}  // namespace davit::cli

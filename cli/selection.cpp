@@ -1,0 +1,155 @@
+#include "cli/selection.h"
+
+#include "base/strings.h"
+#include "base/sys.h"
+#include "cli/data_root.h"
+#include "cli/exit_code.h"
+#include "cli/interrupts.h"
+#include "cli/plan_text.h"
+#include "cli/progress.h"
+#include "cli/render.h"
+
+#include <algorithm>
+#include <set>
+#include <unistd.h>
+
+namespace davit::cli {
+namespace {
+
+using stack::ContainerView;
+using Views = std::vector<ContainerView>;
+
+void add_once(std::vector<Selection>& selections, const ContainerView& view) {
+    const std::string& project = view.record.project;
+    auto at = std::find_if(selections.begin(), selections.end(),
+                           [&](const Selection& s) { return s.project == project; });
+    if (at == selections.end()) at = selections.insert(at, Selection{project, {}});
+    const bool known = std::any_of(at->views.begin(), at->views.end(), [&](const auto& other) {
+        return other.record.name == view.record.name;
+    });
+    if (!known) at->views.push_back(view);
+}
+
+Error no_such_service(const Target& target, const std::string& word, const Views& views) {
+    const Result<void> checked = check_services(target, {word}, views);
+    if (!checked) return checked.error();
+    return {ErrorKind::NotFound, fmt::format("service '{}' has no container", printable(word))};
+}
+
+bool in_file(const Target& target, const std::string& word) {
+    return target.loaded && target.loaded->project.services.contains(word);
+}
+
+stack::LifeRequest request_of(const Selection& selection, const LifeCommand& command) {
+    stack::LifeRequest request;
+    request.project = selection.project;
+    for (const ContainerView& view : selection.views) request.containers.insert(view.record.name);
+    if (command.timeout_s) request.stop_timeout = std::chrono::seconds(*command.timeout_s);
+    request.options.cancelled = [] { return Interrupts::count() > 0; };
+    return request;
+}
+
+}  // namespace
+
+Result<std::vector<Selection>> select_containers(const Target& target,
+                                                 const std::vector<std::string>& words) {
+    const stack::Paths& paths = target.environment.paths;
+    std::vector<Selection> selections;
+    if (target.project.empty()) {
+        if (words.empty())
+            return Error(ErrorKind::NotFound, "no project here")
+                .help("name one with -p, or a container");
+        for (const std::string& word : words)
+            add_once(selections, TRY(stack::find_container(paths, {}, word)));
+        return selections;
+    }
+    const Views views = TRY(stack::list_containers(paths, target.project));
+    if (words.empty()) {
+        if (!views.empty()) selections.push_back({target.project, views});
+        return selections;
+    }
+    for (const std::string& word : words) {
+        bool meant = in_file(target, word);
+        for (const ContainerView& view : views) {
+            if (view.record.service != word && view.record.name != word) continue;
+            add_once(selections, view);
+            meant = true;
+        }
+        if (meant) continue;
+        // Docker's users name containers of any project.
+        const Result<ContainerView> elsewhere = stack::find_container(paths, {}, word);
+        if (!elsewhere) return no_such_service(target, word, views);
+        add_once(selections, *elsewhere);
+    }
+    return selections;
+}
+
+Result<ContainerView> one_container(const Target& target, const std::string& word, int index) {
+    const stack::Paths& paths = target.environment.paths;
+    if (target.project.empty()) return stack::find_container(paths, {}, word);
+    const Views views = TRY(stack::list_containers(paths, target.project));
+    const ContainerView* first = nullptr;
+    bool known = false;
+    for (const ContainerView& view : views) {
+        if (view.record.service != word) continue;
+        known = true;
+        if (index > 0 && view.record.number != index) continue;
+        if (first == nullptr || view.record.number < first->record.number) first = &view;
+    }
+    if (first != nullptr) return *first;
+    if (known)
+        return Error(ErrorKind::NotFound,
+                     fmt::format("service '{}' has no container {}", word, index))
+            .help("'davit ps -a' lists them");
+    Result<ContainerView> named = stack::find_container(paths, target.project, word);
+    if (named) return named;
+    Error unknown = no_such_service(target, word, views);
+    if (!unknown.help().empty()) return unknown;
+    return std::move(unknown).help("'davit ps -a' lists those that are there");
+}
+
+Result<int> run_life(const Context& context, Target& target,
+                     const std::vector<Selection>& selections, const LifeCommand& command) {
+    const Progress::Style style = TRY(parse_progress(context.globals.progress));
+    const bool colour = context.terminal.err_colour;
+    if (context.globals.dry_run) {
+        for (const Selection& selection : selections)
+            to_stdout(plan_text(TRY(stack::preview(target.environment,
+                                                   request_of(selection, command), command.action)),
+                                selection.project, context.terminal.out_colour));
+        return kOk;
+    }
+    target.environment.runtime_program = TRY(find_runtime(context));
+    const Interrupts interrupts = TRY(Interrupts::install(2));
+    Progress progress(style, colour);
+    int status = kOk;
+    for (const Selection& selection : selections) {
+        stack::LifeRequest request = request_of(selection, command);
+        request.on_event = progress.listener();
+        for (const stack::FailedStep& step : TRY(command.operation(target.environment, request))) {
+            to_stderr(render(step, colour));
+            status = kFailed;
+        }
+    }
+    return Interrupts::count() > 0 ? kInterrupted : status;
+}
+
+Result<int> run_life(const Context& context, const LifeCommand& command) {
+    TargetOrExit found = TRY(find_target(context, FileNeed::Optional));
+    if (!found.target) return found.exit_code;
+    const std::vector<Selection> selections = TRY(select_containers(*found.target, command.words));
+    return run_life(context, *found.target, selections, command);
+}
+
+bool confirmed(const std::string& question) {
+    to_stderr(question);
+    std::string answer;
+    char letter = 0;
+    while (sys::retry_on_eintr([&] { return ::read(STDIN_FILENO, &letter, 1); }) == 1 &&
+           letter != '\n')
+        answer += letter;
+    const std::string_view word = trim(answer);
+    return word == "y" || word == "Y" || word == "yes";
+}
+
+}  // namespace davit::cli

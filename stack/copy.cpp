@@ -1,0 +1,230 @@
+#include "stack/copy.h"
+
+#include "base/sys.h"
+
+#include <array>
+#include <cerrno>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/capability.h>
+#include <sys/fsuid.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// Everything goes through descriptors: a path is looked up once, beneath its root, and nothing that
+// the container does meanwhile can lead the copy elsewhere.
+namespace davit::stack {
+namespace {
+
+Error failed(const char* call, const std::string& name) {
+    const int error_number = errno;
+    return Error::from_errno(error_number, call).doing("copy '{}'", name);
+}
+
+/// Makes files as another id would, with the rights of root. Through an idmapped mount nothing can
+/// be made by an id that it doesn't map, so changing the owner afterwards would be too late.
+class FileOwner {
+public:
+    explicit FileOwner(std::uint32_t id) : id_(id) { set(id_); }
+    FileOwner(const FileOwner&) = delete;
+    FileOwner& operator=(const FileOwner&) = delete;
+    ~FileOwner() { set(0); }
+
+private:
+    void set(std::uint32_t id) const {
+        if (id_ == 0) return;
+        ::setfsgid(id);
+        ::setfsuid(id);
+        // Leaving id 0 takes the capabilities about files out of the effective set.
+        __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+        std::array<__user_cap_data_struct, 2> sets{};
+        if (::syscall(SYS_capget, &header, sets.data()) == -1) return;
+        for (__user_cap_data_struct& set : sets) set.effective = set.permitted;
+        (void)::syscall(SYS_capset, &header, sets.data());
+    }
+
+    std::uint32_t id_;
+};
+
+struct Object {
+    UniqueFd fd = {};  ///< O_PATH
+    struct stat info = {};
+};
+
+Result<Object> look_up(const UniqueFd& root, const std::string& path, bool follow) {
+    Object object;
+    object.fd = TRY(sys::open_in_root(root, path, O_PATH | (follow ? 0 : O_NOFOLLOW)));
+    if (::fstat(object.fd.get(), &object.info) == -1) return failed("fstat(2)", path);
+    return object;
+}
+
+Result<UniqueFd> reopen(const UniqueFd& fd, int flags) {
+    return sys::open(fmt::format("/proc/self/fd/{}", fd.get()), flags);
+}
+
+/// One copy: where it comes from, and to whom what it makes belongs.
+class Copier {
+public:
+    /// Ids are shifted by `shift` with `archive`; else all belongs to `owner`.
+    Copier(std::int64_t shift, std::uint32_t owner, bool archive)
+        : shift_(shift), owner_(owner), archive_(archive) {}
+
+    Result<void> copy(const Object& from, const UniqueFd& folder, const std::string& name) const {
+        switch (from.info.st_mode & S_IFMT) {
+            case S_IFDIR: return copy_folder(from, folder, name);
+            case S_IFLNK: return copy_link(from, folder, name);
+            case S_IFREG: return copy_file(from, folder, name);
+            case S_IFSOCK: return {};  // nothing to be copied, as tar has it
+            default: break;
+        }
+        if (::mknodat(folder.get(), name.c_str(), from.info.st_mode, from.info.st_rdev) == -1 &&
+            errno != EEXIST)
+            return failed("mknod(2)", name);
+        return finish(from, folder, name);
+    }
+
+    Result<void> copy_contents(const Object& from, const UniqueFd& folder) const {
+        const UniqueFd readable = TRY(reopen(from.fd, O_RDONLY | O_DIRECTORY));
+        const auto names = TRY(list_directory(fmt::format("/proc/self/fd/{}", readable.get())));
+        for (const std::string& name : names) {
+            Object child;
+            child.fd = TRY(sys::open_at(readable, name, O_PATH | O_NOFOLLOW));
+            if (::fstat(child.fd.get(), &child.info) == -1) return failed("fstat(2)", name);
+            TRY(copy(child, folder, name));
+        }
+        return {};
+    }
+
+private:
+    Result<void> copy_folder(const Object& from, const UniqueFd& folder,
+                             const std::string& name) const {
+        if (::mkdirat(folder.get(), name.c_str(), 0700) == -1 && errno != EEXIST)
+            return failed("mkdir(2)", name);
+        const UniqueFd made = TRY(sys::open_at(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+        TRY(copy_contents(from, made));
+        return finish(from, folder, name);
+    }
+
+    Result<void> copy_link(const Object& from, const UniqueFd& folder,
+                           const std::string& name) const {
+        std::array<char, 4096> target{};
+        const ssize_t size = ::readlinkat(from.fd.get(), "", target.data(), target.size() - 1);
+        if (size == -1) return failed("readlink(2)", name);
+        (void)::unlinkat(folder.get(), name.c_str(), 0);
+        if (::symlinkat(target.data(), folder.get(), name.c_str()) == -1)
+            return failed("symlink(2)", name);
+        return finish(from, folder, name);
+    }
+
+    Result<void> copy_file(const Object& from, const UniqueFd& folder,
+                           const std::string& name) const {
+        const UniqueFd source = TRY(reopen(from.fd, O_RDONLY));
+        struct stat there {};
+        const bool link = ::fstatat(folder.get(), name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+                          S_ISLNK(there.st_mode);
+        if (link) (void)::unlinkat(folder.get(), name.c_str(), 0);
+        const UniqueFd target =
+            TRY(sys::open_at(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
+        std::array<char, 1U << 16U> buffer;
+        for (;;) {
+            const ssize_t got = sys::retry_on_eintr(
+                [&] { return ::read(source.get(), buffer.data(), buffer.size()); });
+            if (got == -1) return failed("read(2)", name);
+            if (got == 0) break;
+            TRY(write_all(target, {buffer.data(), static_cast<std::size_t>(got)}));
+        }
+        return finish(from, folder, name);
+    }
+
+    /// Owner, mode and times, in this order: changing the owner clears set-user-id bits.
+    Result<void> finish(const Object& from, const UniqueFd& folder, const std::string& name) const {
+        const bool link = S_ISLNK(from.info.st_mode);
+        const auto shifted = [&](std::uint32_t id) {
+            return archive_ ? static_cast<std::uint32_t>(id + shift_) : owner_;
+        };
+        if (::fchownat(folder.get(), name.c_str(), shifted(from.info.st_uid),
+                       shifted(from.info.st_gid), AT_SYMLINK_NOFOLLOW) == -1)
+            return failed("chown(2)", name);
+        if (!link && ::fchmodat(folder.get(), name.c_str(), from.info.st_mode & 07777U, 0) == -1)
+            return failed("chmod(2)", name);
+        const std::array<timespec, 2> times = {from.info.st_atim, from.info.st_mtim};
+        (void)::utimensat(folder.get(), name.c_str(), times.data(), AT_SYMLINK_NOFOLLOW);
+        return {};
+    }
+
+    std::int64_t shift_;
+    std::uint32_t owner_;
+    bool archive_;
+};
+
+std::string base_name(const std::string& path) {
+    const std::string clean = clean_path(path);
+    return clean.substr(clean.rfind('/') + 1);
+}
+
+/// The copy itself, between two roots. @source docker cp, "Description"
+Result<void> copy_between(const UniqueFd& from_root, const UniqueFd& to_root,
+                          const CopyRequest& request, const Copier& copier) {
+    const bool contents = request.from.ends_with("/.") || request.from == ".";
+    const Object source = TRY(look_up(from_root, request.from, request.follow_link || contents));
+    const bool is_folder = S_ISDIR(source.info.st_mode);
+    const Result<Object> there = look_up(to_root, request.to, true);
+    if (there && S_ISDIR(there->info.st_mode)) {
+        const UniqueFd folder = TRY(reopen(there->fd, O_RDONLY | O_DIRECTORY));
+        const std::string name = base_name(request.from);
+        // "." and "/" have no name of their own: what is in them is copied.
+        if (is_folder && (contents || name.empty() || name == "."))
+            return copier.copy_contents(source, folder);
+        return copier.copy(source, folder, name);
+    }
+    if (there && is_folder)
+        return Error(ErrorKind::InvalidInput,
+                     fmt::format("'{}' is a file, and '{}' a folder", request.to, request.from))
+            .help("name a folder to copy into");
+    if (!there && there.error().kind() != ErrorKind::NotFound) return there.error();
+    if (!there && !is_folder && request.to.ends_with('/'))
+        return Error(ErrorKind::NotFound, fmt::format("no folder '{}'", request.to))
+            .help("make it first, or leave the '/' out");
+    const std::string clean = clean_path("/" + request.to);
+    const std::size_t slash = clean.rfind('/');
+    const Object parent = TRY(look_up(to_root, clean.substr(0, slash) + "/", true));
+    const UniqueFd folder = TRY(reopen(parent.fd, O_RDONLY | O_DIRECTORY));
+    return copier.copy(source, folder, clean.substr(slash + 1));
+}
+
+Result<UniqueFd> root_of(const ContainerView& view) {
+    if (view.state.pid == 0)
+        return Error(ErrorKind::Unsupported,
+                     fmt::format("container '{}' does not run, and only then its files are put "
+                                 "together",
+                                 view.record.name))
+            .help(fmt::format("start it first: davit start {}", view.record.name));
+    const UniqueFd process = TRY(sys::open_process(view.state.pid, view.state.start_ticks));
+    UniqueFd root =
+        TRY(sys::open(fmt::format("/proc/{}/root", view.state.pid), O_PATH | O_DIRECTORY));
+    // Only now: had it ended meanwhile, this might be the root of whoever has its number.
+    if (TRY(sys::wait_for_exit(process, 0)))
+        return Error(ErrorKind::NotFound,
+                     fmt::format("container '{}' has just ended", view.record.name));
+    return root;
+}
+
+}  // namespace
+
+Result<void> copy_out(const ContainerView& view, const CopyRequest& request) {
+    const UniqueFd inside = TRY(root_of(view));
+    const UniqueFd host = TRY(sys::open("/", O_PATH | O_DIRECTORY));
+    const Copier copier(-std::int64_t{view.record.uid_base}, ::geteuid(), request.archive);
+    return copy_between(inside, host, request, copier);
+}
+
+Result<void> copy_in(const ContainerView& view, const CopyRequest& request) {
+    const UniqueFd inside = TRY(root_of(view));
+    const UniqueFd host = TRY(sys::open("/", O_PATH | O_DIRECTORY));
+    const FileOwner owner(view.record.uid_base);
+    const Copier copier(std::int64_t{view.record.uid_base}, view.record.uid_base, request.archive);
+    return copy_between(host, inside, request, copier);
+}
+
+}  // namespace davit::stack

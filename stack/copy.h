@@ -1,0 +1,27 @@
+#pragma once
+
+#include "base/result.h"
+#include "stack/status.h"
+
+#include <string>
+
+namespace davit::stack {
+
+struct CopyRequest {
+    std::string from = {};
+    std::string to = {};
+    bool archive = false;      ///< Keep owners, as the container sees them.
+    bool follow_link = false;  ///< Copy what `from` leads to, where it is a link.
+};
+
+/// Copies a file or folder out of a running container, mounts and all, as `docker cp` does: into
+/// `to` where that is a folder, else as `to`; "x/." is what is in x. Paths inside are looked up
+/// as if the container's root were the root, whatever links it has laid.
+/// @errors Unsupported where it doesn't run; NotFound
+/// @source docker/cli docs/reference/commandline/cp.md
+Result<void> copy_out(const ContainerView& view, const CopyRequest& request);
+
+/// The same into it; what is made belongs to the container's root.
+Result<void> copy_in(const ContainerView& view, const CopyRequest& request);
+
+}  // namespace davit::stack

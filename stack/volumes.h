@@ -1,0 +1,45 @@
+#pragma once
+
+#include "base/result.h"
+#include "stack/records.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+/// The volumes of a data root: named ones, and the anonymous ones of containers.
+namespace davit::stack {
+
+struct VolumeView {
+    VolumeRecord record = {};
+    std::string mountpoint = {};          ///< Absolute path of its data on the host.
+    std::vector<std::string> users = {};  ///< Containers that mount it, running or not.
+    bool anonymous = false;
+};
+
+/// All volumes, sorted by name. Takes no lock.
+Result<std::vector<VolumeView>> list_volumes(const Paths& paths);
+
+struct NewVolume {
+    std::string name = {};  ///< Empty: 64 random digits.
+    std::string driver = "local";
+    std::map<std::string, std::string> labels = {};
+    std::map<std::string, std::string> options = {};
+};
+
+/// Makes a named volume and returns its name; one that is there already stays as it is.
+/// @errors InvalidInput for a name or driver that can't be; AlreadyExists where it has other
+/// options
+Result<std::string> create_volume(const Paths& paths, const NewVolume& wanted);
+
+/// Makes the folders of a volume and writes its record.
+Result<void> make_volume(const Paths& paths, const VolumeRecord& record);
+
+/// @errors NotFound; Busy where a container has it, naming the container
+Result<void> remove_volume(const Paths& paths, const std::string& name);
+
+/// Removes what no container uses: anonymous volumes, with `named` also the others. Returns their
+/// names.
+Result<std::vector<std::string>> prune_volumes(const Paths& paths, bool named);
+
+}  // namespace davit::stack
