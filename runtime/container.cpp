@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "base/sys.h"
 #include "runtime/clone.h"
+#include "runtime/exit_status.h"
 #include "runtime/hooks.h"
 #include "runtime/labels.h"
 #include "runtime/program.h"
@@ -52,7 +53,7 @@ Result<Channels> Channels::pipes() {
     return channels;
 }
 
-Result<Container> Container::open(Spec spec, const std::string& cache_dir) {
+Result<Container> Container::prepared(Spec spec, const std::string& cache_dir) {
     Container container(std::move(spec));
     const Spec& wanted = container.spec_;
     if (wanted.cgroups_path.empty())
@@ -61,7 +62,25 @@ Result<Container> Container::open(Spec spec, const std::string& cache_dir) {
     container.sysctls_ = TRY(container_sysctls(wanted));
     container.programs_ = program_candidates(wanted);
     if (wanted.seccomp) container.seccomp_ = TRY(cached_seccomp(*wanted.seccomp, cache_dir));
-    container.held_ = TRY(create_held_namespaces(wanted));
+    return container;
+}
+
+Result<Container> Container::open(Spec spec, const std::string& cache_dir) {
+    Container container = TRY(prepared(std::move(spec), cache_dir));
+    container.held_ = TRY(create_held_namespaces(container.spec_));
+    return container;
+}
+
+Result<Container> Container::adopt(Spec spec, const std::string& cache_dir, pid_t pid,
+                                   unsigned long long started) {
+    Container container = TRY(prepared(std::move(spec), cache_dir));
+    container.pidfd_ = TRY(sys::open_process(pid, started));
+    container.pid_ = pid;
+    container.held_ = TRY(held_namespaces_of(pid, container.spec_));
+    container.cgroup_ = TRY(Cgroup::running(container.spec_.cgroups_path));
+    // Only now: had it ended meanwhile, these might be another process's.
+    if (TRY(sys::wait_for_exit(container.pidfd_, 0)))
+        return Error(ErrorKind::NotFound, "the container's init process has ended");
     return container;
 }
 
@@ -229,13 +248,14 @@ Result<void> Container::kill_all() const {
 }
 
 Result<ExitStatus> Container::reap() {
-    siginfo_t info{};
-    if (sys::retry_on_eintr([&] {
-            return ::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED);
-        }) == -1)
-        return Error::from_errno(errno, "waitid(2)").doing("collect process {}", pid_);
     ExitStatus status;
-    status.code = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+    // An adopted one is another process's child, which may have collected it without a word.
+    if (const Result<int> ended = wait_status(pidfd_, pid_))
+        status.code = WIFEXITED(*ended) ? WEXITSTATUS(*ended) : 128 + WTERMSIG(*ended);
+    else if (ended.error().kind() == ErrorKind::NotFound)
+        status.code = -1;
+    else
+        return ended.error();
     status.oom_killed = cgroup_.oom_kills() > 0;
     pid_ = 0;
     pidfd_.reset();

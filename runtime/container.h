@@ -51,6 +51,11 @@ public:
     /// Makes the held namespaces and compiles the filter. Starts nothing.
     static Result<Container> open(Spec spec, const std::string& cache_dir);
 
+    /// Takes over a run that another process has begun, whose init process is `pid`; `started` is
+    /// its start time, see sys::start_time. @errors NotFound where it has ended
+    static Result<Container> adopt(Spec spec, const std::string& cache_dir, pid_t pid,
+                                   unsigned long long started);
+
     Container(Container&&) = default;
     Container& operator=(Container&&) = default;
     Container(const Container&) = delete;
@@ -79,6 +84,9 @@ public:
     /// Collects the ended init process and removes the cgroups. Call when `pidfd` reports its end.
     Result<ExitStatus> reap();
 
+    /// The pid namespace that the next run joins: whose it was may have been made anew.
+    void join_pid_namespace(UniqueFd space) { held_.pid = std::move(space); }
+
     pid_t pid() const { return pid_; }
     /// Readable when the init process has ended; closed where none exists.
     const UniqueFd& pidfd() const { return pidfd_; }
@@ -87,6 +95,7 @@ public:
 
 private:
     explicit Container(Spec spec) : spec_(std::move(spec)) {}
+    static Result<Container> prepared(Spec spec, const std::string& cache_dir);
     Result<void> clone_init(const Streams& streams, Channels& channels);
     ChildPlan plan_of(const Streams& streams, const Channels& channels) const;
     Result<void> await(ChildStage stage);

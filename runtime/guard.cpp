@@ -20,35 +20,98 @@
 #include <unistd.h>
 
 namespace davit::runtime {
-namespace {
 
 std::string annotation_of(const Spec& spec, const char* key) {
     const auto found = spec.annotations.find(key);
     return found == spec.annotations.end() ? std::string() : found->second;
 }
 
-/// The host id of a container id.
-std::uint32_t host_id(const std::vector<IdMapping>& mappings, std::uint32_t id) {
-    for (const IdMapping& m : mappings) {
-        if (id >= m.container_id && id - m.container_id < m.size)
-            return m.host_id + (id - m.container_id);
-    }
-    return id;
+/// The configuration, with the namespaces of others in their places.
+Result<Spec> Guard::read_configuration() {
+    Json config = TRY_DOING(read_json(options_.bundle + "/config.json"), "read the configuration");
+    partners_ = TRY(resolve_joins(config));
+    Spec spec = TRY(parse_spec(config));
+    spec.bundle = options_.bundle;
+    return spec;
 }
 
-}  // namespace
-
 Result<void> Guard::prepare() {
-    Spec spec = TRY(read_spec(options_.bundle));
+    if (options_.adopt) TRY(read_adopted_state());
+    Spec spec = TRY(read_configuration());
     policy_ = TRY(parse_restart_policy(annotation_of(spec, kRestart)));
     if (const auto number = parse_integer(annotation_of(spec, kStopSignal)))
         stop_signal_ = static_cast<int>(*number);
     TRY(open_log(spec));
     TRY(open_streams(spec));
     TRY(open_health(spec));
-    const std::vector<ListenPort> ports = TRY(parse_listen_ports(annotation_of(spec, kListen)));
-    relay_ = TRY(Relay::open(ports, loop_));
+    TRY(open_ports(spec));
+    TRY(watch_signals());
+    protect();
+    state_.guard_pid = ::getpid();
+    state_.guard_start_ticks = TRY(sys::start_time(state_.guard_pid));
+    // Said before the first namespace exists, so that a guard is never unknown to `down`.
+    TRY(write_state(options_.run_dir, state_));
+    options_.launch_lock.reset();
+    TRY(take_container(std::move(spec)));
+    TRY(check_partners(partners_));
+    partners_.clear();
+    control_ = TRY(listen_control(options_.run_dir));
+    TRY(loop_.watch(control_.get(), EPOLLIN, [this](std::uint32_t) { on_connect(); }));
+    save();
+    return {};
+}
 
+Result<void> Guard::read_adopted_state() {
+    state_ = TRY(observe_state(options_.run_dir));
+    const bool runs = state_.status == Status::Running || state_.status == Status::Paused;
+    if (state_.pid != 0 && runs) return {};
+    return Error(ErrorKind::NotFound, "there is no run to be taken over")
+        .help("start the container instead");
+}
+
+Result<void> Guard::take_container(Spec spec) {
+    // Beside the run folders of the projects; one filter serves every container on the host.
+    const std::string run_root = clean_path(options_.run_dir + "/../..");
+    if (!options_.adopt) {
+        container_ = TRY(Container::open(std::move(spec), run_root));
+        return create_run();
+    }
+    container_ = TRY(Container::adopt(std::move(spec), run_root, state_.pid, state_.start_ticks));
+    return adopt_run();
+}
+
+Result<void> Guard::adopt_run() {
+    started_ = Clock::now();
+    if (const auto began = parse_rfc3339(state_.started_at))
+        started_ -=
+            std::chrono::duration_cast<Clock::duration>(std::chrono::system_clock::now() - *began);
+    if (health_) {
+        health_->go_on(state_.pid, state_.health.value_or(Health()));
+        if (state_.status == Status::Paused) health_->hold();
+    }
+    return loop_.watch(container_->pidfd().get(), EPOLLIN, [this](std::uint32_t) { on_exit(); });
+}
+
+Result<void> Guard::open_ports(const Spec& spec) {
+    const std::vector<ListenPort> ports = TRY(parse_listen_ports(annotation_of(spec, kListen)));
+    Result<std::unique_ptr<Relay>> relay = Relay::open(ports, loop_);
+    // A container that runs is looked after also where somebody has taken a port meanwhile.
+    if (!relay && options_.adopt)
+        log::warn("runtime", "{}; the port is not held any more", relay.error().to_string());
+    else
+        relay_ = TRY(std::move(relay));
+    return {};
+}
+
+/// The last one to be ended where memory is short: it is small, and its container hangs on it. What
+/// it runs gets back what it would have had.
+void Guard::protect() {
+    constexpr const char* kFile = "/proc/self/oom_score_adj";
+    const Result<std::string> before = read_file(kFile);
+    if (before && write_control_file(kFile, "-999")) was_oom_score_ = std::string(trim(*before));
+}
+
+Result<void> Guard::watch_signals() {
     sigset_t blocked;
     ::sigemptyset(&blocked);
     for (const int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&blocked, number);
@@ -68,24 +131,10 @@ Result<void> Guard::prepare() {
         if (const Result<void> killed = container_->kill_all(); !killed)
             log::error("runtime", "{}", killed.error().to_string());
     }));
-    TRY(loop_.watch(restart_timer_.fd(), EPOLLIN, [this](std::uint32_t) {
+    return loop_.watch(restart_timer_.fd(), EPOLLIN, [this](std::uint32_t) {
         restart_timer_.disarm();
         restart();
-    }));
-
-    state_.guard_pid = ::getpid();
-    state_.guard_start_ticks = TRY(sys::start_time(state_.guard_pid));
-    // Said before the first namespace exists, so that a guard is never unknown to `down`.
-    TRY(write_state(options_.run_dir, state_));
-    options_.launch_lock.reset();
-    // Beside the run folders of the projects; one filter serves every container on the host.
-    const std::string run_root = clean_path(options_.run_dir + "/../..");
-    container_ = TRY(Container::open(std::move(spec), run_root));
-    TRY(create_run());
-    control_ = TRY(listen_control(options_.run_dir));
-    TRY(loop_.watch(control_.get(), EPOLLIN, [this](std::uint32_t) { on_connect(); }));
-    save();
-    return {};
+    });
 }
 
 Result<void> Guard::open_log(const Spec& spec) {
@@ -118,74 +167,13 @@ Result<void> Guard::open_health(const Spec& spec) {
     return {};
 }
 
-Result<UniqueFd> Guard::make_fifo(const char* name, const Spec& spec) const {
-    const std::string path = fmt::format("{}/{}", options_.run_dir, name);
-    ::unlink(path.c_str());
-    if (::mkfifo(path.c_str(), 0600) == -1) {
-        const int error_number = errno;
-        return Error::from_errno(error_number, "mkfifo(3)").doing("make '{}'", path);
-    }
-    // Open for both, so that the other side never sees an end, whoever dies first.
-    UniqueFd fifo = TRY(sys::open(path, O_RDWR | O_NONBLOCK | O_NOFOLLOW));
-    // Programs open /dev/stdout again by name, as their own user.
-    const bool mapped = spec.namespaces.user;
-    const uid_t uid = mapped ? host_id(spec.uid_mappings, spec.user.uid) : spec.user.uid;
-    const gid_t gid = mapped ? host_id(spec.gid_mappings, spec.user.gid) : spec.user.gid;
-    if (::fchown(fifo.get(), uid, gid) == -1) return Error::from_errno(errno, "fchown(2)");
-    return fifo;
-}
-
-Result<void> Guard::open_streams(const Spec& spec) {
-    out_ = TRY(make_fifo("stdout", spec));
-    err_ = TRY(make_fifo("stderr", spec));
-    const std::string input = annotation_of(spec, kStdin);
-    takes_input_ = !input.empty();
-    input_once_ = input == "once";
-    Attachments::Callbacks callbacks;
-    callbacks.resize = [](unsigned, unsigned) {};
-    callbacks.gone = [this](int fd) {
-        clients_.erase(fd);
-        if (finished_ && attached_->empty()) loop_.quit();
-    };
-    callbacks.room = [this] {
-        output_waits_ = false;
-        if (const Result<void> watched = watch_output(); !watched)
-            log::error("runtime", "{}", watched.error().to_string());
-    };
-    attached_ = std::make_unique<Attachments>(loop_, std::move(callbacks));
-    return watch_output();
-}
-
-Result<void> Guard::watch_output() {
-    TRY(loop_.watch(out_.get(), EPOLLIN,
-                    [this](std::uint32_t) { on_output(LogFile::Stream::Stdout); }));
-    return loop_.watch(err_.get(), EPOLLIN,
-                       [this](std::uint32_t) { on_output(LogFile::Stream::Stderr); });
-}
-
-/// The program's end of its standard input: a pipe of this run's, or nothing.
-Result<UniqueFd> Guard::open_input() {
-    if (!takes_input_) return sys::open("/dev/null", O_RDONLY);
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) == -1) return Error::from_errno(errno, "pipe2(2)");
-    UniqueFd read_end(ends[0]);
-    UniqueFd write_end(ends[1]);
-    if (::fcntl(write_end.get(), F_SETFL, O_NONBLOCK) == -1)
-        return Error::from_errno(errno, "fcntl(2)");
-    attached_->set_input(std::move(write_end), !input_once_);
-    return read_end;
-}
-
 Result<void> Guard::create_run() {
-    // The container's ends block: a program that is faster than the disk waits, as with any pipe.
-    const UniqueFd out = TRY(sys::open(options_.run_dir + "/stdout", O_RDWR));
-    const UniqueFd err = TRY(sys::open(options_.run_dir + "/stderr", O_RDWR));
-    const UniqueFd in = TRY(open_input());
-    TRY(container_->create({in.get(), out.get(), err.get()}));
+    TRY(container_->spec().terminal ? create_with_terminal() : create_with_pipes());
     state_.pid = container_->pid();
     state_.start_ticks = TRY(sys::start_time(state_.pid));
-    TRY(loop_.watch(container_->pidfd().get(), EPOLLIN, [this](std::uint32_t) { on_exit(); }));
-    return {};
+    if (was_oom_score_ && !container_->spec().oom_score_adj)
+        TRY(write_control_file(fmt::format("/proc/{}/oom_score_adj", state_.pid), *was_oom_score_));
+    return loop_.watch(container_->pidfd().get(), EPOLLIN, [this](std::uint32_t) { on_exit(); });
 }
 
 Result<void> Guard::start_run() {
@@ -218,41 +206,7 @@ void Guard::answer_launcher(const Result<void>& prepared) {
     options_.launcher.reset();
 }
 
-// --- Output and the end of a run ---
-
-void Guard::on_output(LogFile::Stream stream) {
-    const UniqueFd& fifo = stream == LogFile::Stream::Stdout ? out_ : err_;
-    char buffer[65536];
-    const ssize_t got = ::read(fifo.get(), buffer, sizeof buffer);
-    if (got <= 0) return;
-    take(stream, std::string_view(buffer, static_cast<std::size_t>(got)));
-    if (output_waits_ || !attached_->full()) return;
-    output_waits_ = true;
-    loop_.forget(out_.get());
-    loop_.forget(err_.get());
-}
-
-void Guard::take(LogFile::Stream stream, std::string_view bytes) {
-    if (log_) log_->append(stream, bytes, std::chrono::system_clock::now());
-    attached_->send(stream == LogFile::Stream::Stdout ? AttachPacket::Output : AttachPacket::Error,
-                    bytes);
-}
-
-/// Everything that the program wrote before it ended. Its writers are gone; should somebody from
-/// outside write to the FIFO, this ends all the same.
-void Guard::drain() {
-    constexpr int kMostReads = 1024;
-    char buffer[65536];
-    for (const LogFile::Stream stream : {LogFile::Stream::Stdout, LogFile::Stream::Stderr}) {
-        const UniqueFd& fifo = stream == LogFile::Stream::Stdout ? out_ : err_;
-        for (int reads = 0; reads < kMostReads; ++reads) {
-            const ssize_t got = ::read(fifo.get(), buffer, sizeof buffer);
-            if (got <= 0) break;
-            take(stream, std::string_view(buffer, static_cast<std::size_t>(got)));
-        }
-    }
-    if (log_) log_->flush(std::chrono::system_clock::now());
-}
+// --- The end of a run ---
 
 void Guard::discard_run() {
     if (!container_) return;
@@ -299,10 +253,22 @@ void Guard::after_end(int exit_code, bool oom_killed, const std::string& error) 
     finish();
 }
 
+/// A pid namespace that is joined ends with its owner's run; the owner may have another by now.
+Result<void> Guard::rejoin() {
+    if (container_->spec().namespaces.path_of("pid").empty()) return {};
+    const Spec spec = TRY(read_configuration());
+    UniqueFd space = TRY(sys::open(spec.namespaces.path_of("pid"), O_RDONLY));
+    TRY(check_partners(partners_));
+    partners_.clear();
+    container_->join_pid_namespace(std::move(space));
+    return {};
+}
+
 void Guard::restart() {
     ++state_.restart_count;
     started_ = Clock::now();
-    Result<void> done = create_run();
+    Result<void> done = rejoin();
+    if (done) done = create_run();
     if (done) done = start_run();
     if (done) return;
     discard_run();
@@ -324,6 +290,13 @@ void Guard::finish() {
     // ends a guard without a socket.
     finished_ = true;
     if (attached_->empty()) loop_.quit();
+}
+
+/// Nothing is left of a container that could not be made; one that was to be adopted goes on.
+void Guard::give_up() {
+    if (options_.adopt) return;
+    discard_run();
+    clean_up();
 }
 
 void Guard::clean_up() {
@@ -349,8 +322,7 @@ int run_guard(GuardOptions options) {
                 *std::move(restart_timer));
     const Result<void> prepared = guard.prepare();
     if (!prepared) {
-        guard.discard_run();
-        guard.clean_up();
+        guard.give_up();
         guard.answer_launcher(prepared);
         return 1;
     }

@@ -14,6 +14,8 @@ struct GuardOptions {
     /// Lock on run_dir, held until the state names this guard: until then `stop` waits. May be
     /// closed.
     UniqueFd launch_lock = {};
+    /// Take over the container that the state names, whose guard is gone.
+    bool adopt = false;
 };
 
 /// The guard: parent of one container. Keeps its namespaces, writes its log, records its exit,

@@ -87,7 +87,7 @@ Result<UniqueFd> lock_run_dir(const std::string& run_dir, int operation) {
     return folder;
 }
 
-Result<GuardProcess> spawn_guard(const GuardLaunch& launch) {
+Result<GuardProcess> spawn_guard(const GuardLaunch& launch, bool adopt) {
     const UniqueFd lock = TRY(lock_run_dir(launch.run_dir, LOCK_EX));
     if (const Result<ContainerState> state = read_state(launch.run_dir);
         state && guard_alive(*state))
@@ -102,8 +102,9 @@ Result<GuardProcess> spawn_guard(const GuardLaunch& launch) {
     const UniqueFd null_device = TRY(sys::open("/dev/null", O_RDWR));
     const UniqueFd cgroup = guards_cgroup();
 
-    std::string words[] = {launch.program, "guard",     "--bundle",
-                           launch.bundle,  "--run-dir", launch.run_dir};
+    std::vector<std::string> words = {launch.program, "guard",     "--bundle",
+                                      launch.bundle,  "--run-dir", launch.run_dir};
+    if (adopt) words.emplace_back("--adopt");
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
@@ -205,26 +206,32 @@ Result<void> ask(const std::string& run_dir, const Json& request) {
     return as_result(*answer);
 }
 
-}  // namespace
-
-Result<CreatedContainer> launch_guard(const GuardLaunch& launch) {
-    GuardProcess guard = TRY_DOING(spawn_guard(launch), "run '{}'", launch.program);
+/// Starts a guard and waits for its word.
+Result<void> spawn_and_hear(const GuardLaunch& launch, bool adopt) {
+    const GuardProcess guard = TRY_DOING(spawn_guard(launch, adopt), "run '{}'", launch.program);
     const Result<Json> answer = receive_packet(guard.socket);
-    Result<void> created =
+    Result<void> done =
         answer ? as_result(*answer)
                : Result<void>(Error(ErrorKind::System,
                                     fmt::format("'{}' ended without a word", launch.program))
                                   .help("check that it is there and executable"));
-    if (!created) {
-        // It says its word right before its end; until then its sockets and files are still there.
-        if (const Result<bool> ended = sys::wait_for_exit(guard.pidfd, 10000); ended && *ended)
-            reap_guard(guard.pidfd);
-        return std::move(created).error();
-    }
+    if (done) return done;
+    // It says its word right before its end; until then its sockets and files are still there.
+    if (const Result<bool> ended = sys::wait_for_exit(guard.pidfd, 10000); ended && *ended)
+        reap_guard(guard.pidfd);
+    return done;
+}
+
+}  // namespace
+
+Result<CreatedContainer> launch_guard(const GuardLaunch& launch) {
+    TRY(spawn_and_hear(launch, false));
     Result<CreatedContainer> container = open_created(launch.run_dir);
     if (!container) (void)stop(launch.run_dir, 0, std::chrono::milliseconds(0));
     return container;
 }
+
+Result<void> adopt(const GuardLaunch& launch) { return spawn_and_hear(launch, true); }
 
 Result<void> start(const std::string& run_dir) { return ask(run_dir, {{"op", "start"}}); }
 

@@ -28,6 +28,11 @@ struct CreatedContainer {
 /// @errors what the guard or the child reports, as if it had happened here; then both are gone
 Result<CreatedContainer> launch_guard(const GuardLaunch& launch);
 
+/// Starts a guard for a container that runs without one, its own having been killed; returns when
+/// the container is in its hands. The container notices nothing.
+/// @errors Busy where it has a guard; NotFound where it doesn't run
+Result<void> adopt(const GuardLaunch& launch);
+
 /// Lets the init process execute its program; returns when execve(2) has succeeded.
 /// @errors NotFound, PermissionDenied where the program can't be executed, naming it
 Result<void> start(const std::string& run_dir);

@@ -5,6 +5,7 @@
 #include "runtime/event_loop.h"
 #include "runtime/guard.h"
 #include "runtime/health_monitor.h"
+#include "runtime/joins.h"
 #include "runtime/log_file.h"
 #include "runtime/relay.h"
 #include "runtime/restart_policy.h"
@@ -19,6 +20,9 @@
 /// The inside of guard.cpp and guard_requests.cpp; nobody else includes it.
 namespace davit::runtime {
 
+/// The annotation, or "".
+std::string annotation_of(const Spec& spec, const char* key);
+
 /// The life of a guard: prepare (everything that can fail, answered to the launcher), then events:
 /// requests on the control socket, output on the FIFOs, the end of the init process, timers.
 class Guard {
@@ -32,8 +36,8 @@ public:
     Result<void> prepare();
     void answer_launcher(const Result<void>& prepared);
     Result<void> run() { return loop_.run(); }
-    /// Ends a run whose program was never executed.
-    void discard_run();
+    /// Ends what `prepare` has begun and could not finish.
+    void give_up();
     /// Takes away what this guard put into the run folder; the state stays.
     void clean_up();
 
@@ -46,13 +50,27 @@ private:
 
     Result<void> open_log(const Spec& spec);
     Result<void> open_health(const Spec& spec);
+    /// Ends a run whose program was never executed.
+    void discard_run();
+    Result<Spec> read_configuration();
+    Result<void> read_adopted_state();
+    void protect();
+    Result<void> watch_signals();
+    Result<void> open_ports(const Spec& spec);
+    Result<void> take_container(Spec spec);
+    Result<void> adopt_run();
     Result<void> open_streams(const Spec& spec);
     Result<UniqueFd> make_fifo(const char* name, const Spec& spec) const;
+    Result<UniqueFd> open_fifo(const char* name, const Spec& spec) const;
     Result<void> create_run();
     Result<void> start_run();
     void save();
 
+    Result<void> create_with_terminal();
+    Result<void> create_with_pipes();
+    Result<void> rejoin();
     Result<void> watch_output();
+    void on_terminal();
     void on_output(LogFile::Stream stream);
     void take(LogFile::Stream stream, std::string_view bytes);
     Result<UniqueFd> open_input();
@@ -82,14 +100,17 @@ private:
     ContainerState state_;
     Clock::time_point started_{};
     std::chrono::milliseconds pause_{0};
-    UniqueFd out_;  ///< Our ends of the FIFOs.
+    std::optional<std::string> was_oom_score_;  ///< Set where it could be changed.
+    UniqueFd out_;                              ///< Our ends of the FIFOs.
     UniqueFd err_;
+    UniqueFd terminal_;  ///< Of a container that has one, for this run.
     UniqueFd control_;
     UniqueFd signals_;
     std::unique_ptr<Relay> relay_;
     std::unique_ptr<HealthMonitor> health_;
     std::map<int, Client> clients_;
     std::unique_ptr<Attachments> attached_;
+    Partners partners_;  ///< While the namespaces of others are being opened.
     bool takes_input_ = false;
     bool input_once_ = false;
     bool output_waits_ = false;  ///< A client wants all of it, and has enough for now.

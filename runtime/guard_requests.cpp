@@ -66,7 +66,7 @@ Json Guard::answer_attach(int fd, const Json& request) {
         !added)
         return error_answer(added.error());
     Json answer = ok_answer();
-    answer["terminal"] = false;
+    answer["terminal"] = container_->spec().terminal;
     answer["input"] = input;
     return answer;
 }

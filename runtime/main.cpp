@@ -11,7 +11,7 @@
 namespace {
 
 constexpr std::string_view kUsage =
-    "usage: davit-runtime guard --bundle DIR --run-dir DIR\n"
+    "usage: davit-runtime guard --bundle DIR --run-dir DIR [--adopt]\n"
     "       davit-runtime exec --bundle DIR --pid PID --process FILE [--terminal] [--privileged]\n"
     "                          [--detach] [--part NAME]\n"
     "       davit-runtime init -- PROGRAM [ARGUMENT…]\n"
@@ -27,16 +27,21 @@ int usage_error() {
 
 int guard_main(int argc, char** argv) {
     davit::runtime::GuardOptions options;
-    for (int i = 2; i + 1 < argc; i += 2) {
+    for (int i = 2; i < argc; ++i) {
         const std::string_view flag = argv[i];
-        if (flag == "--bundle")
-            options.bundle = argv[i + 1];
-        else if (flag == "--run-dir")
-            options.run_dir = argv[i + 1];
-        else
+        if (flag == "--adopt") {
+            options.adopt = true;
+        } else if (i + 1 == argc) {
             return usage_error();
+        } else if (flag == "--bundle") {
+            options.bundle = argv[++i];
+        } else if (flag == "--run-dir") {
+            options.run_dir = argv[++i];
+        } else {
+            return usage_error();
+        }
     }
-    if (options.bundle.empty() || options.run_dir.empty() || argc % 2 != 0) return usage_error();
+    if (options.bundle.empty() || options.run_dir.empty()) return usage_error();
     if (::fcntl(3, F_SETFD, FD_CLOEXEC) == -1) return usage_error();
     options.launcher.reset(3);
     if (::fcntl(4, F_SETFD, FD_CLOEXEC) == 0) options.launch_lock.reset(4);

@@ -160,4 +160,13 @@ Result<HeldNamespaces> create_held_namespaces(const Spec& spec) {
     return held;
 }
 
+Result<HeldNamespaces> held_namespaces_of(pid_t pid, const Spec& spec) {
+    HeldNamespaces held = TRY(open_joined(spec.namespaces));
+    if (spec.namespaces.user) held.user = TRY(open_namespace(pid, "user"));
+    if (spec.namespaces.network) held.network = TRY(open_namespace(pid, "net"));
+    if (spec.namespaces.ipc) held.ipc = TRY(open_namespace(pid, "ipc"));
+    if (spec.namespaces.uts) held.uts = TRY(open_namespace(pid, "uts"));
+    return held;
+}
+
 }  // namespace davit::runtime

@@ -4,6 +4,8 @@
 #include "base/unique_fd.h"
 #include "runtime/spec.h"
 
+#include <sys/types.h>
+
 namespace davit::runtime {
 
 /// The namespaces that live as long as the guard, not as long as one run of the program: a restart
@@ -26,6 +28,10 @@ struct HeldNamespaces {
 /// @errors PermissionDenied or Unsupported where user namespaces are off, naming the knob; NotFound
 /// or InvalidInput where a path is no namespace of the right type
 Result<HeldNamespaces> create_held_namespaces(const Spec& spec);
+
+/// Those of a process that runs the container already: the ones that are not the host's, and not
+/// made anew with each init process.
+Result<HeldNamespaces> held_namespaces_of(pid_t pid, const Spec& spec);
 
 /// A user namespace alone, with these maps; for idmapped mounts.
 Result<UniqueFd> create_user_namespace(const std::vector<IdMapping>& uids,

@@ -205,7 +205,8 @@ Result<void> KernelActuator::create_container(const std::string& name) {
             TRY(make_device_nodes(inputs.devices, record.state_dir + "/devices", record.uid_base));
         TRY(make_mount_sources(record));
         TRY(write_json(bundle + "/config.json", config, Sync::No));
-        return bring_up(record);
+        // Whose namespaces it joins must run first, as it does when this one is started.
+        return inputs.joins.run_dirs.empty() ? bring_up(record) : Result<void>();
     };
     Result<void> made = make();
     if (made) return {};
@@ -271,6 +272,16 @@ Result<void> KernelActuator::connect(const ContainerRecord& record, const Unique
     return {};
 }
 
+/// A container that runs without its guard, which was killed: it gets another one, and goes on.
+Result<void> KernelActuator::take_in_hand(const ContainerRecord& record) {
+    const std::string run_dir = paths().run_container(record.project, record.name);
+    TRY(runtime::adopt({.program = world_.environment->runtime_program,
+                        .bundle = paths().container(record.project, record.name),
+                        .run_dir = run_dir}));
+    const ContainerClaims claims = TRY(read_claims(run_dir));
+    return claims.ports.empty() ? Result<void>() : rules_.update();
+}
+
 Result<void> KernelActuator::start_container(const std::string& name) {
     const ContainerRecord& record = record_of(name);
     const std::string run_dir = paths().run_container(world_.project, name);
@@ -280,6 +291,7 @@ Result<void> KernelActuator::start_container(const std::string& name) {
     const bool waits = state.status == runtime::Status::Created;
     const bool ended = state.status == runtime::Status::Exited;  // and its guard is about to
     if (guarded && !waits && !ended) return {};
+    if (!guarded && state.pid != 0 && !waits) return take_in_hand(record);
     if (!guarded || ended || !made_now) {
         // It ended before, its guard was killed, or a davit was killed between creating and
         // starting it, perhaps before it had a network: whatever is left of that run ends now.

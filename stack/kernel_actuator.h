@@ -44,6 +44,7 @@ private:
                                     const compose::Service& service) const;
     Result<void> make_mount_sources(const ContainerRecord& record) const;
     Result<void> bring_up(const ContainerRecord& record);
+    Result<void> take_in_hand(const ContainerRecord& record);
     Result<void> connect(const ContainerRecord& record, const UniqueFd& netns) const;
     Result<void> withdraw_ports(const std::string& name);
 

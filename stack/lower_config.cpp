@@ -237,6 +237,9 @@ Json mounts_json(const ContainerInputs& in, const ContainerRecord& record,
     mounts.push_back(mount_json("/dev/mqueue", "mqueue", {"nosuid", "noexec", "nodev"}));
     mounts.push_back(
         mount_json("/sys", "sysfs", {"nosuid", "noexec", "nodev", privileged ? "rw" : "ro"}));
+    mounts.push_back(
+        mount_json("/sys/fs/cgroup", "cgroup",
+                   {"nosuid", "noexec", "nodev", "relatime", privileged ? "rw" : "ro"}));
     for (const char* file : {"hosts", "hostname", "resolv.conf"})
         mounts.push_back(bind_json(fmt::format("/etc/{}", file),
                                    fmt::format("{}/{}", run_dir, file), {"bind", "rprivate"}));

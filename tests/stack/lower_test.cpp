@@ -199,20 +199,20 @@ TEST_CASE("mounts stand in their order and are idmapped with an id range") {
     Words targets;
     for (const Json& mount : mounts) targets.push_back(mount["destination"].get<std::string>());
     CHECK(targets == Words{"/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys",
-                           "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/html", "/data",
-                           "/cache"});
+                           "/sys/fs/cgroup", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf",
+                           "/html", "/data", "/cache"});
     const std::string anonymous = sha256_hex("shop-web-2\n/cache");
-    CHECK(mounts[6] == Json{{"destination", "/etc/hosts"},
+    CHECK(mounts[7] == Json{{"destination", "/etc/hosts"},
                             {"type", "bind"},
                             {"source", "/run/d/c/hosts"},
                             {"options", {"bind", "rprivate"}}});
-    CHECK(mounts[9] == Json{{"destination", "/html"},
-                            {"type", "bind"},
-                            {"source", "/srv/html"},
-                            {"options", {"rbind", "rprivate", "nodev", "ro", "idmap"}}});
-    CHECK(mounts[10]["source"] == "/data/volumes/shop_data/_data");
-    CHECK(mounts[10]["options"] == Json{"rbind", "rprivate", "nodev", "rw", "idmap"});
-    CHECK(mounts[11]["source"] ==
+    CHECK(mounts[10] == Json{{"destination", "/html"},
+                             {"type", "bind"},
+                             {"source", "/srv/html"},
+                             {"options", {"rbind", "rprivate", "nodev", "ro", "idmap"}}});
+    CHECK(mounts[11]["source"] == "/data/volumes/shop_data/_data");
+    CHECK(mounts[11]["options"] == Json{"rbind", "rprivate", "nodev", "rw", "idmap"});
+    CHECK(mounts[12]["source"] ==
           "/data/projects/shop/anonymous/shop-web-2/" + anonymous + "/_data");
     const ContainerRecord record = make_record(f.inputs);
     CHECK(record.mounts[1].name == "shop_data");
@@ -221,7 +221,7 @@ TEST_CASE("mounts stand in their order and are idmapped with an id range") {
     CHECK(record.mounts[2].anonymous);
 
     f.inputs.uid_base = 0;
-    CHECK(f.good_config()["mounts"][10]["options"] == Json{"rbind", "rprivate", "nodev", "rw"});
+    CHECK(f.good_config()["mounts"][11]["options"] == Json{"rbind", "rprivate", "nodev", "rw"});
 }
 
 TEST_CASE("published ports become the annotation that the guard listens by") {

@@ -108,9 +108,19 @@ services:
     // Its output has nowhere to go now, and still it lives.
     CHECK(exists("/proc/" + pid));
     CHECK(box.inspect("dt-guard-a-1", "{{.State.Pid}}") == pid);
+    CHECK(contains(box.davit_ok({"ps"}), "(unsupervised)"));
+    const auto lines = [&] { return box.davit_ok({"logs", "a"}).size(); };
+    const std::size_t logged = lines();
     box.davit_ok({"up", "-d"});
-    CHECK(contains(box.davit_ok({"ps"}), "dt-guard-a-1"));
+    // The same process, under a new guard that writes its log and sees how it ends.
+    CHECK(box.inspect("dt-guard-a-1", "{{.State.Pid}}") == pid);
     CHECK(box.inspect("dt-guard-a-1", "{{.State.Status}}") == "running");
+    CHECK(!contains(box.davit_ok({"ps"}), "(unsupervised)"));
+    CHECK(eventually([&] { return lines() > logged; }));
+    REQUIRE(::kill(static_cast<pid_t>(*parse_integer(pid)), SIGTERM) == 0);  // a pid 1: ignored
+    box.davit_ok({"exec", "a", "sh", "-c", "exit 0"});
+    REQUIRE(::kill(static_cast<pid_t>(*parse_integer(pid)), SIGKILL) == 0);
+    CHECK(eventually([&] { return box.inspect("dt-guard-a-1", "{{.State.ExitCode}}") == "137"; }));
     box.davit_ok({"down"});
     CHECK(box.world() == before);
 }
