@@ -96,7 +96,8 @@ void bind_dependencies(const Node& node, Service& service, Diagnostics& diagnost
 }
 
 /// What is wrong with a logging option; empty where nothing is.
-std::string option_problem(const std::string& name, const std::string& value) {
+std::string option_problem(const std::string& driver, const std::string& name,
+                           const std::string& value) {
     if (name == "max-size") {
         const Result<std::int64_t> bytes = parse_bytes(value);
         if (!bytes) return value == "-1" ? "" : bytes.error().to_string();
@@ -106,6 +107,11 @@ std::string option_problem(const std::string& name, const std::string& value) {
         const auto count = parse_integer(value);
         return count && *count >= 1 && *count <= 1000 ? "" : "it must be 1 to 1000";
     }
+    // How these two read is said where the container is made: what they name is of this host.
+    if ((driver == "journald" || driver == "syslog") && name == "tag") return {};
+    if (driver == "syslog" &&
+        (name == "syslog-address" || name == "syslog-facility" || name == "syslog-format"))
+        return {};
     return "this option is not supported yet";
 }
 
@@ -113,19 +119,21 @@ void bind_logging(const Node& node, Service& service, Diagnostics& diagnostics) 
     const Node* logging = node.find("logging");
     if (logging == nullptr || !logging->is_mapping()) return;
     if (const Node* driver = logging->find("driver"); driver != nullptr && driver->is_scalar()) {
-        constexpr std::array<std::string_view, 3> kDrivers = {"json-file", "local", "none"};
+        constexpr std::array<std::string_view, 5> kDrivers = {"json-file", "local", "none",
+                                                              "journald", "syslog"};
         if (std::find(kDrivers.begin(), kDrivers.end(), driver->text) != kDrivers.end())
             service.logging.driver = driver->text;
         else
             diagnostics.error(fmt::format("the logging driver '{}' is not supported yet",
                                           printable(driver->text)),
-                              driver->place(), "use 'json-file', 'local' or 'none'");
+                              driver->place(),
+                              "use 'json-file', 'local', 'journald', 'syslog' or 'none'");
     }
     const Node* options = logging->find("options");
     if (options == nullptr) return;
     for (const Node& option : options->items) {
         if (!option.is_scalar()) continue;
-        const std::string problem = option_problem(option.key, option.text);
+        const std::string problem = option_problem(service.logging.driver, option.key, option.text);
         if (problem.empty())
             service.logging.options[option.key] = option.text;
         else

@@ -138,6 +138,11 @@ Result<void> Guard::watch_signals() {
 }
 
 Result<void> Guard::open_log(const Spec& spec) {
+    if (const std::string text = annotation_of(spec, kLogTarget); !text.empty()) {
+        const Json json = TRY(parse_json(text, kLogTarget));
+        LogTarget target = TRY(log_target_of(json));
+        forward_ = TRY(LogForwarder::open(std::move(target)));
+    }
     const std::string path = annotation_of(spec, kLogPath);
     if (path.empty()) return {};
     LogFile::Options options;

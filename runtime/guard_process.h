@@ -7,6 +7,7 @@
 #include "runtime/health_monitor.h"
 #include "runtime/joins.h"
 #include "runtime/log_file.h"
+#include "runtime/log_forward.h"
 #include "runtime/relay.h"
 #include "runtime/restart_policy.h"
 #include "runtime/state.h"
@@ -95,6 +96,7 @@ private:
     Timer restart_timer_;
     std::optional<Container> container_;
     std::optional<LogFile> log_;
+    std::optional<LogForwarder> forward_;
     RestartPolicy policy_;
     int stop_signal_ = SIGTERM;
     ContainerState state_;

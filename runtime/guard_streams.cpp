@@ -157,7 +157,9 @@ void Guard::on_output(LogFile::Stream stream) {
 }
 
 void Guard::take(LogFile::Stream stream, std::string_view bytes) {
-    if (log_) log_->append(stream, bytes, std::chrono::system_clock::now());
+    const auto now = std::chrono::system_clock::now();
+    if (log_) log_->append(stream, bytes, now);
+    if (forward_) forward_->append(stream, bytes, now);
     attached_->send(stream == LogFile::Stream::Stdout ? AttachPacket::Output : AttachPacket::Error,
                     bytes);
 }
@@ -185,6 +187,7 @@ void Guard::drain() {
         }
     }
     if (log_) log_->flush(std::chrono::system_clock::now());
+    if (forward_) forward_->flush(std::chrono::system_clock::now());
 }
 
 }  // namespace davit::runtime

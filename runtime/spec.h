@@ -172,6 +172,7 @@ inline constexpr const char* kIdmapRoot = "io.davit.root.idmap";
 inline constexpr const char* kLogPath = "io.davit.log.path";  ///< Absent: output is thrown away.
 inline constexpr const char* kLogMaxSize = "io.davit.log.max-size";  ///< Bytes; "-1": no limit.
 inline constexpr const char* kLogMaxFile = "io.davit.log.max-file";
+inline constexpr const char* kLogTarget = "io.davit.log.target";     ///< JSON; see log_forward.h.
 inline constexpr const char* kRestart = "io.davit.restart";          ///< As Compose writes it.
 inline constexpr const char* kHealthCheck = "io.davit.healthcheck";  ///< JSON; see health.h.
 /// With a namespace's type behind it: the run folder of the container whose namespace is joined.

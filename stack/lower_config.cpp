@@ -5,6 +5,7 @@
 #include "runtime/capabilities.h"
 #include "runtime/seccomp.h"
 #include "runtime/spec.h"
+#include "stack/log_target.h"
 #include "stack/lower.h"
 #include "stack/seccomp_profile.h"
 
@@ -116,6 +117,8 @@ Result<void> add_log(const ContainerRecord& record, Json& annotations) {
     annotations[runtime::kLogPath] = record.log_path;
     annotations[runtime::kLogMaxSize] = fmt::format("{}", size);
     annotations[runtime::kLogMaxFile] = fmt::format("{}", *files);
+    if (const auto target = TRY(log_target_of(record)))
+        annotations[runtime::kLogTarget] = runtime::to_json(*target).dump();
     return {};
 }
 
