@@ -253,6 +253,25 @@ Result<void> Cgroup::apply(const ControlWrite& write) const {
         .help("enable the controller, or take the limit out of the file");
 }
 
+/// Those that fork meanwhile are found in the next round.
+Result<void> Cgroup::move_processes(const std::string& folder) const {
+    constexpr int kMostRounds = 20;
+    for (int round = 0; round < kMostRounds; ++round) {
+        const std::string there = TRY(read_file(folder + "/cgroup.procs"));
+        const std::vector<std::string> arrived = split(there, '\n');
+        bool moved = false;
+        for (const pid_t pid : processes()) {
+            const std::string number = fmt::format("{}", pid);
+            if (std::find(arrived.begin(), arrived.end(), number) != arrived.end()) continue;
+            moved = true;
+            Result<void> done = write_control_file(folder + "/cgroup.procs", number);
+            if (!done && done.error().error_number() != ESRCH) return done;
+        }
+        if (!moved) break;
+    }
+    return {};
+}
+
 Result<void> Cgroup::update(const SpecResources& resources) const {
     const bool v2 = mounts_.layout == CgroupLayout::V2;
     TRY(check_layout(resources, v2));
@@ -261,8 +280,7 @@ Result<void> Cgroup::update(const SpecResources& resources) const {
         if (write.controller.empty() || folder.empty() || exists(folder)) continue;
         // A hierarchy that the container had no need of so far.
         TRY(make_folder(folder.substr(0, folder.size() - path_.size())));
-        for (const pid_t pid : processes())
-            TRY(write_control_file(folder + "/cgroup.procs", fmt::format("{}", pid)));
+        TRY(move_processes(folder));
     }
     SpecResources changed = resources;
     if (!resources.devices.empty()) changed.devices = effective_device_rules(resources.devices);

@@ -98,6 +98,7 @@ private:
     Result<void> make_folder(const std::string& mount) const;
     Result<void> apply(const ControlWrite& write) const;
     Result<void> apply_all(const SpecResources& resources) const;
+    Result<void> move_processes(const std::string& folder) const;
     Result<void> open_for_joining();
     std::string part_folder(const std::string& part) const;
 

@@ -33,6 +33,20 @@ Result<UniqueFd> state_file(const Spec& spec) {
     return file;
 }
 
+/// Without CAP_SYS_RESOURCE no limit grows beyond what this process has itself: then that much,
+/// and a word about it. False with errno where even that fails.
+bool lower_limit(pid_t pid, const SpecRlimit& wanted) {
+    const auto resource = static_cast<__rlimit_resource>(wanted.resource);
+    rlimit64 most{};
+    if (::prlimit64(pid, resource, nullptr, &most) == -1) return false;
+    const rlimit64 value{std::min<rlim64_t>(wanted.soft, most.rlim_max),
+                         std::min<rlim64_t>(wanted.hard, most.rlim_max)};
+    if (::prlimit64(pid, resource, &value, nullptr) == -1) return false;
+    log::warn("runtime", "rlimit {} is {} and not {}, since davit has no CAP_SYS_RESOURCE",
+              wanted.resource, value.rlim_max, wanted.hard);
+    return true;
+}
+
 bool has_creation_hooks(const SpecHooks& hooks) {
     return !hooks.prestart.empty() || !hooks.create_runtime.empty() ||
            !hooks.create_container.empty();
@@ -199,7 +213,8 @@ Result<void> Container::set_limits() const {
     for (const SpecRlimit& limit : spec_.rlimits) {
         const rlimit64 value{limit.soft, limit.hard};
         const auto resource = static_cast<__rlimit_resource>(limit.resource);
-        if (::prlimit64(pid_, resource, &value, nullptr) == -1)
+        if (::prlimit64(pid_, resource, &value, nullptr) == 0) continue;
+        if (errno != EPERM || !lower_limit(pid_, limit))
             return Error::from_errno(errno, "prlimit(2)").doing("set rlimit {}", limit.resource);
     }
     if (spec_.oom_score_adj)

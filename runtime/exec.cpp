@@ -8,7 +8,9 @@
 #include "runtime/child.h"
 #include "runtime/clone.h"
 #include "runtime/exec_terminal.h"
+#include "runtime/foreground.h"
 #include "runtime/labels.h"
+#include "runtime/oci_commands.h"
 #include "runtime/program.h"
 #include "runtime/seccomp.h"
 #include "runtime/spec.h"
@@ -33,7 +35,8 @@ namespace {
 /// The container's configuration with this program's process in it.
 Result<Spec> spec_of(const ExecOptions& options) {
     Json config = TRY(read_json(options.bundle + "/config.json"));
-    Json process = TRY(read_json(options.process));
+    Json process =
+        options.process_object ? *options.process_object : TRY(read_json(options.process));
     process["terminal"] = false;  // of the container's own program; ours is made here
     config["process"] = std::move(process);
     return parse_spec(config);
@@ -57,7 +60,9 @@ std::uint64_t own_namespaces(const SpecNamespaces& spaces) {
 Result<UniqueFd> open_target(const ExecOptions& options, const Spec& spec) {
     UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, options.pid, 0)));
     const Result<std::string> groups = read_file(fmt::format("/proc/{}/cgroup", options.pid));
-    if (!pidfd || !groups || groups->find(spec.cgroups_path + "\n") == std::string::npos)
+    if (!pidfd || !groups ||
+        (groups->find(spec.cgroups_path + "\n") == std::string::npos &&
+         groups->find(spec.cgroups_path + "/") == std::string::npos))
         return Error(ErrorKind::NotFound, "the container does not run")
             .help("start it with 'davit up -d'");
     return pidfd;
@@ -89,7 +94,6 @@ public:
 
 private:
     Result<void> launch();
-    Result<int> attend();
     int reap() const;
 
     const ExecOptions& options_;
@@ -115,7 +119,8 @@ Result<void> Execution::launch() {
     report_.reset(report_ends[0]);
     UniqueFd report_write(report_ends[1]);
     UniqueFd child_socket;
-    if (options_.terminal) {
+    const bool own_terminal = options_.terminal && options_.console_socket == -1;
+    if (own_terminal) {
         int ends[2];
         if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == -1)
             return Error::from_errno(errno, "socketpair(2)");
@@ -143,7 +148,8 @@ Result<void> Execution::launch() {
     plan.target_pidfd = target.get();
     plan.join_flags = own_namespaces(spec_.namespaces);
     plan.detach = options_.detach;
-    plan.terminal_socket = child_socket ? child_socket.get() : -1;
+    plan.terminal_socket = child_socket ? child_socket.get() : options_.console_socket;
+    plan.preserved_fds = options_.preserved;
 
     CloneCall call{.exit_signal = SIGCHLD};
     if (cgroup.unified()) {
@@ -169,53 +175,10 @@ int Execution::reap() const {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/// Copies between the two terminals and passes signals on until the program has ended.
-Result<int> Execution::attend() {
-    sigset_t passed;
-    ::sigemptyset(&passed);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH})
-        ::sigaddset(&passed, signal);
-    if (::sigprocmask(SIG_BLOCK, &passed, nullptr) == -1)
-        return Error::from_errno(errno, "sigprocmask(2)");
-    const UniqueFd signals(::signalfd(-1, &passed, SFD_CLOEXEC));
-    const UniqueFd ended(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
-    if (!signals || !ended) return Error::from_errno(errno, "signalfd(2)");
-    std::optional<RawTerminal> raw;
-    if (terminal_) {
-        copy_terminal_size(terminal_);
-        raw.emplace();
-    }
-    const int master = terminal_ ? terminal_.get() : -1;
-    std::array<pollfd, 4> watched = {{{ended.get(), POLLIN, 0},
-                                      {signals.get(), POLLIN, 0},
-                                      {master, POLLIN, 0},
-                                      {terminal_ ? STDIN_FILENO : -1, POLLIN, 0}}};
-    for (;;) {
-        if (::poll(watched.data(), watched.size(), -1) == -1) {
-            if (errno == EINTR) continue;
-            return Error::from_errno(errno, "poll(2)");
-        }
-        if (watched[2].revents != 0 && !copy_some(master, STDOUT_FILENO)) watched[2].fd = -1;
-        if (watched[3].revents != 0 && !copy_some(STDIN_FILENO, master)) watched[3].fd = -1;
-        if ((watched[1].revents & POLLIN) != 0) {
-            signalfd_siginfo info{};
-            if (::read(signals.get(), &info, sizeof info) != sizeof info) continue;
-            if (info.ssi_signo == SIGWINCH) {
-                if (terminal_) copy_terminal_size(terminal_);
-            } else {
-                ::kill(pid_, static_cast<int>(info.ssi_signo));
-            }
-        }
-        // What it wrote last is still to be read.
-        if (watched[0].revents != 0 && (watched[2].fd == -1 || watched[2].revents == 0))
-            return reap();
-    }
-}
-
 Result<int> Execution::run() {
     if (spec_.seccomp && !options_.privileged) seccomp_ = TRY(compile_seccomp(*spec_.seccomp));
     TRY(launch());
-    if (options_.terminal && pid_ != 0) {
+    if (terminal_socket_ && pid_ != 0) {
         if (Result<UniqueFd> received = receive_terminal(terminal_socket_); received)
             terminal_ = *std::move(received);
     }
@@ -227,8 +190,12 @@ Result<int> Execution::run() {
         return tell(report, spec_);
     }
     if (pid_ == 0) return Error(ErrorKind::Internal, "the program ended without a word");
+    TRY(write_pid_file(options_.pid_file, pid_));
+    if (options_.leave) return 0;
     if (options_.detach) return reap();  // of the one between, which has ended already
-    return attend();
+    const UniqueFd ended = TRY(sys::pidfd_open(pid_));
+    TRY(attend(pid_, ended, terminal_));
+    return reap();
 }
 
 }  // namespace

@@ -3,10 +3,14 @@
 #include "runtime/exec.h"
 #include "runtime/guard.h"
 #include "runtime/init.h"
+#include "runtime/oci_main.h"
 
+#include <algorithm>
 #include <fcntl.h>
+#include <string>
 #include <string_view>
 #include <unistd.h>
+#include <vector>
 
 namespace {
 
@@ -14,6 +18,9 @@ constexpr std::string_view kUsage =
     "usage: davit-runtime guard --bundle DIR --run-dir DIR [--adopt]\n"
     "       davit-runtime exec --bundle DIR --pid PID --process FILE [--terminal] [--privileged]\n"
     "                          [--detach] [--part NAME]\n"
+    "       davit-runtime [--root DIR] [--log FILE] [--log-format text|json] COMMAND …\n"
+    "         create, start, run, state, kill, delete, exec, ps, pause, resume, update, events,\n"
+    "         list, spec, features: as every OCI runtime has them\n"
     "       davit-runtime init -- PROGRAM [ARGUMENT…]\n"
     "       davit-runtime --version\n"
     "\n"
@@ -89,11 +96,13 @@ int exec_main(int argc, char** argv) {
 int main(int argc, char** argv) {
     const std::string_view command = argc > 1 ? argv[1] : "";
     if (command == "guard") return guard_main(argc, argv);
+    const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+    if (davit::runtime::is_oci_call(words)) return davit::runtime::run_oci(words);
     if (command == "exec") return exec_main(argc, argv);
     // In a container, where it is called /dev/init.
     if (command == "init" && argc > 3 && std::string_view(argv[2]) == "--")
         return davit::runtime::run_init_process(argv + 3);
-    if (command == "--version") {
+    if (command == "--version" || command == "-v") {
         constexpr std::string_view kVersion = "davit-runtime " DAVIT_VERSION "\n";
         return ::write(STDOUT_FILENO, kVersion.data(), kVersion.size()) > 0 ? 0 : 1;
     }

@@ -1,6 +1,7 @@
 #include "runtime/prepared_mounts.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/strings.h"
 #include "base/sys.h"
 #include "runtime/detached.h"
@@ -38,10 +39,10 @@ Result<UniqueFd> mapping_of(const SpecMount& mount, const MountPlace& place) {
 
 Result<void> prepare_bind(const SpecMount& mount, const MountOptions& options,
                           const MountPlace& place, PreparedMount& prepared) {
-    if (!options.data.empty())
-        return Error(
-            ErrorKind::InvalidInput,
-            fmt::format("mount option '{}' means nothing for a bind", options.data.front().first));
+    // The kernel has no use for them, and engines write them all the same.
+    for (const auto& [name, value] : options.data)
+        log::warn("runtime", "mount option '{}' of '{}' means nothing for a bind, ignoring", name,
+                  mount.destination);
     // A relative source begins in the bundle.
     const std::string source = join_path(place.spec.bundle, mount.source);
     prepared.detached = TRY(clone_mount(source, options.recursive));

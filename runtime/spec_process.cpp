@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "base/strings.h"
 #include "runtime/capabilities.h"
 #include "runtime/spec_json.h"
@@ -23,7 +24,20 @@ std::optional<std::uint32_t> value_of(const NamedValue (&table)[N], const std::s
     return std::nullopt;
 }
 
-Result<SpecCapabilities> parse_capabilities(const Json& json) {
+/// What is unknown can't be given to anybody: said in the log, as the specification has it.
+std::uint64_t known_capabilities(const std::vector<std::string>& names) {
+    std::uint64_t mask = 0;
+    for (const std::string& name : names) {
+        const Result<std::uint64_t> one = capability_mask({name});
+        if (one)
+            mask |= *one;
+        else
+            log::warn("runtime", "{}, ignoring", one.error().to_string());
+    }
+    return mask;
+}
+
+SpecCapabilities parse_capabilities(const Json& json) {
     SpecCapabilities sets;
     struct Row {
         const char* key;
@@ -32,7 +46,7 @@ Result<SpecCapabilities> parse_capabilities(const Json& json) {
     for (const Row& row : {Row{"bounding", &sets.bounding}, Row{"effective", &sets.effective},
                            Row{"inheritable", &sets.inheritable}, Row{"permitted", &sets.permitted},
                            Row{"ambient", &sets.ambient}})
-        *row.mask = TRY(capability_mask(strings_at(json, row.key)));
+        *row.mask = known_capabilities(strings_at(json, row.key));
     return sets;
 }
 
@@ -134,7 +148,7 @@ Result<void> parse_process(const Json& process, Spec& spec) {
     spec.env = strings_at(process, "env");
     spec.cwd = process.at("cwd").get<std::string>();
     spec.user = TRY(parse_user(object_at(process, "user")));
-    spec.capabilities = TRY(parse_capabilities(object_at(process, "capabilities")));
+    spec.capabilities = parse_capabilities(object_at(process, "capabilities"));
     spec.rlimits = TRY(parse_rlimits(array_at(process, "rlimits")));
     spec.no_new_privileges = process.value("noNewPrivileges", false);
     spec.oom_score_adj = number_at<int>(process, "oomScoreAdj");

@@ -189,11 +189,6 @@ TEST_CASE("a container that cannot be created leaves nothing [root]") {
         {"a bind onto a file as a folder",
          [](auto& box) { box.bind("/bin/busybox/x", box.path("layer"), {"bind"}); },
          "mount '/bin/busybox/x' (bind)"},
-        {"an option that means nothing",
-         [](auto& box) {
-             box.bind("/x", box.path("layer"), {"bind", "colour=blue"});
-         },
-         "mount option 'colour' means nothing for a bind"},
         {"a limit that the kernel refuses",
          [](auto& box) {
              box.config["linux"]["resources"]["cpu"] = {{"quota", 1}, {"period", 100000}};
