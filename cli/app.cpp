@@ -16,10 +16,9 @@ namespace {
 
 /// Commands of docker compose and docker that davit doesn't have yet: asking for one is no typing
 /// mistake.
-const std::vector<std::string> kNotYet = {
-    "attach", "build",   "commit", "diff",    "export",  "history", "login",
-    "logout", "network", "pause",  "publish", "pull",    "push",    "rename",
-    "run",    "save",    "scale",  "system",  "unpause", "update",  "watch"};
+const std::vector<std::string> kNotYet = {"attach",  "build",   "commit",  "diff",   "export",
+                                          "network", "pause",   "publish", "rename", "run",
+                                          "scale",   "unpause", "update",  "watch"};
 
 void declare_globals(CLI::App& app, Globals& globals) {
     // One value a flag: "-f a.yaml up" must not take "up" for a second file.
@@ -56,6 +55,24 @@ void add_command(CLI::App& app, const char* name, const char* about, Command& ch
     command->callback([flags, &chosen] { chosen = *flags; });
 }
 
+/// `davit image …`, as `docker image …` has it.
+void declare_image_commands(CLI::App& app, Command& chosen) {
+    CLI::App* image = app.add_subcommand("image", "Everything about images");
+    image->require_subcommand(1);
+    add_command<ImagesFlags>(*image, "ls", "List images", chosen);
+    add_command<ImageInspectFlags>(*image, "inspect", "Show everything about images", chosen);
+    add_command<HistoryFlags>(*image, "history", "Show how an image came about", chosen);
+    add_command<PullFlags>(*image, "pull", "Bring images from their registries", chosen);
+    add_command<PushFlags>(*image, "push", "Give images to their registries", chosen);
+    add_command<LoadFlags>(*image, "load", "Load images from an archive", chosen);
+    add_command<SaveFlags>(*image, "save", "Write images to an archive", chosen);
+    add_command<ImportFlags>(*image, "import", "Make an image of a root file system", chosen);
+    add_command<TagFlags>(*image, "tag", "Give an image another name", chosen);
+    add_command<RmiFlags>(*image, "rm", "Remove images", chosen);
+    add_command<ImagePruneFlags>(*image, "prune", "Remove images that nothing uses", chosen);
+    add_command<ImageCheckFlags>(*image, "check", "Check the store, and mend it", chosen);
+}
+
 void declare_commands(CLI::App& app, Command& chosen) {
     app.fallthrough();  // global flags may also stand after the command
     app.require_subcommand(0, 1);
@@ -84,8 +101,18 @@ void declare_commands(CLI::App& app, Command& chosen) {
     add_command<ImagesFlags>(app, "images", "List images", chosen);
     add_command<LoadFlags>(app, "load", "Load images from an archive", chosen);
     add_command<ImportFlags>(app, "import", "Make an image of a root file system", chosen);
+    add_command<PullFlags>(app, "pull", "Bring images from their registries", chosen);
+    add_command<LoginFlags>(app, "login", "Log in to a registry", chosen);
+    add_command<LogoutFlags>(app, "logout", "Log out from a registry", chosen);
+    add_command<PushFlags>(app, "push", "Give images to their registries", chosen);
+    add_command<SaveFlags>(app, "save", "Write images to an archive", chosen);
     add_command<TagFlags>(app, "tag", "Give an image another name", chosen);
     add_command<RmiFlags>(app, "rmi", "Remove images", chosen);
+    add_command<HistoryFlags>(app, "history", "Show how an image came about", chosen);
+    declare_image_commands(app, chosen);
+    CLI::App* system = app.add_subcommand("system", "What takes how much of the disk");
+    system->require_subcommand(1);
+    add_command<SystemDfFlags>(*system, "df", "Show what takes how much of the disk", chosen);
     add_command<VolumesFlags>(app, "volumes", "List the volumes of the project", chosen);
     CLI::App* volume = app.add_subcommand("volume", "List, make and remove volumes");
     volume->require_subcommand(1);

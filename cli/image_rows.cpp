@@ -12,11 +12,15 @@ constexpr std::size_t kIdDigits = 12;
 Json image_row(const image::Image& image, const image::Reference* name,
                const ImageRowOptions& options, TimePoint now) {
     const std::string size = format_bytes(image.size_bytes);
-    const bool digest = options.digests && !image.manifest_digest.empty();
+    // What its registry knows it as, where it came from one.
+    std::string digest = image.manifest_digest;
+    for (const image::Reference& known : image.repo_digests)
+        if (name != nullptr && known.domain == name->domain && known.path == name->path)
+            digest = known.digest;
     return {{"Containers", "N/A"},
             {"CreatedAt", docker_time(image.created)},
             {"CreatedSince", ago(image.created, now)},
-            {"Digest", digest ? image.manifest_digest : kNone},
+            {"Digest", options.digests && !digest.empty() ? digest : kNone},
             {"ID", options.no_trunc ? "sha256:" + image.id : image.id.substr(0, kIdDigits)},
             {"Repository", name != nullptr ? familiar_repository(*name) : kNone},
             {"SharedSize", "N/A"},

@@ -152,6 +152,8 @@ void bind_service(const Node& node, Service& service, Diagnostics& diagnostics) 
         diagnostics.error(fmt::format("'{}' can't be the name of a service", node.key),
                           node.key_pos, "use at most 63 letters");
     service.image = text_at(node, "image");
+    service.pull_policy = text_at(node, "pull_policy");
+    service.platform = text_at(node, "platform");
     // An empty command is the image's, as it always was with Docker.
     service.command = words_at(node, "command");
     if (service.command && service.command->empty()) service.command.reset();

@@ -188,6 +188,8 @@ struct Resolver {
 struct Service {
     std::string name = {};
     std::string image = {};
+    std::string pull_policy = {};  ///< Canonical: "always", "every_12h", …; empty: missing.
+    std::string platform = {};     ///< "linux/arm64"; empty: this host's.
     std::optional<std::vector<std::string>> command = {};     ///< Absent: the image's CMD.
     std::optional<std::vector<std::string>> entrypoint = {};  ///< Absent: the image's ENTRYPOINT.
     /// Resolved; a name without a value that the environment doesn't have is left out.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <ctime>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -85,6 +86,10 @@ Result<std::string> publish(const std::string& data_root, const StagedImage& ima
     entry.manifest_digest = "sha256:" + sha256_hex(image.manifest);
     entry.manifest_size = static_cast<std::int64_t>(image.manifest.size());
     entry.image_id = sha256_hex(image.config);
+    entry.repo_digest = image.repo_digest;
+    if (!image.repo_digest.empty()) entry.pulled_at = std::time(nullptr);
+    const Json manifest = TRY(parse_json(image.manifest, "the image's manifest"));
+    entry.media_type = string_or(manifest, "mediaType", kOciManifest);
     const auto of_this_image = [&](const IndexEntry& known) {
         return known.image_id == entry.image_id;
     };

@@ -21,6 +21,9 @@ Result<Image> read_image(const std::string& data_root, const std::vector<IndexEn
     for (const IndexEntry& entry : entries) {
         if (entry.name.empty()) continue;
         Reference name = TRY(parse_reference(entry.name));
+        image.pulled_at = std::max(image.pulled_at, entry.pulled_at);
+        if (hex_of(entry.repo_digest).ok())
+            image.repo_digests.push_back({name.domain, name.path, "", entry.repo_digest});
         image.names.push_back(std::move(name));
     }
     const Json config = TRY(read_blob(data_root, image.id));
@@ -43,9 +46,7 @@ Result<Image> read_image(const std::string& data_root, const std::vector<IndexEn
 
 Error not_in_store(const std::string& text) {
     return Error(ErrorKind::NotFound, fmt::format("image '{}' is not in the store", text))
-        .help(fmt::format("load it: davit load -i ARCHIVE, or import a root file system: davit "
-                          "import ROOTFS.tar {}",
-                          text));
+        .help(fmt::format("pull it: davit pull {}, or load it: davit load -i ARCHIVE", text));
 }
 
 bool looks_like_id(std::string_view text) {
@@ -63,8 +64,9 @@ Result<std::string> resolve(const std::vector<IndexEntry>& entries, const std::s
         if (reference) {
             for (const IndexEntry& entry : entries) {
                 const bool by_digest =
-                    !reference->digest.empty() && entry.manifest_digest == reference->digest;
-                if (entry.name == canonical(*reference) || by_digest) return entry.image_id;
+                    !reference->digest.empty() && (entry.manifest_digest == reference->digest ||
+                                                   entry.repo_digest == reference->digest);
+                if (entry.name == store_name(*reference) || by_digest) return entry.image_id;
             }
         }
     }
@@ -207,6 +209,9 @@ Result<void> Store::tag(const std::string& source, const std::string& target) {
     const std::string id = TRY(resolve(entries, source));
     IndexEntry entry = entries_of(entries, id).front();
     entry.name = canonical(reference);
+    // What another registry knows it as says nothing about the new name.
+    entry.repo_digest.clear();
+    entry.pulled_at = 0;
     const auto holder = std::find_if(entries.begin(), entries.end(),
                                      [&](const IndexEntry& one) { return one.name == entry.name; });
     if (holder != entries.end()) {
@@ -235,7 +240,7 @@ Result<Removed> Store::remove(const std::string& text, const std::set<std::strin
         const Result<Reference> reference = parse_reference(text);
         const bool by_name =
             reference && std::any_of(own.begin(), own.end(), [&](const IndexEntry& entry) {
-                return entry.name == canonical(*reference);
+                return entry.name == store_name(*reference);
             });
         const bool last = !by_name || own.size() == 1;
         if (!by_name && own.size() > 1 && !force)
@@ -245,11 +250,11 @@ Result<Removed> Store::remove(const std::string& text, const std::set<std::strin
             return Error(ErrorKind::Busy, fmt::format("image '{}' is used by a container", text))
                 .help("remove the container first: davit down");
         for (const IndexEntry& entry : own) {
-            if (by_name && entry.name != canonical(*reference)) continue;
+            if (by_name && entry.name != store_name(*reference)) continue;
             if (!entry.name.empty()) removed.untagged.push_back(shown(entry.name));
         }
         std::erase_if(entries, [&](const IndexEntry& entry) {
-            return entry.image_id == id && (last || entry.name == canonical(*reference));
+            return entry.image_id == id && (last || entry.name == store_name(*reference));
         });
         Needed needed;
         if (last) needed = TRY(needed_by(root_, entries, ids_in_use));

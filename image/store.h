@@ -47,6 +47,9 @@ struct Image {
     std::string id = {};               ///< 64 hex digits: SHA-256 of its configuration.
     std::string manifest_digest = {};  ///< "sha256:…"
     std::vector<Reference> names = {};
+    /// "docker.io/library/nginx@sha256:…": what registries know it as, for the names it came by.
+    std::vector<Reference> repo_digests = {};
+    std::int64_t pulled_at = 0;              ///< Seconds since 1970; 0: it came from no registry.
     std::string created = {};                ///< RFC 3339, or empty.
     std::int64_t size_bytes = 0;             ///< Unpacked.
     std::vector<std::string> diff_ids = {};  ///< Bottom layer first.

@@ -11,6 +11,8 @@ namespace davit::image {
 namespace {
 
 constexpr const char* kIdAnnotation = "io.davit.image.id";
+constexpr const char* kPulledAt = "io.davit.image.pulled-at";
+constexpr const char* kRepoDigest = "io.davit.image.repo-digest";
 
 std::vector<std::string> strings_of(const Json& json, const char* key) {
     const auto found = json.find(key);
@@ -67,6 +69,12 @@ ImageConfig decode_config(const Json& json) {
 
 }  // namespace
 
+std::string store_name(const Reference& reference) {
+    Reference name = reference;
+    if (!name.digest.empty()) name.tag.clear();
+    return canonical(name);
+}
+
 std::string blob_path(const std::string& data_root, const std::string& digest) {
     return fmt::format("{}/images/blobs/sha256/{}", data_root,
                        digest.starts_with("sha256:") ? digest.substr(7) : digest);
@@ -96,10 +104,13 @@ Result<std::vector<IndexEntry>> read_index(const std::string& data_root) {
             IndexEntry entry;
             entry.manifest_digest = descriptor.at("digest").get<std::string>();
             entry.manifest_size = descriptor.at("size").get<std::int64_t>();
+            entry.media_type = string_or(descriptor, "mediaType", kOciManifest);
             const auto annotations = descriptor.find("annotations");
             if (annotations != descriptor.end()) {
                 entry.image_id = string_or(*annotations, kIdAnnotation);
                 entry.name = string_or(*annotations, kRefName);
+                entry.repo_digest = string_or(*annotations, kRepoDigest);
+                entry.pulled_at = parse_integer(string_or(*annotations, kPulledAt)).value_or(0);
             }
             if (hex_of(entry.image_id).ok()) entries.push_back(std::move(entry));
         }
@@ -115,7 +126,9 @@ Result<void> write_index(const std::string& data_root, const std::vector<IndexEn
             annotations[kRefName] = entry.name;
             annotations[kImageName] = entry.name;
         }
-        manifests.push_back({{"mediaType", kOciManifest},
+        if (!entry.repo_digest.empty()) annotations[kRepoDigest] = entry.repo_digest;
+        if (entry.pulled_at != 0) annotations[kPulledAt] = std::to_string(entry.pulled_at);
+        manifests.push_back({{"mediaType", entry.media_type},
                              {"digest", entry.manifest_digest},
                              {"size", entry.manifest_size},
                              {"annotations", std::move(annotations)}});

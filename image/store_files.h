@@ -26,9 +26,17 @@ inline constexpr std::size_t kLargestDocument = 4U << 20U;
 struct IndexEntry {
     std::string manifest_digest = {};  ///< "sha256:…"
     std::int64_t manifest_size = 0;
-    std::string image_id = {};  ///< 64 hex digits; annotation io.davit.image.id.
-    std::string name = {};      ///< Canonical reference, or empty.
+    std::string media_type = kOciManifest;  ///< Of the manifest; Docker's has another.
+    std::string image_id = {};              ///< 64 hex digits; annotation io.davit.image.id.
+    std::string name = {};                  ///< Canonical reference, or empty.
+    /// "sha256:…" that the registry knows it by, which is that of the index where there is one;
+    /// empty for what was made or loaded here.
+    std::string repo_digest = {};
+    std::int64_t pulled_at = 0;  ///< Seconds since 1970 when the registry was last asked; 0: never.
 };
+
+/// The name under which an image is in the index: canonical; a digest makes the tag meaningless.
+std::string store_name(const Reference& reference);
 
 std::string blob_path(const std::string& data_root, const std::string& digest);
 std::string layer_path(const std::string& data_root, const std::string& diff_id);
@@ -77,6 +85,7 @@ struct StagedImage {
     std::string manifest = {};
     std::vector<StagedLayer> layers = {};
     std::vector<std::string> names = {};  ///< Canonical; may be empty.
+    std::string repo_digest = {};         ///< See IndexEntry.
 };
 
 /// Makes a staged image visible: syncs the file system once, moves the layers into place, writes

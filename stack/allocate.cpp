@@ -310,9 +310,8 @@ Result<void> check_beforehand(const ChoiceRequest& request) {
                          fmt::format("image '{}' of service '{}' is not in the store", reference,
                                      container.service))
                 .at(request.loaded->places.find(place_of_service(container) + ".image"))
-                .help(fmt::format("load it: davit load -i ARCHIVE, or import a root file system: "
-                                  "davit import ROOTFS.tar {}",
-                                  reference));
+                .help(fmt::format("pull it: davit pull {}, or load it: davit load -i ARCHIVE",
+                                  container.service));
         }
         if (const auto problem = kernel_problem(container.config))
             return Error(ErrorKind::InvalidInput, problem->message)

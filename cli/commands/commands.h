@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "cli/commands/image_commands.h"
 #include "cli/commands/life.h"
 #include "cli/context.h"
 
@@ -23,6 +24,8 @@ struct UpFlags {
     bool force_recreate = false;
     bool remove_orphans = false;
     bool no_start = false;
+    std::string pull = {};  ///< Policy, over those of the services.
+    bool quiet_pull = false;
     std::optional<int> timeout_s = {};
     bool no_log_prefix = false;
     bool no_color = false;
@@ -154,7 +157,10 @@ using Command =
                  WaitFlags, StatsFlags, EventsFlags, CopyFlags, VolumesFlags,
                  // volume …
                  VolumeListFlags, VolumeInspectFlags, VolumeCreateFlags, VolumeRemoveFlags,
-                 VolumePruneFlags>;
+                 VolumePruneFlags,
+                 // registries and archives
+                 PullFlags, LoginFlags, LogoutFlags, PushFlags, SaveFlags, ImageInspectFlags,
+                 HistoryFlags, ImageCheckFlags, ImagePruneFlags, SystemDfFlags>;
 
 void declare(CLI::App& command, UpFlags& flags);
 void declare(CLI::App& command, CreateFlags& flags);

@@ -1,5 +1,6 @@
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
+#include "cli/images_in_use.h"
 #include "cli/render.h"
 #include "cli/target.h"
 #include "image/store.h"
@@ -16,12 +17,7 @@ void declare(CLI::App& command, RmiFlags& flags) {
 Result<int> run(const Context& context, const RmiFlags& flags) {
     const std::string data_root = TRY(image_data_root(context));
     image::Store store = TRY(image::Store::open(data_root));
-    stack::Paths paths;
-    paths.data_root = data_root;
-    std::set<std::string> in_use;
-    for (const std::string& project : TRY(stack::list_projects(paths)))
-        for (const auto& [name, record] : TRY(stack::read_containers(paths, project)))
-            if (!record.image_id.empty()) in_use.insert(record.image_id);
+    const std::set<std::string> in_use = TRY(images_in_use(data_root));
     int status = kOk;
     for (const std::string& text : flags.images) {
         const auto removed = store.remove(text, in_use, flags.force);

@@ -4,6 +4,7 @@
 #include "cli/interrupts.h"
 #include "cli/plan_text.h"
 #include "cli/progress.h"
+#include "cli/pull_images.h"
 #include "cli/render.h"
 #include "cli/stream.h"
 #include "cli/target.h"
@@ -164,6 +165,23 @@ Result<int> attach(const Context& context, const Target& target, const UpFlags& 
     return Interrupts::count() > 0 ? kInterrupted : kOk;
 }
 
+/// Pulls the images that the policies ask for. @errors the first failure, at the place in the file
+Result<void> bring_images(const Context& context, const Target& target, const UpFlags& flags) {
+    const compose::Project& project = target.loaded->project;
+    const std::string& data_root = target.environment.paths.data_root;
+    const std::vector<WantedImage> images = TRY(
+        images_to_pull(project, selected_services(project, flags.services), data_root, flags.pull));
+    const std::vector<PullOutcome> outcomes =
+        TRY(pull_images(context, data_root, images, flags.quiet_pull));
+    for (const PullOutcome& outcome : outcomes) {
+        if (outcome.result) continue;
+        Error error = outcome.result.error();
+        return std::move(error).at(target.loaded->places.find(
+            fmt::format("services.{}.image", outcome.wanted.services.front())));
+    }
+    return {};
+}
+
 }  // namespace
 
 void declare(CLI::App& command, UpFlags& flags) {
@@ -172,6 +190,8 @@ void declare(CLI::App& command, UpFlags& flags) {
     command.add_flag("--remove-orphans", flags.remove_orphans,
                      "Remove containers of services that the file doesn't have");
     command.add_flag("--no-start", flags.no_start, "Create, but don't start");
+    command.add_option("--pull", flags.pull, "Bring images: always, missing or never");
+    command.add_flag("--quiet-pull", flags.quiet_pull, "Print no progress of that");
     command.add_option("-t,--timeout", flags.timeout_s, "Seconds to wait for a container to stop")
         ->check(CLI::NonNegativeNumber);
     command.add_flag("--no-log-prefix", flags.no_log_prefix, "Leave the names out of the logs");
@@ -206,6 +226,8 @@ Result<int> run(const Context& context, const UpFlags& flags) {
         TRY(Interrupts::install(attached ? kLastAttached : kLastDetached));
     stack::ExecuteOptions execute_options;
     execute_options.cancelled = [] { return Interrupts::count() > 0; };
+    // Before anything is changed, and before the project's lock is taken: it may take long.
+    TRY(bring_images(context, target, flags));
     Progress progress(style, colour);
     std::vector<std::string> warnings;
     const auto begun = std::chrono::system_clock::now();

@@ -146,11 +146,12 @@ TEST_CASE("a missing image and a taken port are found before anything changes") 
     const Sandbox box("dt-before");
     box.load_busybox();
     const std::string before = box.world();
-    box.compose("services:\n  a:\n    image: no/such:1\n");
+    // Nobody listens there.
+    box.compose("services:\n  a:\n    image: 127.0.0.1:1/no/such:1\n");
     const Outcome missing = box.davit({"up", "-d"});
     CHECK(missing.status != 0);
     CHECK(contains(missing.err, "compose.yaml:4:"));
-    CHECK(contains(missing.err, "image 'no/such:1' of service 'a' is not in the store"));
+    CHECK(contains(missing.err, "pull '127.0.0.1:1/no/such:1': manifest of 127.0.0.1:1: "));
     CHECK(box.world() == before);
 
     box.compose("services:\n  a:\n    image: local/busybox:1\n    ports: [\"18081:80\"]\n");

@@ -1,0 +1,98 @@
+#pragma once
+
+#include "base/result.h"
+#include "cli/context.h"
+
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+/// The commands about images and registries; part of commands.h.
+namespace davit::cli {
+
+struct PullFlags {
+    bool quiet = false;
+    bool include_deps = false;
+    bool ignore_buildable = false;  ///< Accepted: only what has no image can be built so far.
+    bool ignore_failures = false;
+    bool parallel = false;  ///< Accepted.
+    std::string policy = {};
+    std::string platform = {};
+    std::vector<std::string> names = {};
+};
+
+struct LoginFlags {
+    std::string user = {};
+    std::string password = {};
+    bool password_stdin = false;
+    std::string server = {};
+};
+
+struct LogoutFlags {
+    std::string server = {};
+};
+
+struct PushFlags {
+    bool quiet = false;
+    bool ignore_failures = false;
+    std::vector<std::string> names = {};
+};
+
+struct SaveFlags {
+    std::string output = {};
+    std::string format = "docker";
+    bool gzip = false;
+    std::vector<std::string> images = {};
+};
+
+struct ImageInspectFlags {
+    std::string format = {};
+    std::vector<std::string> images = {};
+};
+
+struct HistoryFlags {
+    std::string format = "table";
+    bool no_trunc = false;
+    bool quiet = false;
+    std::string image = {};
+};
+
+struct ImageCheckFlags {
+    bool repair = false;
+};
+
+struct ImagePruneFlags {
+    bool all = false;
+    bool force = false;
+};
+
+struct SystemDfFlags {
+    std::string format = "table";
+};
+
+void declare(CLI::App& command, ImageInspectFlags& flags);
+void declare(CLI::App& command, HistoryFlags& flags);
+void declare(CLI::App& command, ImageCheckFlags& flags);
+void declare(CLI::App& command, ImagePruneFlags& flags);
+void declare(CLI::App& command, SystemDfFlags& flags);
+void declare(CLI::App& command, PushFlags& flags);
+void declare(CLI::App& command, SaveFlags& flags);
+void declare(CLI::App& command, PullFlags& flags);
+void declare(CLI::App& command, LoginFlags& flags);
+void declare(CLI::App& command, LogoutFlags& flags);
+
+Result<int> run(const Context& context, const ImageInspectFlags& flags);
+Result<int> run(const Context& context, const HistoryFlags& flags);
+Result<int> run(const Context& context, const ImageCheckFlags& flags);
+Result<int> run(const Context& context, const ImagePruneFlags& flags);
+Result<int> run(const Context& context, const SystemDfFlags& flags);
+Result<int> run(const Context& context, const PushFlags& flags);
+Result<int> run(const Context& context, const SaveFlags& flags);
+Result<int> run(const Context& context, const PullFlags& flags);
+Result<int> run(const Context& context, const LoginFlags& flags);
+Result<int> run(const Context& context, const LogoutFlags& flags);
+
+}  // namespace davit::cli

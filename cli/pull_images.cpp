@@ -1,0 +1,115 @@
+#include "cli/pull_images.h"
+
+#include "base/duration.h"
+#include "cli/progress.h"
+#include "cli/registries.h"
+#include "image/platform.h"
+
+#include <algorithm>
+#include <atomic>
+#include <ctime>
+#include <fmt/format.h>
+#include <thread>
+
+namespace davit::cli {
+namespace {
+
+constexpr std::size_t kImagesAtOnce = 3;
+constexpr std::int64_t kDay = 86400;
+
+PullView::Style style_of(const Context& context, bool quiet) {
+    const std::string& word = context.globals.progress;
+    if (quiet || word == "quiet") return PullView::Style::Quiet;
+    const bool terminal = word == "tty" || (word == "auto" && context.terminal.err_is_terminal);
+    return terminal ? PullView::Style::Terminal : PullView::Style::Plain;
+}
+
+/// Whether the image in the store is one for the platform that the service asks for.
+bool fits(const image::Image& found, const std::string& platform) {
+    const Result<image::Platform> wanted = image::parse_platform(platform);
+    return platform.empty() || !wanted || found.config.architecture.empty() ||
+           wanted->architecture == found.config.architecture;
+}
+
+}  // namespace
+
+Result<std::vector<PullOutcome>> pull_images(const Context& context, const std::string& data_root,
+                                             const std::vector<WantedImage>& images, bool quiet) {
+    std::vector<PullOutcome> outcomes;
+    if (images.empty()) return outcomes;
+    (void)TRY(parse_progress(context.globals.progress));
+    const image::RegistrySettings settings = TRY(registry_settings(context));
+    image::Store store = TRY(image::Store::open(data_root));
+    PullView view(style_of(context, quiet), context.terminal.err_colour);
+    for (const WantedImage& wanted : images)
+        outcomes.push_back({wanted, Error(ErrorKind::Cancelled, "interrupted")});
+    std::atomic<std::size_t> next = 0;
+    const auto work = [&] {
+        for (;;) {
+            const std::size_t mine = next++;
+            if (mine >= outcomes.size() || settings.cancelled()) return;
+            const WantedImage& wanted = outcomes[mine].wanted;
+            view.begin(wanted.image);
+            outcomes[mine].result = image::pull(
+                store, settings, {wanted.image, wanted.platform},
+                [&](const image::PullEvent& event) { view.event(wanted.image, event); });
+            view.end(wanted.image, outcomes[mine].result.ok());
+        }
+    };
+    {
+        std::vector<std::jthread> threads;
+        for (std::size_t i = 1; i < std::min(kImagesAtOnce, images.size()); ++i)
+            threads.emplace_back(work);
+        work();
+    }
+    return outcomes;
+}
+
+Result<bool> must_pull(const std::string& policy, const std::optional<image::Image>& found,
+                       std::int64_t now_s) {
+    if (policy == "always" || policy == "refresh") return true;
+    if (policy == "never" || policy == "build") return false;
+    if (policy.empty() || policy == "missing" || policy == "if_not_present") return !found;
+    std::int64_t every_s = 0;
+    if (policy == "daily") {
+        every_s = kDay;
+    } else if (policy == "weekly") {
+        every_s = 7 * kDay;
+    } else if (policy.starts_with("every_")) {
+        const auto every = parse_duration(policy.substr(6));
+        if (every) every_s = std::chrono::duration_cast<std::chrono::seconds>(*every).count();
+    }
+    if (every_s <= 0)
+        return Error(ErrorKind::InvalidInput, fmt::format("there is no pull policy '{}'", policy))
+            .help("use always, missing, never, build, daily, weekly or every_12h");
+    return !found || found->pulled_at + every_s <= now_s;
+}
+
+Result<std::vector<WantedImage>> images_to_pull(const compose::Project& project,
+                                                const std::set<std::string>& names,
+                                                const std::string& data_root,
+                                                const std::string& policy) {
+    const std::optional<image::Store> store = TRY(image::Store::open_existing(data_root));
+    std::map<std::pair<std::string, std::string>, WantedImage> wanted;
+    for (const auto& [name, service] : project.services) {
+        if (!names.contains(name) || service.image.empty()) continue;
+        std::optional<image::Image> found;
+        if (store) {
+            Result<image::Image> known = store->find(service.image);
+            if (known && fits(*known, service.platform)) found = *std::move(known);
+        }
+        const bool must = TRY_DOING(
+            must_pull(policy.empty() ? service.pull_policy : policy, found, std::time(nullptr)),
+            "pull the image of service '{}'", name);
+        if (!must) continue;
+        WantedImage& one = wanted[{service.image, service.platform}];
+        one.image = service.image;
+        one.platform = service.platform;
+        one.services.push_back(name);
+    }
+    std::vector<WantedImage> list;
+    for (auto& [key, one] : wanted) list.push_back(std::move(one));
+    return list;
+}
+
+}  // namespace davit::cli

@@ -1,0 +1,47 @@
+#include "base/strings.h"
+#include "image/credentials.h"
+
+#include <boost/asio.hpp>
+#include <boost/process.hpp>
+#include <fmt/format.h>
+#include <future>
+
+// The only file of this folder that includes Boost.Process: it costs seconds to compile.
+
+namespace davit::image {
+
+Result<std::string> run_credential_helper(const std::string& name, const std::string& verb,
+                                          const std::string& input) {
+    namespace bp = boost::process;
+    // The name comes from a file that others may have written: it is no path.
+    if (name.empty() || name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX"
+                                               "YZ0123456789-_.") != std::string::npos)
+        return Error(ErrorKind::InvalidInput,
+                     fmt::format("'{}' is no name of a credential helper", printable(name)));
+    const std::string program = "docker-credential-" + name;
+    try {
+        boost::asio::io_context io;
+        std::future<std::string> out;
+        bp::opstream in;
+        // env(1) looks the program up along PATH; Boost's own search needs another library.
+        bp::child child("/usr/bin/env", std::vector<std::string>{program, verb},
+                        bp::std_in<in, bp::std_out> out, bp::std_err > bp::null, io);
+        in << input << "\n";
+        in.flush();
+        in.pipe().close();
+        io.run();
+        child.wait();
+        const std::string text(trim(out.get()));
+        if (child.exit_code() == 127)
+            return Error(ErrorKind::NotFound, fmt::format("there is no program '{}'", program))
+                .help("install it, or take it out of the configuration file");
+        if (child.exit_code() != 0)
+            return Error(ErrorKind::System,
+                         fmt::format("'{}' said: {}", program, printable(text.substr(0, 200))));
+        return text;
+    } catch (const std::exception& problem) {
+        return Error(ErrorKind::System, fmt::format("run '{}': {}", program, problem.what()));
+    }
+}
+
+}  // namespace davit::image

@@ -1,0 +1,151 @@
+#include "image/save.h"
+
+#include "base/file.h"
+#include "base/sys.h"
+#include "image/store_files.h"
+#include "image/tar_writer.h"
+
+#include <algorithm>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <set>
+#include <sys/stat.h>
+
+namespace davit::image {
+namespace {
+
+/// One image of the archive, under all the names that were asked for.
+struct Chosen {
+    IndexEntry entry = {};
+    std::vector<Reference> names = {};
+    std::vector<Blob> layers = {};
+};
+
+std::string tagged(const Reference& name) { return familiar_repository(name) + ":" + name.tag; }
+
+Result<std::vector<Chosen>> choose(const Store& store, const std::vector<std::string>& images) {
+    std::vector<Chosen> chosen;
+    const std::vector<IndexEntry> entries = TRY(read_index(store.data_root()));
+    for (const std::string& text : images) {
+        const Image image = TRY(store.find(text));
+        auto known = std::find_if(chosen.begin(), chosen.end(), [&](const Chosen& one) {
+            return one.entry.image_id == image.id;
+        });
+        if (known == chosen.end()) {
+            Chosen one;
+            one.entry = *std::find_if(entries.begin(), entries.end(), [&](const IndexEntry& entry) {
+                return entry.image_id == image.id;
+            });
+            const Json manifest = TRY(read_blob(store.data_root(), one.entry.manifest_digest));
+            one.layers = TRY(manifest_layers(manifest));
+            known = chosen.insert(chosen.end(), std::move(one));
+        }
+        const Result<Reference> name = parse_reference(text);
+        for (const Reference& own : image.names)
+            if (name && own == *name && !own.tag.empty()) known->names.push_back(own);
+    }
+    return chosen;
+}
+
+class Archive {
+public:
+    Archive(const std::string& data_root, ByteSink& sink) : root_(data_root), tar_(sink) {}
+
+    Result<void> document(const std::string& name, const std::string& text) {
+        TRY(begin(name, static_cast<std::int64_t>(text.size())));
+        return tar_.write(text);
+    }
+
+    Result<void> blob(const std::string& hex) {
+        if (!written_.insert(hex).second) return {};
+        const Result<UniqueFd> file = sys::open(blob_path(root_, hex), O_RDONLY | O_NOFOLLOW);
+        if (!file && file.error().kind() == ErrorKind::NotFound)
+            return Error(ErrorKind::NotFound,
+                         fmt::format("blob sha256:{} is not in the store as it came", hex))
+                .help("load or pull the image again");
+        if (!file) return file.error();
+        struct stat info {};
+        if (::fstat(file->get(), &info) == -1) info.st_size = 0;
+        TRY(begin("blobs/sha256/" + hex, info.st_size));
+        std::vector<char> buffer(256U << 10U);
+        const std::unique_ptr<ByteSource> source =
+            read_descriptor(UniqueFd(::fcntl(file->get(), F_DUPFD_CLOEXEC, 3)));
+        for (std::int64_t left = info.st_size; left > 0;) {
+            const std::size_t got = TRY(
+                source->read(buffer.data(), static_cast<std::size_t>(std::min<std::int64_t>(
+                                                left, static_cast<std::int64_t>(buffer.size())))));
+            if (got == 0)
+                return Error(ErrorKind::InvalidInput,
+                             fmt::format("blob sha256:{} became shorter", hex));
+            TRY(tar_.write({buffer.data(), got}));
+            left -= static_cast<std::int64_t>(got);
+        }
+        return {};
+    }
+
+    Result<void> finish() { return tar_.finish(); }
+
+private:
+    Result<void> begin(const std::string& name, std::int64_t size) {
+        TarEntry entry;
+        entry.path = name;
+        entry.mode = 0644;
+        entry.size = size;
+        return tar_.begin(entry);
+    }
+
+    const std::string& root_;
+    TarWriter tar_;
+    std::set<std::string> written_;
+};
+
+Json index_of(const std::vector<Chosen>& images) {
+    Json manifests = Json::array();
+    for (const Chosen& image : images) {
+        Json descriptor = {{"mediaType", image.entry.media_type},
+                           {"digest", image.entry.manifest_digest},
+                           {"size", image.entry.manifest_size}};
+        for (const Reference& name : image.names) {
+            Json named = descriptor;
+            named["annotations"] = {{kImageName, canonical(name)}, {kRefName, name.tag}};
+            manifests.push_back(std::move(named));
+        }
+        if (image.names.empty()) manifests.push_back(std::move(descriptor));
+    }
+    return {{"schemaVersion", 2}, {"mediaType", kOciIndex}, {"manifests", std::move(manifests)}};
+}
+
+Json docker_list(const std::vector<Chosen>& images) {
+    Json list = Json::array();
+    for (const Chosen& image : images) {
+        Json tags = image.names.empty() ? Json(nullptr) : Json::array();
+        for (const Reference& name : image.names) tags.push_back(tagged(name));
+        Json layers = Json::array();
+        for (const Blob& layer : image.layers) layers.push_back("blobs/sha256/" + layer.digest);
+        list.push_back({{"Config", "blobs/sha256/" + image.entry.image_id},
+                        {"RepoTags", std::move(tags)},
+                        {"Layers", std::move(layers)}});
+    }
+    return list;
+}
+
+}  // namespace
+
+Result<void> save(const Store& store, const std::vector<std::string>& images, SaveFormat format,
+                  ByteSink& sink) {
+    const std::vector<Chosen> chosen = TRY(choose(store, images));
+    Archive archive(store.data_root(), sink);
+    TRY(archive.document("oci-layout", R"({"imageLayoutVersion":"1.0.0"})"));
+    for (const Chosen& image : chosen) {
+        const std::string manifest = TRY(hex_of(image.entry.manifest_digest));
+        TRY(archive.blob(manifest));
+        TRY(archive.blob(image.entry.image_id));
+        for (const Blob& layer : image.layers) TRY(archive.blob(layer.digest));
+    }
+    TRY(archive.document("index.json", index_of(chosen).dump()));
+    if (format == SaveFormat::Docker)
+        TRY(archive.document("manifest.json", docker_list(chosen).dump()));
+    return archive.finish();
+}
+
+}  // namespace davit::image
