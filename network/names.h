@@ -10,7 +10,7 @@ namespace davit::network {
 
 /// One line of a hosts file.
 struct HostEntry {
-    Ipv4 address = {};
+    Ip address = {};
     std::vector<std::string> names = {};
     bool operator==(const HostEntry&) const = default;
 };

@@ -38,7 +38,9 @@ public:
 private:
     const Paths& paths() const { return world_.environment->paths; }
     const ContainerRecord& record_of(const std::string& name) const;
-    const NetworkRecord& network_record(const std::string& name) const;
+    /// A network of this project, or of another one. @errors NotFound
+    Result<NetworkRecord> network_record(const std::string& name) const;
+    Result<std::map<std::string, NetworkRecord>> networks_of(const ContainerRecord& record) const;
     Result<void> make_state_folders(const ContainerRecord& record) const;
     Result<void> write_inline_files(const ContainerRecord& record,
                                     const compose::Service& service) const;
@@ -46,7 +48,8 @@ private:
     Result<void> bring_up(const ContainerRecord& record);
     Result<void> take_in_hand(const ContainerRecord& record);
     Result<void> connect(const ContainerRecord& record, const UniqueFd& netns) const;
-    Result<void> withdraw_ports(const std::string& name);
+    Result<void> announce(const ContainerRecord& record);
+    Result<void> withdraw(const std::string& name);
 
     World world_;
     RuleUpdater rules_;
