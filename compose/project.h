@@ -238,11 +238,11 @@ struct Service {
     std::vector<Device> devices = {};
     std::vector<std::string> device_cgroup_rules = {};  ///< "c 1:3 rwm"
     Sharing sharing = {};
-    std::string cgroup_parent = {};  ///< Absolute, or empty.
-    bool tty = false;                ///< A terminal as its standard streams.
-    bool stdin_open = false;         ///< Its standard input can be attached to.
-    bool read_only = false;          ///< The root file system.
-    bool init = false;               ///< A small process 1 that reaps and passes signals on.
+    std::string cgroup_parent = {};         ///< Absolute, or empty.
+    bool tty = false;                       ///< A terminal as its standard streams.
+    bool stdin_open = false;                ///< Its standard input can be attached to.
+    bool read_only = false;                 ///< The root file system.
+    bool init = false;                      ///< A small process 1 that reaps and passes signals on.
     std::vector<Attachment> networks = {};  ///< In the order in which they are joined.
     /// "none", "host", "service:NAME", "container:NAME", or empty: `networks` say it.
     std::string network_mode = {};

@@ -33,6 +33,11 @@ struct ResolverWishes {
 };
 std::string render_resolv_conf(std::string_view text, const ResolverWishes& wishes);
 
+/// As above, for a container whose guard answers at `server`: that is the only server, and names
+/// without a dot are asked for as they are.
+std::string render_guarded_resolv_conf(std::string_view text, const ResolverWishes& wishes,
+                                       std::string_view server);
+
 /// The host's resolver configuration that has real servers: systemd-resolved's own file where
 /// /etc/resolv.conf only names 127.0.0.53.
 std::string host_resolv_conf();

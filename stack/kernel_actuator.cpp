@@ -4,9 +4,13 @@
 #include "base/log.h"
 #include "network/links.h"
 #include "network/names.h"
+#include "network/netns.h"
+#include "network/ruleset.h"
 #include "runtime/guard_client.h"
+#include "runtime/spec.h"
 #include "stack/allocate_networks.h"
 #include "stack/claims.h"
+#include "stack/lower_network.h"
 #include "stack/volumes.h"
 
 #include <algorithm>
@@ -52,13 +56,6 @@ std::string root_of_state_dir(std::string folder) {
     return folder;
 }
 
-std::vector<std::string> names_of(const ContainerRecord& record, const Endpoint& endpoint) {
-    std::vector<std::string> names = endpoint.aliases;
-    if (std::find(names.begin(), names.end(), record.hostname) == names.end())
-        names.push_back(record.hostname);
-    return names;
-}
-
 /// An endpoint as links, addresses and routes.
 Result<network::AttachSpec> attach_spec(const Endpoint& endpoint, const NetworkRecord& network,
                                         int usual_mtu) {
@@ -84,41 +81,6 @@ Result<network::AttachSpec> attach_spec(const Endpoint& endpoint, const NetworkR
 }
 
 }  // namespace
-
-std::string hosts_file(const ContainerRecord& record,
-                       const std::map<std::string, ContainerRecord>& project) {
-    network::HostEntry own;
-    std::vector<network::HostEntry> neighbours;
-    for (const Endpoint& mine : record.endpoints) {
-        const Result<network::Ip> address = network::parse_ip(mine.ip.empty() ? mine.ip6 : mine.ip);
-        if (address && own.names.empty()) {
-            own.address = *address;
-            own.names = {record.hostname};
-            for (const std::string& name : mine.aliases) {
-                if (name != record.hostname) own.names.push_back(name);
-            }
-        }
-        for (const auto& [name, other] : project) {
-            if (name == record.name) continue;
-            for (const Endpoint& theirs : other.endpoints) {
-                const Result<network::Ip> ip =
-                    network::parse_ip(theirs.ip.empty() ? theirs.ip6 : theirs.ip);
-                if (theirs.network == mine.network && ip)
-                    neighbours.push_back({*ip, names_of(other, theirs)});
-            }
-        }
-    }
-    std::string text = network::render_hosts(own, neighbours);
-    for (const std::string& host : record.resolver.extra_hosts) {
-        const std::size_t equals = host.find('=');
-        std::string address = host.substr(equals + 1);
-        if (address == "host-gateway" && !record.endpoints.empty())
-            address = record.endpoints.front().gateway;
-        if (address != "host-gateway")
-            text += fmt::format("{}\t{}\n", address, host.substr(0, equals));
-    }
-    return text;
-}
 
 KernelActuator::KernelActuator(World world)
     : world_(std::move(world)), rules_(world_.environment->paths) {
@@ -240,7 +202,12 @@ Result<void> KernelActuator::create_container(const std::string& name) {
     const ContainerRecord& record = world_.choices->records.at(name);
     const std::string bundle = paths().container(world_.project, name);
     const std::string run_dir = paths().run_container(world_.project, name);
-    const Json config = TRY(make_config(inputs, record, run_dir));
+    Json config = TRY(make_config(inputs, record, run_dir));
+    if (!record.endpoints.empty()) {
+        const std::map<std::string, NetworkRecord> networks = TRY(networks_of(record));
+        config["annotations"][runtime::kDns] =
+            runtime::to_json(dns_settings(record, networks, paths())).dump();
+    }
     const auto make = [&]() -> Result<void> {
         TRY(make_directories(bundle + "/rootfs", 0700));
         TRY(write_record(paths(), record));
@@ -265,17 +232,10 @@ Result<void> KernelActuator::create_container(const std::string& name) {
 Result<void> KernelActuator::bring_up(const ContainerRecord& record) {
     const std::string run_dir = paths().run_container(record.project, record.name);
     TRY(make_directories(run_dir, 0700));
-    std::map<std::string, ContainerRecord> project = world_.seen->containers;
-    if (world_.choices != nullptr) {
-        for (const auto& [name, chosen] : world_.choices->records) project[name] = chosen;
-    }
     const std::string files[][2] = {
-        {"/hosts", hosts_file(record, project)},
+        {"/hosts", hosts_of(record)},
         {"/hostname", record.hostname + "\n"},
-        {"/resolv.conf",
-         network::render_resolv_conf(
-             network::host_resolv_conf(),
-             {record.resolver.servers, record.resolver.search, record.resolver.options})}};
+        {"/resolv.conf", resolv_conf_of(record, network::host_resolv_conf())}};
     for (const auto& [file, text] : files) {
         TRY(write_in_place(run_dir + file, text, 0644));
         // The run root may lie on a file system that can't be idmapped: they belong to the range.
@@ -314,7 +274,11 @@ Result<void> KernelActuator::connect(const ContainerRecord& record, const Unique
             TRY_DOING(attach_spec(endpoint, network, mtu_), "join network '{}'", endpoint.network);
         specs.push_back(std::move(spec));
     }
-    return network::attach(netns, specs);
+    TRY(network::attach(netns, specs));
+    if (!record.own_dns) return {};
+    const network::NetnsScope inside = TRY(network::NetnsScope::enter(netns));
+    TRY_DOING(network::load_script(dns_detour()), "lead names past the container's port 53");
+    return {};
 }
 
 /// A container that runs without its guard, which was killed: it gets another one, and goes on.

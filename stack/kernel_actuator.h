@@ -56,8 +56,4 @@ private:
     int mtu_ = 1500;
 };
 
-/// /etc/hosts of `record`, with all containers of the project that share a network with it.
-std::string hosts_file(const ContainerRecord& record,
-                       const std::map<std::string, ContainerRecord>& project);
-
 }  // namespace davit::stack

@@ -148,3 +148,11 @@ TEST_CASE("a container gets the servers that it can reach") {
                           {"", "nameserver 8.8.8.8\nnameserver 8.8.4.4\n"}};
     for (const Case& c : cases) CHECK(render_resolv_conf(c.host) == c.container);
 }
+
+TEST_CASE("a container with a name server of its own asks it alone") {
+    const std::string host = "nameserver 10.0.0.1\nsearch corp.example\n";
+    CHECK(render_guarded_resolv_conf(host, {}, "127.0.0.11") ==
+          "nameserver 127.0.0.11\nsearch corp.example\noptions ndots:0\n");
+    CHECK(render_guarded_resolv_conf(host, {{"9.9.9.9"}, {"."}, {"ndots:2"}}, "127.0.0.11") ==
+          "nameserver 127.0.0.11\noptions ndots:2\n");
+}

@@ -1,9 +1,15 @@
 #include "base/file.h"
 #include "base/strings.h"
+#include "base/unique_fd.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/skip.h"
+#include "tests/support/tcp.h"
 
+#include <atomic>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <sys/mount.h>
+#include <thread>
 
 using namespace davit;
 using davit::testing::eventually;
@@ -107,6 +113,148 @@ TEST_CASE("services of several networks have an interface an address and a route
     box.davit_ok({"down"});
     box.davit_ok({"up", "-d"});
     CHECK(addresses() == before);
+}
+
+namespace {
+
+/// What dig, in the network namespace of the container, gets from its name server.
+std::string dig(const Sandbox& box, const std::string& container, std::vector<std::string> words) {
+    std::vector<std::string> argv = {
+        "nsenter", "-n",          "-t",       box.inspect(container, "{{.State.Pid}}"),
+        "dig",     "@127.0.0.11", "+tries=1", "+time=5"};
+    argv.insert(argv.end(), words.begin(), words.end());
+    return std::string(trim(davit::testing::run({.argv = std::move(argv)}).out));
+}
+
+/// A name server of the host that knows 192.0.2.7 for every name, until the end of the scope.
+class FakeServer {
+public:
+    explicit FakeServer(const std::string& ip)
+        : fd_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+        const sockaddr_in address = davit::testing::socket_address(ip, 53);
+        REQUIRE(::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) ==
+                0);
+        thread_ = std::thread([this] {
+            while (!stop_) answer_one();
+        });
+    }
+    ~FakeServer() {
+        stop_ = true;
+        thread_.join();
+    }
+    FakeServer(const FakeServer&) = delete;
+    FakeServer& operator=(const FakeServer&) = delete;
+    int asked() const { return asked_; }
+
+private:
+    void answer_one() {
+        pollfd waiting{fd_.get(), POLLIN, 0};
+        if (::poll(&waiting, 1, 50) != 1) return;
+        char buffer[1024];
+        sockaddr_in from{};
+        socklen_t length = sizeof from;
+        const ssize_t got = ::recvfrom(fd_.get(), buffer, sizeof buffer, 0,
+                                       reinterpret_cast<sockaddr*>(&from), &length);
+        if (got < 17) return;
+        ++asked_;
+        std::string packet(buffer, static_cast<std::size_t>(got));
+        std::size_t end = 12;
+        while (packet[end] != 0) end += static_cast<unsigned char>(packet[end]) + 1U;
+        packet.resize(end + 5);
+        packet[2] = static_cast<char>(0x81);
+        packet[7] = 1;
+        packet[9] = packet[11] = 0;
+        packet += std::string("\xc0\x0c\0\1\0\1\0\0\0\1\0\4\xc0\0\2\7", 16);
+        (void)::sendto(fd_.get(), packet.data(), packet.size(), 0,
+                       reinterpret_cast<const sockaddr*>(&from), length);
+    }
+    UniqueFd fd_;
+    std::atomic<bool> stop_{false};
+    std::atomic<int> asked_{0};
+    std::thread thread_;
+};
+
+/// /etc/resolv.conf of the host, in this test's mount namespace, until the end of the scope.
+class HostResolver {
+public:
+    HostResolver(const Sandbox& box, const std::string& text)
+        : path_(box.folder() + "/resolv.conf") {
+        box.write("resolv.conf", text);
+        REQUIRE(::mount(path_.c_str(), "/etc/resolv.conf", nullptr, MS_BIND, nullptr) == 0);
+    }
+    ~HostResolver() { ::umount2("/etc/resolv.conf", MNT_DETACH); }
+    HostResolver(const HostResolver&) = delete;
+    HostResolver& operator=(const HostResolver&) = delete;
+
+private:
+    std::string path_;
+};
+
+}  // namespace
+
+TEST_CASE("names are answered in each container and others are asked of the host's servers [ns]") {
+    if (davit::testing::run({.argv = {"dig", "-v"}}).status != 0) SKIP_TEST("there is no dig");
+    const Sandbox box("dt-dns");
+    box.load_busybox();
+    const HostResolver resolver(
+        box, "nameserver 127.0.0.52\nnameserver 127.0.0.53\nsearch corp.example\n");
+    box.compose(
+        "services:\n" +
+        server("web",
+               "    hostname: webhost\n    networks: {default: {aliases: [Www]}}\n"
+               "    links: [\"db:database\"]\n    extra_hosts: [\"up=host-gateway\"]\n"
+               "    depends_on: [db]\n") +
+        server("db", "    networks: {default: {ipv4_address: 10.79.0.9}, closed: {}}\n") +
+        server("lone", "    networks: [closed]\n") + server("own", "    expose: [\"53\"]\n") +
+        "networks: {default: {ipam: {config: [{subnet: 10.79.0.0/24}]}}, closed: {internal: "
+        "true}}\n");
+    box.davit_ok({"up", "-d"});
+    const std::string web = "dt-dns-web-1";
+    CHECK(dig(box, web, {"+short", "db"}) == "10.79.0.9");
+    for (const char* name : {"DB", "dt-dns-db-1", "db.dt-dns_default", "database"})
+        CHECK_MESSAGE(dig(box, web, {"+short", name}) == "10.79.0.9", name);
+    CHECK(dig(box, web, {"+short", "+tcp", "db"}) == "10.79.0.9");
+    for (const char* name : {"www", "webhost", "web"})
+        CHECK_MESSAGE(dig(box, "dt-dns-db-1", {"+short", name}).starts_with("10.79.0."), name);
+    CHECK(dig(box, web, {"+short", "-x", "10.79.0.9"}) == "dt-dns-db-1.dt-dns_default.");
+    CHECK(dig(box, web, {"+short", "host.docker.internal"}) == "10.79.0.1");
+    const std::string none = dig(box, web, {"AAAA", "db"});
+    CHECK(contains(none, "status: NOERROR"));
+    CHECK(contains(none, "ANSWER: 0"));
+    CHECK(
+        contains(dig(box, web, {"database.corp.example"}), "status: SERVFAIL"));  // nobody is there
+    const std::string file = said(box, "web", "cat /etc/resolv.conf /etc/hosts");
+    CHECK(contains(file, "nameserver 127.0.0.11\nsearch corp.example\noptions ndots:0\n"));
+    CHECK(contains(file, "10.79.0.1\tup"));
+    CHECK(fetches(box, "web", "database", "I am db"));
+
+    {
+        // The second server answers where the first is not there.
+        const FakeServer world("127.0.0.53");
+        CHECK(dig(box, web, {"+short", "example.org"}) == "192.0.2.7");
+        CHECK(world.asked() == 1);
+        CHECK(contains(dig(box, "dt-dns-lone-1", {"example.org"}), "status: NXDOMAIN"));
+        CHECK(world.asked() == 1);
+        // A change of the host's file is followed.
+        const FakeServer other("127.0.0.54");
+        box.write("resolv.conf", "nameserver 127.0.0.54\n");
+        CHECK(dig(box, web, {"+short", "example.net"}) == "192.0.2.7");
+        CHECK(other.asked() == 1);
+    }
+
+    // A container that serves names itself may have port 53, and is answered all the same.
+    const auto listen = davit::testing::run(
+        {.argv = {"nsenter", "-n", "-t", box.inspect("dt-dns-own-1", "{{.State.Pid}}"), "timeout",
+                  "1", "busybox", "nc", "-l", "-p", "53"}});
+    CHECK_MESSAGE(!contains(listen.err, "in use"), listen.err);
+    CHECK(dig(box, "dt-dns-own-1", {"+short", "db"}) == "10.79.0.9");
+    CHECK(dig(box, "dt-dns-own-1", {"+short", "+tcp", "db"}) == "10.79.0.9");
+
+    // Who has stopped has no name any more; who comes back has it again.
+    box.davit_ok({"stop", "db", "-t", "0"});
+    CHECK(contains(dig(box, web, {"db"}), "ANSWER: 0"));
+    box.davit_ok({"up", "-d"});
+    CHECK(dig(box, web, {"+short", "db"}) == "10.79.0.9");
 }
 
 TEST_CASE("networks are isolated and external ones are shared [ns]") {
