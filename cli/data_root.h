@@ -2,8 +2,10 @@
 
 #include "base/result.h"
 #include "cli/context.h"
+#include "stack/operations.h"
 
 #include <string>
+#include <vector>
 
 /// Where davit keeps its things, and where its other program is.
 namespace davit::cli {
@@ -24,9 +26,16 @@ struct DataRootSources {
 /// `working_dir` is what a relative one is relative to.
 std::string choose_data_root(const DataRootSources& sources, const std::string& working_dir);
 
-/// `data_root` of the host's configuration; empty where there is no such file.
+/// What the host's configuration says; all of it may be absent.
+struct HostConfig {
+    std::string data_root = {};
+    /// `address_pools`: where networks come from, as [{base: 10.10.0.0/16, size: 24}, …].
+    std::vector<network::Pool> address_pools = {};
+};
+
+/// The host's configuration; empty where there is no such file.
 /// @errors InvalidInput for a file with mistakes or other keys, with its place
-Result<std::string> read_host_config(const std::string& path = kHostConfig);
+Result<HostConfig> read_host_config(const std::string& path = kHostConfig);
 
 /// DAVIT_RUN_ROOT, for tests and for davit inside davit; else /run/davit.
 std::string run_root(const Context& context);

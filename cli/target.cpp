@@ -142,7 +142,9 @@ Result<TargetOrExit> find_target(const Context& context, FileNeed need,
     DataRootSources sources;
     sources.flag = context.globals.data_root;
     sources.variable = context.variable("DAVIT_DATA_ROOT");
-    sources.host_config = TRY(read_host_config());
+    const HostConfig config = TRY(read_host_config());
+    sources.host_config = config.data_root;
+    target.environment.address_pools = config.address_pools;
     target.project = context.globals.project_name;
     if (target.project.empty()) target.project = context.variable("COMPOSE_PROJECT_NAME");
     if (file.loaded) {
@@ -178,7 +180,8 @@ Result<std::string> image_data_root(const Context& context) {
         else
             log::debug("cli", "compose file has mistakes, its data root is not asked for");
     }
-    sources.host_config = TRY(read_host_config());
+    const HostConfig config = TRY(read_host_config());
+    sources.host_config = config.data_root;
     return choose_data_root(sources, context.working_dir);
 }
 

@@ -106,17 +106,6 @@ void bind_limits(const Node& node, Service& service, Diagnostics& diagnostics) {
     }
 }
 
-void bind_networks(const Node& node, Diagnostics& diagnostics) {
-    const Node* networks = node.find("networks");
-    if (networks == nullptr) return;
-    for (const Node& attachment : networks->items) {
-        if (attachment.key == "default" && attachment.items.empty()) continue;
-        diagnostics.error("'networks' is not supported yet", networks->place(),
-                          "take it out for now: every service is on the network 'default'");
-        return;
-    }
-}
-
 }  // namespace
 
 bool true_at(const Node& mapping, std::string_view key) { return text_at(mapping, key) == "true"; }
@@ -167,7 +156,7 @@ void bind_service(const Node& node, Service& service, Diagnostics& diagnostics) 
     bind_working_dir(node, service, diagnostics);
     bind_environment(node, service);
     bind_limits(node, service, diagnostics);
-    bind_networks(node, diagnostics);
+    bind_networks(node, service, diagnostics);
     bind_ports(node, service, diagnostics);
     bind_mounts(node, service, diagnostics);
     bind_lifecycle(node, service, diagnostics);

@@ -5,6 +5,7 @@
 #include "compose/node_access.h"
 #include "compose/project.h"
 
+#include <initializer_list>
 #include <map>
 #include <string>
 
@@ -31,6 +32,8 @@ void bind_block_io(const Node& node, Service& service, Diagnostics& diagnostics)
 /// Reads the profile that `security_opt: seccomp=FILE` names, against `folder`.
 void bind_seccomp_profile(const Node& node, const std::string& folder, Service& service,
                           Diagnostics& diagnostics);
+/// `networks`, `network_mode` and what else decides how the service is connected.
+void bind_networks(const Node& node, Service& service, Diagnostics& diagnostics);
 void bind_mounts(const Node& node, Service& service, Diagnostics& diagnostics);
 void bind_ports(const Node& node, Service& service, Diagnostics& diagnostics);
 void bind_volume(const Node& node, Volume& volume, Diagnostics& diagnostics);
@@ -38,6 +41,10 @@ void bind_network(const Node& node, Network& network, Diagnostics& diagnostics);
 
 /// The items of a list of texts.
 std::vector<std::string> texts_at(const Node& mapping, const char* key);
+/// Refuses a driver that is not among the known ones.
+void bind_driver(const Node& node, std::initializer_list<const char*> known, const char* what,
+                 Diagnostics& diagnostics);
+
 /// Whether the value at `key` is true.
 bool true_at(const Node& mapping, std::string_view key);
 /// A `name:`, checked; nothing where it can't be one.

@@ -140,10 +140,6 @@ void bind_modes(const Node& node, Service& service, Diagnostics& diagnostics) {
         service.privileges.host_users = true;
     else if (!mode.empty() && mode != "private")
         refuse("userns_mode", "use 'host', or leave it out for a namespace of its own");
-    if (const std::string mode = text_at(node, "network_mode"); mode == "none")
-        service.no_network = true;
-    else if (!mode.empty() && mode != "bridge")
-        refuse("network_mode", "use 'none', or leave it out for the network 'default'");
 }
 
 }  // namespace

@@ -3,11 +3,10 @@
 #include "compose/bind.h"
 
 #include <algorithm>
-#include <arpa/inet.h>
 #include <cstdint>
 #include <fmt/format.h>
 
-// Ports and mounts of a service, volumes and networks of the project.
+// Ports and mounts of a service, volumes of the project.
 namespace davit::compose {
 namespace {
 
@@ -23,11 +22,9 @@ void bind_port(const Node& node, Service& service, Diagnostics& diagnostics) {
     port.protocol = text_at(node, "protocol");
     std::transform(port.protocol.begin(), port.protocol.end(), port.protocol.begin(),
                    [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    if (port.protocol != "tcp" && port.protocol != "udp") {
-        const bool known = port.protocol == "sctp";
-        diagnostics.error(known ? std::string("the protocol 'sctp' is not supported yet")
-                                : fmt::format("'{}' is not a protocol", printable(port.protocol)),
-                          place_of_item(node), "use tcp or udp");
+    if (port.protocol != "tcp" && port.protocol != "udp" && port.protocol != "sctp") {
+        diagnostics.error(fmt::format("'{}' is not a protocol", printable(port.protocol)),
+                          place_of_item(node), "use tcp, udp or sctp");
         return;
     }
     const Node* target = node.find("target");
@@ -41,36 +38,25 @@ void bind_port(const Node& node, Service& service, Diagnostics& diagnostics) {
     }
     port.target = *inside;
     if (published != nullptr && published->is_scalar() && !published->text.empty()) {
-        const auto outside = port_number(published->text);
-        if (!outside) {
-            const bool range = published->text.find('-') != std::string::npos;
+        const std::size_t dash = published->text.find('-');
+        const auto first = port_number(published->text.substr(0, dash));
+        const auto last =
+            dash == std::string::npos ? first : port_number(published->text.substr(dash + 1));
+        if (!first || !last || *last < *first || (*first == 0 && *last != 0)) {
             diagnostics.error(
-                range ? std::string("one free port out of a range of the host is not supported yet")
-                      : fmt::format("'{}' is not a port of the host", printable(published->text)),
+                fmt::format("'{}' is not a port of the host", printable(published->text)),
                 published->key_pos ? published->place() : place_of_item(node),
-                "name one port of the host, 1 to 65535, or none for any free one");
+                "name a port of the host, 1 to 65535, a range such as 8000-8010, or none for any "
+                "free one");
             return;
         }
-        port.published = *outside;
+        port.published = *first;
+        if (*last != *first) port.published_last = *last;
     }
     service.ports.push_back(std::move(port));
 }
 
-/// What is wrong with `text` as an IPv4 network; empty where nothing is.
-std::string subnet_problem(const std::string& text) {
-    const std::size_t slash = text.find('/');
-    const std::string address = text.substr(0, slash);
-    in6_addr v6{};
-    if (::inet_pton(AF_INET6, address.c_str(), &v6) == 1) return "IPv6 is not supported yet";
-    in_addr v4{};
-    if (::inet_pton(AF_INET, address.c_str(), &v4) != 1) return "it doesn't begin with an address";
-    if (slash == std::string::npos) return "it has no '/' and number of bits behind the address";
-    const auto bits = parse_integer(text.substr(slash + 1));
-    if (!bits || *bits < 8 || *bits > 29) return "the number of bits must be 8 to 29";
-    const std::uint32_t host_bits = 0xFFFFFFFFU >> static_cast<unsigned>(*bits);
-    if ((ntohl(v4.s_addr) & host_bits) != 0) return "the bits behind the network must be 0";
-    return {};
-}
+}  // namespace
 
 void bind_driver(const Node& node, std::initializer_list<const char*> known, const char* what,
                  Diagnostics& diagnostics) {
@@ -81,8 +67,6 @@ void bind_driver(const Node& node, std::initializer_list<const char*> known, con
         node.find("driver")->place(),
         fmt::format("use '{}', or leave 'driver' out", *known.begin()));
 }
-
-}  // namespace
 
 void bind_ports(const Node& node, Service& service, Diagnostics& diagnostics) {
     const Node* ports = node.find("ports");
@@ -135,33 +119,6 @@ void bind_volume(const Node& node, Volume& volume, Diagnostics& diagnostics) {
     volume.external = true_at(node, "external");
     volume.labels = bind_table(node.find("labels"));
     bind_driver(node, {"local"}, "volume", diagnostics);
-}
-
-void bind_network(const Node& node, Network& network, Diagnostics& diagnostics) {
-    network.name = bind_name(node, "name", diagnostics);
-    network.labels = bind_table(node.find("labels"));
-    bind_driver(node, {"bridge", "default"}, "network", diagnostics);
-    const Node* ipam = node.find("ipam");
-    if (ipam == nullptr || !ipam->is_mapping()) return;
-    bind_driver(*ipam, {"default", "bridge"}, "address", diagnostics);
-    const Node* pools = ipam->find("config");
-    if (pools == nullptr) return;
-    for (std::size_t i = 0; i < pools->items.size(); ++i) {
-        const Node& pool = pools->items[i];
-        const Node* subnet = pool.find("subnet");
-        if (i > 0) {
-            diagnostics.error("a second subnet is not supported yet", place_of_item(pool),
-                              "keep one entry in 'config'");
-        } else if (subnet != nullptr && subnet->is_scalar()) {
-            const std::string problem = subnet_problem(subnet->text);
-            if (problem.empty())
-                network.subnet = subnet->text;
-            else
-                diagnostics.error(
-                    fmt::format("'{}' is not a subnet: {}", printable(subnet->text), problem),
-                    subnet->place(), "write it as 10.20.0.0/24");
-        }
-    }
 }
 
 }  // namespace davit::compose

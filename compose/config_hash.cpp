@@ -13,10 +13,38 @@ void add(Json& json, const char* key, const T& value) {
 }
 
 Json to_json(const Port& port) {
-    return {{"ip", port.host_ip},
-            {"published", port.published},
-            {"target", port.target},
-            {"protocol", port.protocol}};
+    Json json = {{"ip", port.host_ip},
+                 {"published", port.published},
+                 {"target", port.target},
+                 {"protocol", port.protocol}};
+    add(json, "published_last", port.published_last);
+    return json;
+}
+
+/// A network by its name on this host, as with volumes.
+Json to_json(const Project& project, const Attachment& attachment) {
+    const auto network = project.networks.find(attachment.network);
+    Json json = {
+        {"network", network == project.networks.end() ? attachment.network : network->second.name}};
+    add(json, "aliases", attachment.aliases);
+    add(json, "ipv4", attachment.ipv4_address);
+    add(json, "ipv6", attachment.ipv6_address);
+    add(json, "link_local_ips", attachment.link_local_ips);
+    add(json, "mac", attachment.mac_address);
+    add(json, "interface", attachment.interface_name);
+    add(json, "driver_opts", attachment.driver_opts);
+    add(json, "priority", attachment.priority);
+    add(json, "gw_priority", attachment.gw_priority);
+    return json;
+}
+
+Json to_json(const AddressPool& pool) {
+    Json json = Json::object();
+    add(json, "subnet", pool.subnet);
+    add(json, "ip_range", pool.ip_range);
+    add(json, "gateway", pool.gateway);
+    add(json, "aux_addresses", pool.aux_addresses);
+    return json;
 }
 
 /// A volume by its name on this host: another volume under the same key is a change.
@@ -60,6 +88,13 @@ Json to_json(const HealthCheck& check) {
     time("start_interval", check.start_interval);
     if (check.retries) json["retries"] = *check.retries;
     return json;
+}
+
+/// Where a service is whose file says nothing of networks.
+bool only_on_default(const Project& project, const Service& service) {
+    if (service.networks != std::vector<Attachment>{Attachment{.network = "default"}}) return false;
+    const auto network = project.networks.find("default");
+    return network != project.networks.end() && network->second.name == project.name + "_default";
 }
 
 const char* name_of(RestartPolicy::Condition condition) {
@@ -149,7 +184,17 @@ std::string config_hash(const Project& project, const Service& service) {
     if (service.oom_score_adj) json["oom_score_adj"] = *service.oom_score_adj;
     add(json, "read_only", service.read_only);
     add(json, "init", service.init);
-    add(json, "no_network", service.no_network);
+    if (!only_on_default(project, service))
+        for (const Attachment& one : service.networks)
+            json["networks"].push_back(to_json(project, one));
+    if (service.network_mode == "none")
+        json["no_network"] = true;  // what it was called first
+    else
+        add(json, "network_mode", service.network_mode);
+    add(json, "links", service.links);
+    add(json, "external_links", service.external_links);
+    add(json, "expose", service.expose);
+    add(json, "relay_ports", service.relay_ports);
     add(json, "stop_signal", service.stop_signal);
     if (service.stop_grace_period)
         json["stop_grace_period_us"] = service.stop_grace_period->count();
@@ -160,8 +205,19 @@ std::string config_hash(const Project& project, const Service& service) {
 std::string config_hash(const Network& network) {
     Json json;
     json["name"] = network.name;
-    add(json, "subnet", network.subnet);
+    // As it was when a network had nothing but a subnet, so that an update changes no network.
+    const bool plain = network.pools.size() == 1 &&
+                       network.pools.front() == AddressPool{.subnet = network.pools.front().subnet};
+    if (plain)
+        json["subnet"] = network.pools.front().subnet;
+    else
+        for (const AddressPool& pool : network.pools) json["pools"].push_back(to_json(pool));
     add(json, "labels", network.labels);
+    if (network.driver != "bridge") json["driver"] = network.driver;
+    add(json, "driver_opts", network.driver_opts);
+    add(json, "internal", network.internal);
+    if (!network.ipv4) json["ipv4"] = false;
+    add(json, "ipv6", network.ipv6);
     return digest_of(json);
 }
 

@@ -7,17 +7,18 @@
 namespace davit::compose {
 namespace {
 
-void add_network(const Project& project, const std::string& key, DesiredState& desired) {
-    const Network& network = project.networks.at(key);
-    desired.networks.emplace(network.name, DesiredNetwork{key, network, config_hash(network)});
-}
-
 void add_container(const Project& project, const Service& service, DesiredState& desired) {
     DesiredContainer container;
     container.service = service.name;
     container.config = service;
     container.config_hash = config_hash(project, service);
-    if (!service.no_network) container.networks = {project.networks.at("default").name};
+    for (const Attachment& attachment : service.networks) {
+        const Network& network = project.networks.at(attachment.network);
+        if (network.external) continue;  // not the plan's to make
+        container.networks.push_back(network.name);
+        desired.networks.emplace(network.name,
+                                 DesiredNetwork{attachment.network, network, config_hash(network)});
+    }
     for (const Mount& mount : service.volumes) {
         if (mount.type != MountType::Volume || mount.source.empty()) continue;
         const Volume& volume = project.volumes.at(mount.source);
@@ -43,9 +44,6 @@ DesiredState desired_state(const Project& project) {
     DesiredState desired;
     desired.project = project.name;
     desired.inactive = project.inactive;
-    const bool joined = std::any_of(project.services.begin(), project.services.end(),
-                                    [](const auto& entry) { return !entry.second.no_network; });
-    if (joined) add_network(project, "default", desired);
     for (const auto& [name, service] : project.services) add_container(project, service, desired);
     return desired;
 }

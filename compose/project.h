@@ -20,8 +20,26 @@ struct Port {
     std::uint16_t published = 0;  ///< 0: the host picks one.
     std::uint16_t target = 0;     ///< 1..65535
     std::string protocol = "tcp";
+    /// The first free port from `published` to this one is taken; 0: only `published` will do.
+    std::uint16_t published_last = 0;
 
     bool operator==(const Port&) const = default;
+};
+
+/// A network that a service joins. @source Compose spec, services "networks"
+struct Attachment {
+    std::string network = {};  ///< Key in the top-level `networks`.
+    std::vector<std::string> aliases = {};
+    std::string ipv4_address = {};  ///< Empty: the host picks one.
+    std::string ipv6_address = {};
+    std::vector<std::string> link_local_ips = {};
+    std::string mac_address = {};     ///< "02:42:…", lower case; empty: made of the address.
+    std::string interface_name = {};  ///< Empty: eth and the number of the attachment.
+    std::map<std::string, std::string> driver_opts = {};
+    int priority = 0;     ///< The highest is joined first, and is eth0.
+    int gw_priority = 0;  ///< The highest has the default route.
+
+    bool operator==(const Attachment&) const = default;
 };
 
 enum class MountType { Bind, Volume };
@@ -220,13 +238,19 @@ struct Service {
     std::vector<Device> devices = {};
     std::vector<std::string> device_cgroup_rules = {};  ///< "c 1:3 rwm"
     Sharing sharing = {};
-    std::string cgroup_parent = {};  ///< Absolute, or empty.
-    bool tty = false;                ///< A terminal as its standard streams.
-    bool stdin_open = false;         ///< Its standard input can be attached to.
-    bool read_only = false;          ///< The root file system.
-    bool init = false;               ///< A small process 1 that reaps and passes signals on.
-    bool no_network = false;         ///< network_mode: none
-    std::string stop_signal = {};    ///< Empty: the image's, else SIGTERM.
+    std::string cgroup_parent = {};         ///< Absolute, or empty.
+    bool tty = false;                       ///< A terminal as its standard streams.
+    bool stdin_open = false;                ///< Its standard input can be attached to.
+    bool read_only = false;                 ///< The root file system.
+    bool init = false;                      ///< A small process 1 that reaps and passes signals on.
+    std::vector<Attachment> networks = {};  ///< In the order in which they are joined.
+    /// "none", "host", "service:NAME", "container:NAME", or empty: `networks` say it.
+    std::string network_mode = {};
+    std::vector<std::string> links = {};           ///< "SERVICE:ALIAS"
+    std::vector<std::string> external_links = {};  ///< "CONTAINER:ALIAS"
+    std::vector<std::string> expose = {};          ///< "53/udp"; tells of a port, opens nothing.
+    bool relay_ports = false;                      ///< x-davit.publish: relay
+    std::string stop_signal = {};                  ///< Empty: the image's, else SIGTERM.
     std::optional<std::chrono::microseconds> stop_grace_period = {};  ///< Absent: 10 s.
     /// `x-davit.data_root`: where its writable layer, logs and anonymous volumes live. Absolute;
     /// empty: the stack's data root.
@@ -244,11 +268,27 @@ struct Volume {
     bool operator==(const Volume&) const = default;
 };
 
+/// Where a network takes its addresses from. @source Compose spec, networks "ipam"
+struct AddressPool {
+    std::string subnet = {};    ///< CIDR, or empty: the host picks one.
+    std::string ip_range = {};  ///< CIDR within the subnet; empty: all of it.
+    std::string gateway = {};   ///< Empty: the first address.
+    std::map<std::string, std::string> aux_addresses = {};  ///< Kept free, by name.
+
+    bool operator==(const AddressPool&) const = default;
+};
+
 /// A top-level network.
 struct Network {
-    std::string name = {};    ///< On this host: `name:` of the file, else <project>_<key>.
-    std::string subnet = {};  ///< CIDR from `ipam`, or empty: the host picks one.
+    std::string name = {};  ///< On this host: `name:` of the file, else <project>_<key>.
+    std::vector<AddressPool> pools = {};
     std::map<std::string, std::string> labels = {};
+    std::string driver = "bridge";  ///< or "macvlan", "ipvlan", "host", "none"
+    std::map<std::string, std::string> driver_opts = {};
+    bool external = false;  ///< Made by somebody else; never made or removed by this project.
+    bool internal = false;  ///< No way out and no way in.
+    bool ipv4 = true;
+    bool ipv6 = false;
 
     bool operator==(const Network&) const = default;
 };

@@ -13,12 +13,9 @@ const Shape kKeptBoolean{.form = Form::Boolean, .keep_empty = true};
 
 constexpr Attribute kPoolKeys[] = {
     {.name = "subnet", .shape = &kString},
-    {.name = "ip_range", .shape = &kString, .support = Support::NotYet},
-    {.name = "gateway",
-     .shape = &kString,
-     .support = Support::NotYet,
-     .remark = "leave it out for now: it is the first address of the subnet"},
-    {.name = "aux_addresses", .shape = &kStringTable, .support = Support::NotYet},
+    {.name = "ip_range", .shape = &kString},
+    {.name = "gateway", .shape = &kString},
+    {.name = "aux_addresses", .shape = &kStringTable},
 };
 const Shape kPool{.form = Form::Mapping, .attributes = kPoolKeys};
 const Shape kPools{
@@ -38,12 +35,12 @@ const Shape kIpam{.form = Form::Mapping, .attributes = kIpamKeys, .keep_empty = 
 constexpr Attribute kNetworkKeys[] = {
     {.name = "name", .shape = &kString},
     {.name = "driver", .shape = &kString},
-    {.name = "driver_opts", .shape = &kOptions, .support = Support::NotYet},
+    {.name = "driver_opts", .shape = &kOptions},
     {.name = "attachable", .shape = &kBoolean, .support = Support::Ignored, .remark = kSwarm},
-    {.name = "enable_ipv4", .shape = &kKeptBoolean, .support = Support::NotYet},
-    {.name = "enable_ipv6", .shape = &kKeptBoolean, .support = Support::NotYet},
-    {.name = "external", .shape = &kBoolean, .support = Support::NotYet},
-    {.name = "internal", .shape = &kBoolean, .support = Support::NotYet},
+    {.name = "enable_ipv4", .shape = &kKeptBoolean},
+    {.name = "enable_ipv6", .shape = &kKeptBoolean},
+    {.name = "external", .shape = &kBoolean},
+    {.name = "internal", .shape = &kBoolean},
     {.name = "ipam", .shape = &kIpam, .always = true},
     {.name = "labels", .shape = &kLabels},
 };

@@ -5,6 +5,7 @@
 #include "network/address.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 /// Links, addresses and routes through rtnetlink. All calls act in the network namespace of the
@@ -12,15 +13,15 @@
 namespace davit::network {
 
 struct BridgeSpec {
-    std::string name = {};   ///< At most 15 characters.
-    Cidr4 address = {};      ///< The gateway's address with the network's prefix.
-    std::string alias = {};  ///< The network's full name, kept as IFLA_IFALIAS for recovery.
+    std::string name = {};             ///< At most 15 characters.
+    std::vector<Cidr> addresses = {};  ///< The gateways, with the prefixes of their networks.
+    std::string alias = {};            ///< The network's full name, kept as IFLA_IFALIAS.
     int mtu = 1500;
 };
 
-/// Makes the bridge with its address, up, forwarding at once; one that is there already is brought
-/// to the same state, and loses other addresses. Sets route_localnet (127.0.0.1 publishing) and
-/// turns IPv6 autoconfiguration off on it, and turns net.ipv4.ip_forward on.
+/// Makes the bridge with its addresses, up, forwarding at once; one that is there already is
+/// brought to the same state, and loses other addresses. Sets route_localnet (127.0.0.1 publishing)
+/// and turns IPv6 autoconfiguration off on it, and turns forwarding of its families on.
 /// @errors AlreadyExists where the name belongs to a link that is no bridge
 Result<void> ensure_bridge(const BridgeSpec& spec);
 
@@ -32,26 +33,36 @@ Result<void> remove_bridge(const std::string& name);
 /// Whether a link of that name is there.
 Result<bool> link_exists(const std::string& name);
 
+/// One interface of a container.
 struct AttachSpec {
-    std::string bridge = {};
+    std::string driver = "bridge";   ///< or "macvlan", "ipvlan"
+    std::string bridge = {};         ///< For a shared link: the parent.
+    std::string mode = {};           ///< Of a shared link, see SharedLinkRequest.
     std::string host_link = {};      ///< Name of the veth end on the bridge.
     std::string interface = "eth0";  ///< Name inside the container.
-    Cidr4 address = {};
-    Ipv4 gateway = {};
+    std::vector<Cidr> addresses = {};
+    /// The container's default routes go through these; at most one a family.
+    std::vector<Ip> gateways = {};
+    bool default_on_link = false;  ///< A default route without a gateway (ipvlan, mode l3).
     std::string mac = {};
+    /// Settings inside the container, as "net.ipv4.conf.IFNAME.log_martians" and value.
+    std::vector<std::pair<std::string, std::string>> sysctls = {};
+    bool isolated = false;  ///< From the other isolated ports of its bridge.
     int mtu = 1500;
 };
 
-/// Connects the network namespace `netns` to a bridge: veth pair (one queue each), loopback up,
-/// address, default route. Returns when the bridge port forwards, so that the container's first
-/// packet is not lost. On failure nothing is left behind.
-Result<void> attach(const UniqueFd& netns, const AttachSpec& spec);
+/// Connects the network namespace `netns`: a veth pair (one queue each) for each bridge, loopback
+/// up, addresses, default routes. Returns when the bridge ports forward, so that the container's
+/// first packet is not lost. On failure nothing is left behind.
+/// @errors NotFound where a bridge or parent is missing
+Result<void> attach(const UniqueFd& netns, const std::vector<AttachSpec>& specs);
 
 /// Brings the loopback device of `netns` up; for containers without a network.
 Result<void> loopback_up(const UniqueFd& netns);
 
-/// Every IPv4 network that the host's routes and addresses know, the default route left out.
-Result<std::vector<Cidr4>> used_subnets();
+/// Every network that the host's routes and addresses know, of both families, the default route
+/// left out; nor what belongs to the link `except`.
+Result<std::vector<Cidr>> used_subnets(const std::string& except = "");
 
 /// The MTU of the link that the default route goes through, or 1500.
 Result<int> uplink_mtu();

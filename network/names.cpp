@@ -76,6 +76,19 @@ std::string render_resolv_conf(std::string_view text, const ResolverWishes& wish
     return kept;
 }
 
+std::string render_guarded_resolv_conf(std::string_view text, const ResolverWishes& wishes,
+                                       std::string_view server) {
+    std::string kept = fmt::format("nameserver {}\n", server);
+    bool has_dots = false;
+    for (const std::string& line : split(render_resolv_conf(text, wishes), '\n')) {
+        if (line.empty() || line.starts_with("nameserver")) continue;
+        has_dots = has_dots || line.find("ndots:") != std::string::npos;
+        kept += line + "\n";
+    }
+    // Several lines of options add up. @source resolv.conf(5), glibc res_init
+    return has_dots ? kept : kept + "options ndots:0\n";
+}
+
 std::string host_resolv_conf() {
     constexpr const char* kUsual = "/etc/resolv.conf";
     constexpr const char* kResolved = "/run/systemd/resolve/resolv.conf";

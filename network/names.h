@@ -10,7 +10,7 @@ namespace davit::network {
 
 /// One line of a hosts file.
 struct HostEntry {
-    Ipv4 address = {};
+    Ip address = {};
     std::vector<std::string> names = {};
     bool operator==(const HostEntry&) const = default;
 };
@@ -32,6 +32,11 @@ struct ResolverWishes {
     std::vector<std::string> options = {};
 };
 std::string render_resolv_conf(std::string_view text, const ResolverWishes& wishes);
+
+/// As above, for a container whose guard answers at `server`: that is the only server, and names
+/// without a dot are asked for as they are.
+std::string render_guarded_resolv_conf(std::string_view text, const ResolverWishes& wishes,
+                                       std::string_view server);
 
 /// The host's resolver configuration that has real servers: systemd-resolved's own file where
 /// /etc/resolv.conf only names 127.0.0.53.

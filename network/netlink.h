@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,17 +56,32 @@ struct VethRequest {
 /// One queue each way: the default, one a CPU, costs twice the time and memory.
 NlMsg new_veth(const VethRequest& request);
 
+/// A link that shares the wire of `parent`: macvlan with a MAC address of its own, or ipvlan.
+/// It is born inside `netns`. @source linux/if_link.h, IFLA_MACVLAN_MODE, IFLA_IPVLAN_MODE
+struct SharedLinkRequest {
+    std::string kind = "macvlan";  ///< or "ipvlan"
+    std::string mode = {};         ///< "bridge", "private", "vepa", "passthru"; "l2", "l3", "l3s"
+    int parent = 0;                ///< Index.
+    std::string name = {};
+    int netns = -1;
+    std::string mac = {};  ///< macvlan only.
+    int mtu = 1500;
+};
+NlMsg new_shared_link(const SharedLinkRequest& request);
+
 NlMsg set_up(const std::string& name);
-/// Lets the bridge send a frame back through the port it came from (a container reaching itself by
-/// its published port while br_netfilter is on).
-NlMsg set_hairpin(int index);
+/// Settings of a bridge port. Hairpin lets the bridge send a frame back through the port it came
+/// from (a container reaching itself by its published port while br_netfilter is on). An isolated
+/// port exchanges frames with the bridge itself only, not with other isolated ports.
+NlMsg set_port(int index, bool isolated);
 NlMsg remove_link(const std::string& name);
 /// Removes all links of a group at once: one by one each costs 16 ms.
 NlMsg remove_group(std::uint32_t group);
 /// One that is there already is fine.
-NlMsg new_address(int index, const Cidr4& address);
-NlMsg remove_address(int index, const Cidr4& address);
-NlMsg new_default_route(int index, Ipv4 gateway);
+NlMsg new_address(int index, const Cidr& address);
+NlMsg remove_address(int index, const Cidr& address);
+/// `gateway` absent: everything is on the link itself, as with ipvlan in mode l3.
+NlMsg new_default_route(int index, const std::optional<Ip>& gateway, bool v6);
 
 /// Several route requests in one send(2).
 ///
@@ -103,14 +119,14 @@ struct LinkFacts {
 /// One link by index. @errors NotFound
 Result<LinkFacts> look_up_link(nl_sock& socket, int index);
 
-/// An IPv4 route, of any table.
+/// A route, of any table.
 struct RouteFacts {
-    Cidr4 destination = {};
+    Cidr destination = {};
     int link = 0;
 };
-/// An IPv4 address of a link.
+/// An address of a link.
 struct AddressFacts {
-    Cidr4 address = {};
+    Cidr address = {};
     int link = 0;
 };
 /// All of the socket's namespace, as of one moment.

@@ -1,6 +1,5 @@
 #include "network/netlink.h"
 
-#include <arpa/inet.h>
 #include <cerrno>
 #include <cstring>
 #include <fmt/format.h>
@@ -102,11 +101,11 @@ Result<std::vector<Facts>> dump(nl_sock& socket, int type,
     return Error(ErrorKind::Busy, fmt::format("they changed during each of {} attempts", kTries));
 }
 
-Ipv4 ip_of(const nlattr* attribute) {
-    std::uint32_t network_order = 0;
-    std::memcpy(&network_order, nla_data(attribute), sizeof network_order);
-    return {ntohl(network_order)};
+Ip ip_of(const nlattr* attribute) {
+    return Ip::from_bytes(nla_data(attribute), nla_len(attribute) == 16 ? 16 : 4);
 }
+
+bool is_ip(int family) { return family == AF_INET || family == AF_INET6; }
 
 /// The state of a bridge port, which stands two levels down.
 int port_state_of(nlattr* link_info) {
@@ -147,10 +146,11 @@ LinkFacts link_of(const nlmsghdr* header) {
 bool read_route(const nlmsghdr* header, RouteFacts& route) {
     const auto* info = static_cast<const rtmsg*>(nlmsg_data(header));
     nlattr* attributes[RTA_MAX + 1] = {};
-    if (info->rtm_family != AF_INET ||
+    if (!is_ip(info->rtm_family) ||
         nlmsg_parse(const_cast<nlmsghdr*>(header), sizeof(rtmsg), attributes, RTA_MAX, nullptr) < 0)
         return false;
     route.destination.prefix = info->rtm_dst_len;
+    route.destination.address.v6 = info->rtm_family == AF_INET6;
     if (attributes[RTA_DST] != nullptr) route.destination.address = ip_of(attributes[RTA_DST]);
     if (attributes[RTA_OIF] != nullptr)
         route.link = static_cast<int>(nla_get_u32(attributes[RTA_OIF]));
@@ -160,11 +160,14 @@ bool read_route(const nlmsghdr* header, RouteFacts& route) {
 bool read_address(const nlmsghdr* header, AddressFacts& facts) {
     const auto* info = static_cast<const ifaddrmsg*>(nlmsg_data(header));
     nlattr* attributes[IFA_MAX + 1] = {};
-    if (info->ifa_family != AF_INET || nlmsg_parse(const_cast<nlmsghdr*>(header), sizeof(ifaddrmsg),
-                                                   attributes, IFA_MAX, nullptr) < 0)
+    if (!is_ip(info->ifa_family) || nlmsg_parse(const_cast<nlmsghdr*>(header), sizeof(ifaddrmsg),
+                                                attributes, IFA_MAX, nullptr) < 0)
         return false;
-    if (attributes[IFA_LOCAL] == nullptr) return false;
-    facts.address = {ip_of(attributes[IFA_LOCAL]), info->ifa_prefixlen};
+    // IPv6 has no other end of a line, and says its own address there.
+    const nlattr* const own =
+        attributes[IFA_LOCAL] != nullptr ? attributes[IFA_LOCAL] : attributes[IFA_ADDRESS];
+    if (own == nullptr) return false;
+    facts.address = {ip_of(own), info->ifa_prefixlen};
     facts.link = static_cast<int>(info->ifa_index);
     return true;
 }

@@ -1,7 +1,6 @@
 #include "network/netlink.h"
 
 #include <algorithm>
-#include <arpa/inet.h>
 #include <array>
 #include <cstring>
 #include <linux/if.h>
@@ -47,9 +46,22 @@ void put_mac(NlMsg& message, const std::string& mac) {
         nla_put(message.get(), IFLA_ADDRESS, sizeof address, &address);
 }
 
-void put_ip(NlMsg& message, int attribute, Ipv4 ip) {
-    const std::uint32_t network_order = htonl(ip.value);
-    nla_put(message.get(), attribute, sizeof network_order, &network_order);
+void put_ip(NlMsg& message, int attribute, const Ip& ip) {
+    const std::string bytes = ip.bytes();
+    nla_put(message.get(), attribute, static_cast<int>(bytes.size()), bytes.data());
+}
+
+unsigned char family_of(bool v6) { return v6 ? AF_INET6 : AF_INET; }
+
+std::uint32_t macvlan_mode(const std::string& name) {
+    if (name == "private") return MACVLAN_MODE_PRIVATE;
+    if (name == "vepa") return MACVLAN_MODE_VEPA;
+    return name == "passthru" ? MACVLAN_MODE_PASSTHRU : MACVLAN_MODE_BRIDGE;
+}
+
+std::uint16_t ipvlan_mode(const std::string& name) {
+    if (name == "l3") return IPVLAN_MODE_L3;
+    return name == "l3s" ? IPVLAN_MODE_L3S : IPVLAN_MODE_L2;
 }
 
 /// A nested attribute that ends with the scope.
@@ -78,10 +90,12 @@ void put_bridge(NlMsg& message, const BridgeRequest& request) {
     nla_put_u8(message.get(), IFLA_BR_MCAST_SNOOPING, 0);
 }
 
-NlMsg address_request(int type, int flags, int index, const Cidr4& address) {
+NlMsg address_request(int type, int flags, int index, const Cidr& address) {
     NlMsg message = new_request(type, flags);
     ifaddrmsg info{};
-    info.ifa_family = AF_INET;
+    info.ifa_family = family_of(address.address.v6);
+    // Nobody else gives these addresses out: asking around would cost a second.
+    if (address.address.v6) info.ifa_flags = IFA_F_NODAD;
     info.ifa_prefixlen = static_cast<unsigned char>(address.prefix);
     info.ifa_index = static_cast<unsigned>(index);
     append(message, info);
@@ -143,7 +157,25 @@ NlMsg set_up(const std::string& name) {
     return message;
 }
 
-NlMsg set_hairpin(int index) {
+NlMsg new_shared_link(const SharedLinkRequest& request) {
+    NlMsg message = new_link_request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+    nla_put_string(message.get(), IFLA_IFNAME, request.name.c_str());
+    nla_put_u32(message.get(), IFLA_LINK, static_cast<std::uint32_t>(request.parent));
+    nla_put_u32(message.get(), IFLA_NET_NS_FD, static_cast<std::uint32_t>(request.netns));
+    nla_put_u32(message.get(), IFLA_MTU, static_cast<std::uint32_t>(request.mtu));
+    const bool macvlan = request.kind == "macvlan";
+    if (macvlan) put_mac(message, request.mac);
+    const Nest info(message, IFLA_LINKINFO);
+    nla_put_string(message.get(), IFLA_INFO_KIND, request.kind.c_str());
+    const Nest data(message, IFLA_INFO_DATA);
+    if (macvlan)
+        nla_put_u32(message.get(), IFLA_MACVLAN_MODE, macvlan_mode(request.mode));
+    else
+        nla_put_u16(message.get(), IFLA_IPVLAN_MODE, ipvlan_mode(request.mode));
+    return message;
+}
+
+NlMsg set_port(int index, bool isolated) {
     NlMsg message = new_request(RTM_SETLINK, 0);
     ifinfomsg info{};
     info.ifi_family = AF_BRIDGE;
@@ -151,6 +183,7 @@ NlMsg set_hairpin(int index) {
     append(message, info);
     const Nest port(message, IFLA_PROTINFO | NLA_F_NESTED);
     nla_put_u8(message.get(), IFLA_BRPORT_MODE, 1);
+    nla_put_u8(message.get(), IFLA_BRPORT_ISOLATED, isolated ? 1 : 0);
     return message;
 }
 
@@ -166,26 +199,26 @@ NlMsg remove_group(std::uint32_t group) {
     return message;
 }
 
-NlMsg new_address(int index, const Cidr4& address) {
+NlMsg new_address(int index, const Cidr& address) {
     NlMsg message = address_request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, index, address);
-    if (address.prefix < 31) put_ip(message, IFA_BROADCAST, address.last());
+    if (!address.address.v6 && address.prefix < 31) put_ip(message, IFA_BROADCAST, address.last());
     return message;
 }
 
-NlMsg remove_address(int index, const Cidr4& address) {
+NlMsg remove_address(int index, const Cidr& address) {
     return address_request(RTM_DELADDR, 0, index, address);
 }
 
-NlMsg new_default_route(int index, Ipv4 gateway) {
+NlMsg new_default_route(int index, const std::optional<Ip>& gateway, bool v6) {
     NlMsg message = new_request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
     rtmsg info{};
-    info.rtm_family = AF_INET;
+    info.rtm_family = family_of(v6);
     info.rtm_table = RT_TABLE_MAIN;
     info.rtm_protocol = RTPROT_BOOT;
-    info.rtm_scope = RT_SCOPE_UNIVERSE;
+    info.rtm_scope = gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
     info.rtm_type = RTN_UNICAST;
     append(message, info);
-    put_ip(message, RTA_GATEWAY, gateway);
+    if (gateway) put_ip(message, RTA_GATEWAY, *gateway);
     nla_put_u32(message.get(), RTA_OIF, static_cast<std::uint32_t>(index));
     return message;
 }

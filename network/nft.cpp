@@ -97,6 +97,10 @@ Error failure_of(const std::string& text) {
 
 Result<void> apply(const Ruleset& rules) {
     TRY(check(rules));
+    return load_script(render(rules));
+}
+
+Result<void> load_script(const std::string& script) {
     const Library& nft = *TRY(library());
     static std::mutex one_at_a_time;  // libnftables keeps tables of its own outside its contexts
     const std::lock_guard lock(one_at_a_time);
@@ -106,7 +110,6 @@ Result<void> apply(const Ruleset& rules) {
     if (!context) return Error(ErrorKind::System, "nft_ctx_new has no memory");
     nft.buffer_error(context.get());
     nft.buffer_output(context.get());
-    const std::string script = render(rules);
     log::debug("network", "nft -f - <<'END'\n{}END", script);
     if (nft.run(context.get(), script.c_str()) == 0) return {};
     return failure_of(first_lines(nft.errors(context.get())));

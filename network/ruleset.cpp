@@ -18,6 +18,12 @@ std::string target_of(const RulePort& port) {
     return fmt::format("{} . {}", to_string(port.target), port.target_port);
 }
 
+/// "172.17.0.2:80", "[fd00::2]:80"
+std::string shown(const Ip& ip, std::uint16_t port) {
+    const char* const open = ip.v6 ? "[" : "";
+    return fmt::format("{}{}{}:{}", open, to_string(ip), ip.v6 ? "]" : "", port);
+}
+
 bool is_link_name(const std::string& name) {
     const auto is_plain = [](unsigned char c) {
         return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
@@ -33,7 +39,10 @@ constexpr const char* kChains = R"(
         ip daddr 127.0.0.0/8 drop
         ip saddr 127.0.0.0/8 drop
         ip6 daddr ::1 drop
+        ip6 saddr ::1 drop
         ip saddr != 0.0.0.0 fib saddr . iif oif 0 drop
+        ip6 saddr != { ::, fe80::/10 } fib saddr . iif oif 0 drop
+        icmpv6 type { nd-router-advert, nd-redirect } drop
     }
     chain pre {
         type nat hook prerouting priority dstnat; policy accept;
@@ -47,11 +56,15 @@ constexpr const char* kChains = R"(
     chain publish {
         dnat ip to ip daddr . meta l4proto . th dport map @p4
         dnat ip to meta l4proto . th dport map @p4any
+        dnat ip6 to ip6 daddr . meta l4proto . th dport map @p6
+        dnat ip6 to meta l4proto . th dport map @p6any
     }
     chain post {
         type nat hook postrouting priority srcnat; policy accept;
         oifname @br ip saddr 127.0.0.0/8 masquerade
+        oifname @br ip6 saddr ::1 masquerade
         ct status dnat oifname . ip saddr @nets4 masquerade
+        ct status dnat oifname . ip6 saddr @nets6 masquerade
         iifname @masq oifname != @br masquerade
     }
     chain forward {
@@ -59,11 +72,55 @@ constexpr const char* kChains = R"(
         iifname != @br oifname != @br accept
         ct state established,related accept
         ct state invalid drop
+        iifname @internal oifname != @internal drop
+        oifname @internal iifname != @internal drop
         iifname . oifname @intra accept
         oifname @br ct status dnat accept
         oifname @br drop
     }
+    chain input {
+        type filter hook input priority filter; policy accept;
+        iifname != @internal accept
+        ct state established,related accept
+        meta l4proto { icmp, ipv6-icmp } accept
+        drop
+    }
 )";
+
+/// The elements of every set and map.
+struct Elements {
+    std::vector<std::string> bridges = {};
+    std::vector<std::string> internal = {};
+    std::vector<std::string> masq = {};
+    std::vector<std::string> intra = {};
+    std::vector<std::string> nets[2] = {};   ///< IPv4, IPv6
+    std::vector<std::string> ports[2] = {};  ///< On one address.
+    std::vector<std::string> any[2] = {};    ///< On all.
+};
+
+Elements elements_of(const Ruleset& rules) {
+    Elements all;
+    for (const RuleNetwork& network : rules.networks) {
+        const std::string name = fmt::format("\"{}\"", network.bridge);
+        all.bridges.push_back(name);
+        if (network.internal) all.internal.push_back(name);
+        if (network.masquerade && !network.internal) all.masq.push_back(name);
+        if (network.icc) all.intra.push_back(fmt::format("{0} . {0}", name));
+        for (const Cidr& subnet : network.subnets)
+            all.nets[subnet.address.v6 ? 1 : 0].push_back(
+                fmt::format("{} . {}/{}", name, to_string(subnet.first()), subnet.prefix));
+    }
+    for (const RulePort& port : rules.ports) {
+        const int family = port.target.v6 ? 1 : 0;
+        const std::string rest =
+            fmt::format("{} . {} : {}", port.protocol, port.host_port, target_of(port));
+        if (port.host_ip)
+            all.ports[family].push_back(fmt::format("{} . {}", to_string(*port.host_ip), rest));
+        else
+            all.any[family].push_back(rest);
+    }
+    return all;
+}
 
 }  // namespace
 
@@ -75,13 +132,20 @@ Result<void> check(const Ruleset& rules) {
     }
     std::map<std::string, std::string> target_of_port;
     for (const RulePort& port : rules.ports) {
-        if (port.protocol != "tcp" && port.protocol != "udp")
+        if (port.protocol != "tcp" && port.protocol != "udp" && port.protocol != "sctp")
             return Error(ErrorKind::InvalidInput,
-                         fmt::format("'{}' is neither tcp nor udp", port.protocol));
-        const std::string on = port.any_address ? "" : to_string(port.host_ip) + ":";
-        const std::string published = fmt::format("{}{}/{}", on, port.host_port, port.protocol);
-        const std::string target = fmt::format("{}:{}", to_string(port.target), port.target_port);
-        const auto [first, is_new] = target_of_port.emplace(published, target);
+                         fmt::format("'{}' is not tcp, udp or sctp", port.protocol));
+        if (port.host_ip && port.host_ip->v6 != port.target.v6)
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("{} can't be translated to {}", to_string(*port.host_ip),
+                                     to_string(port.target)));
+        const std::string published =
+            port.host_ip ? fmt::format("{}/{}", shown(*port.host_ip, port.host_port), port.protocol)
+                         : fmt::format("{}/{}", port.host_port, port.protocol);
+        const std::string target = shown(port.target, port.target_port);
+        // Both families may have a port of all addresses.
+        const auto [first, is_new] =
+            target_of_port.emplace(published + (port.target.v6 ? "6" : ""), target);
         if (!is_new && first->second != target)
             return Error(ErrorKind::Busy,
                          fmt::format("host port {} is published twice: to {} and to {}", published,
@@ -96,37 +160,28 @@ std::string render(const Ruleset& rules) {
     // script is one transaction, so that there is no moment without rules.
     std::string script = "add table inet davit\ndelete table inet davit\n";
     if (rules.empty()) return script;
-    std::vector<std::string> bridges;
-    std::vector<std::string> intra;
-    std::vector<std::string> nets4;
-    for (const RuleNetwork& network : rules.networks) {
-        bridges.push_back(fmt::format("\"{}\"", network.bridge));
-        intra.push_back(fmt::format("\"{0}\" . \"{0}\"", network.bridge));
-        nets4.push_back(fmt::format("\"{}\" . {}/{}", network.bridge,
-                                    to_string(network.subnet.first()), network.subnet.prefix));
-    }
-    std::vector<std::string> p4;
-    std::vector<std::string> p4any;
-    for (const RulePort& port : rules.ports) {
-        if (port.any_address)
-            p4any.push_back(
-                fmt::format("{} . {} : {}", port.protocol, port.host_port, target_of(port)));
-        else
-            p4.push_back(fmt::format("{} . {} . {} : {}", to_string(port.host_ip), port.protocol,
-                                     port.host_port, target_of(port)));
-    }
+    const Elements all = elements_of(rules);
     script += "table inet davit {\n";
-    script += fmt::format("    set br {{ type ifname;{} }}\n", elements(bridges));
-    script += fmt::format("    set masq {{ type ifname;{} }}\n", elements(bridges));
-    script += fmt::format("    set intra {{ type ifname . ifname;{} }}\n", elements(intra));
-    script += fmt::format("    set nets4 {{ type ifname . ipv4_addr; flags interval;{} }}\n",
-                          elements(nets4));
-    script += fmt::format(
-        "    map p4 {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service;{} }}\n",
-        elements(p4));
-    script += fmt::format(
-        "    map p4any {{ type inet_proto . inet_service : ipv4_addr . inet_service;{} }}",
-        elements(p4any));
+    const auto add = [&](const char* kind, const char* name, const char* type,
+                         const std::vector<std::string>& list) {
+        script += fmt::format("    {} {} {{ type {};{} }}\n", kind, name, type, elements(list));
+    };
+    add("set", "br", "ifname", all.bridges);
+    add("set", "internal", "ifname", all.internal);
+    add("set", "masq", "ifname", all.masq);
+    add("set", "intra", "ifname . ifname", all.intra);
+    add("set", "nets4", "ifname . ipv4_addr; flags interval", all.nets[0]);
+    add("set", "nets6", "ifname . ipv6_addr; flags interval", all.nets[1]);
+    constexpr const char* kTypes[2][2] = {
+        {"ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service",
+         "inet_proto . inet_service : ipv4_addr . inet_service"},
+        {"ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service",
+         "inet_proto . inet_service : ipv6_addr . inet_service"}};
+    add("map", "p4", kTypes[0][0], all.ports[0]);
+    add("map", "p4any", kTypes[0][1], all.any[0]);
+    add("map", "p6", kTypes[1][0], all.ports[1]);
+    add("map", "p6any", kTypes[1][1], all.any[1]);
+    script.pop_back();
     return script + kChains + "}\n";
 }
 

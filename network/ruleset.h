@@ -4,6 +4,7 @@
 #include "network/address.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,17 +13,19 @@ namespace davit::network {
 /// One bridge in the rule set.
 struct RuleNetwork {
     std::string bridge = {};
-    Cidr4 subnet = {};
+    std::vector<Cidr> subnets = {};
+    bool internal = false;   ///< No way out, and no way in.
+    bool masquerade = true;  ///< What leaves gets an address of the host.
+    bool icc = true;         ///< Its containers may talk to each other.
     bool operator==(const RuleNetwork&) const = default;
 };
 
 /// One published port.
 struct RulePort {
-    std::string protocol = "tcp";  ///< "tcp" or "udp"
-    bool any_address = true;       ///< Every local address of the host; else `host_ip`.
-    Ipv4 host_ip = {};
+    std::string protocol = "tcp";    ///< "tcp", "udp" or "sctp"
+    std::optional<Ip> host_ip = {};  ///< Absent: every local address of the target's family.
     std::uint16_t host_port = 0;
-    Ipv4 target = {};
+    Ip target = {};  ///< Of the host address's family.
     std::uint16_t target_port = 0;
     bool operator==(const RulePort&) const = default;
 };
@@ -49,5 +52,8 @@ Result<void> check(const Ruleset& rules);
 /// @errors as `check`; Unsupported where libnftables or the kernel's nf_tables is missing;
 /// PermissionDenied; System
 Result<void> apply(const Ruleset& rules);
+
+/// Loads an nft script, in the network namespace of the calling thread. @errors as `apply`
+Result<void> load_script(const std::string& script);
 
 }  // namespace davit::network

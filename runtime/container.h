@@ -92,6 +92,8 @@ public:
     const UniqueFd& pidfd() const { return pidfd_; }
     const Spec& spec() const { return spec_; }
     const Cgroup& cgroup() const { return cgroup_; }
+    /// The network namespace that outlives the runs; closed where the container has the host's.
+    const UniqueFd& network() const { return held_.network; }
 
 private:
     explicit Container(Spec spec) : spec_(std::move(spec)) {}

@@ -74,10 +74,22 @@ Result<void> Guard::take_container(Spec spec) {
     const std::string run_root = clean_path(options_.run_dir + "/../..");
     if (!options_.adopt) {
         container_ = TRY(Container::open(std::move(spec), run_root));
+        TRY(open_names());
         return create_run();
     }
     container_ = TRY(Container::adopt(std::move(spec), run_root, state_.pid, state_.start_ticks));
+    // A container that runs is looked after also where it finds no names.
+    if (const Result<void> opened = open_names(); !opened)
+        log::warn("runtime", "{}", opened.error().to_string());
     return adopt_run();
+}
+
+Result<void> Guard::open_names() {
+    const std::string text = annotation_of(container_->spec(), kDns);
+    if (text.empty() || !container_->network()) return {};
+    DnsSettings settings = TRY(parse_dns_settings(text));
+    dns_ = TRY(DnsServer::open(std::move(settings), container_->network(), loop_));
+    return {};
 }
 
 Result<void> Guard::adopt_run() {
@@ -286,6 +298,8 @@ void Guard::finish() {
     // What outlives the guard must be gone before anybody is told that it has ended. The socket
     // goes last: a guard without one may be killed, and then has said everything.
     relay_.reset();
+    if (dns_) dns_->withdraw();
+    dns_.reset();
     save();
     ::unlink((options_.run_dir + "/control.sock").c_str());
     for (auto& [fd, client] : clients_) {

@@ -2,6 +2,7 @@
 
 #include "runtime/attachments.h"
 #include "runtime/container.h"
+#include "runtime/dns_server.h"
 #include "runtime/event_loop.h"
 #include "runtime/guard.h"
 #include "runtime/health_monitor.h"
@@ -60,6 +61,7 @@ private:
     Result<void> open_ports(const Spec& spec);
     Result<void> take_container(Spec spec);
     Result<void> adopt_run();
+    Result<void> open_names();
     Result<void> open_streams(const Spec& spec);
     Result<UniqueFd> make_fifo(const char* name, const Spec& spec) const;
     Result<UniqueFd> open_fifo(const char* name, const Spec& spec) const;
@@ -109,6 +111,7 @@ private:
     UniqueFd control_;
     UniqueFd signals_;
     std::unique_ptr<Relay> relay_;
+    std::unique_ptr<DnsServer> dns_;
     std::unique_ptr<HealthMonitor> health_;
     std::map<int, Client> clients_;
     std::unique_ptr<Attachments> attached_;

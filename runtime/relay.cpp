@@ -143,14 +143,16 @@ Result<std::vector<UniqueFd>> bind_port(const ListenPort& port) {
     std::vector<std::string> addresses = {port.host_ip};
     if (port.host_ip.empty()) addresses = {"0.0.0.0", "::"};
     const int type = port.protocol == "udp" ? SOCK_DGRAM : SOCK_STREAM;
+    const int protocol = port.protocol == "sctp" ? IPPROTO_SCTP : 0;
     std::vector<UniqueFd> sockets;
     for (const std::string& ip : addresses) {
         const SocketAddress address = make_address(ip, port.host_port);
         if (address.length == 0)
             return Error(ErrorKind::InvalidInput, fmt::format("'{}' is not an address", ip));
         const int family = address.storage.ss_family;
-        UniqueFd fd(::socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-        const bool optional = port.host_ip.empty() && family == AF_INET6;
+        UniqueFd fd(::socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+        // SCTP is a module that this host may not have loaded: then nobody else has the port.
+        const bool optional = (port.host_ip.empty() && family == AF_INET6) || protocol != 0;
         if (!fd && optional) continue;  // a host without IPv6
         if (!fd) return Error::from_errno(errno, "socket(2)");
         const int on = 1;

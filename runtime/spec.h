@@ -180,6 +180,7 @@ inline constexpr const char* kJoin = "io.davit.join.";
 /// "open": it can be attached to; "once": its end is the program's.
 inline constexpr const char* kStdin = "io.davit.stdin";
 inline constexpr const char* kStopSignal = "io.davit.stop-signal";  ///< Number.
+inline constexpr const char* kDns = "io.davit.dns";                 ///< JSON; see dns_zone.h.
 inline constexpr const char* kListen = "io.davit.listen";           ///< JSON; see guard_ports.h.
 
 }  // namespace davit::runtime

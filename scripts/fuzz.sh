@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes the loaders of Compose files and Dockerfiles: fuzz.sh [SECONDS [TARGET...]], 60 seconds for each target of fuzz/.
+# Fuzzes the loaders of Compose files and Dockerfiles, and the name server's packets: fuzz.sh [SECONDS [TARGET...]], 60 seconds for each target of fuzz/.
 # What it learns stays in build/fuzz/corpus/, inputs that break something go to
 # build/fuzz/artifacts/. Where DAVIT_CORPUS is a folder, its YAML files are seeds too.
 # Exits with 1 where something broke.
@@ -11,7 +11,7 @@ case "$seconds" in
 esac
 shift $(($# > 0 ? 1 : 0))
 targets=("$@")
-[ $# -gt 0 ] || targets=(yaml project interpolate dotenv ports volumes durations sizes dockerfile dockerignore)
+[ $# -gt 0 ] || targets=(yaml project interpolate dotenv ports volumes durations sizes dockerfile dockerignore dns)
 
 cmake --preset fuzz
 cmake --build --preset fuzz ${DAVIT_JOBS:+-j "$DAVIT_JOBS"}

@@ -2,11 +2,10 @@
 
 #include "base/duration.h"
 #include "base/random.h"
-#include "network/ipam.h"
-#include "network/links.h"
 #include "runtime/features.h"
-#include "runtime/relay.h"
+#include "stack/allocate_networks.h"
 #include "stack/claims.h"
+#include "stack/host_ports.h"
 #include "stack/lower_config.h"
 
 #include <algorithm>
@@ -64,126 +63,7 @@ Result<void> check_devices(const ChoiceRequest& request,
     return {};
 }
 
-/// Ports that a container of this project publishes now are given up before they are taken again.
-Result<void> check_ports(const ChoiceRequest& request, const compose::DesiredContainer& container) {
-    const auto held_by_us = [&](const compose::Port& port) {
-        return std::any_of(
-            request.seen->containers.begin(), request.seen->containers.end(),
-            [&](const auto& entry) {
-                const auto& ports = entry.second.ports;
-                return std::any_of(ports.begin(), ports.end(), [&](const auto& held) {
-                    return held.published == port.published && held.protocol == port.protocol;
-                });
-            });
-    };
-    for (std::size_t i = 0; i < container.config.ports.size(); ++i) {
-        const compose::Port& port = container.config.ports[i];
-        if (port.published == 0 || held_by_us(port)) continue;
-        const Result<std::vector<UniqueFd>> free =
-            runtime::bind_port({port.protocol, port.host_ip, port.published, "", port.target});
-        if (free) continue;
-        Error error = free.error();
-        return std::move(error)
-            .doing("publish a port of service '{}'", container.service)
-            .at(request.loaded->places.find(
-                fmt::format("{}.ports[{}]", place_of_service(container), i)));
-    }
-    return {};
-}
-
-// --- networks ---
-
-Result<network::Cidr4> choose_subnet(const Environment& environment,
-                                     const compose::DesiredNetwork& wanted, SourcePos place) {
-    std::vector<network::Cidr4> taken = TRY(network::used_subnets());
-    const std::vector<network::Cidr4> claimed = TRY(claimed_subnets(environment.paths));
-    taken.insert(taken.end(), claimed.begin(), claimed.end());
-    if (wanted.config.subnet.empty()) return network::pick_subnet(network::default_pool(), taken);
-    const network::Cidr4 subnet = TRY(network::parse_cidr4(wanted.config.subnet));
-    for (const network::Cidr4& other : taken) {
-        if (!other.overlaps(subnet)) continue;
-        return Error(ErrorKind::Busy, fmt::format("subnet {} overlaps {}, which this host uses",
-                                                  to_string(subnet), to_string(other)))
-            .at(std::move(place))
-            .help("choose another subnet, or leave it out: davit picks a free one");
-    }
-    return subnet;
-}
-
-Result<void> choose_networks(const ChoiceRequest& request, Choices& choices) {
-    const Environment& environment = *request.environment;
-    choices.networks = request.seen->networks;
-    for (const compose::Step& step : request.plan->steps) {
-        if (step.kind != compose::StepKind::CreateNetwork) continue;
-        const std::string& name = step.resource.name;
-        const compose::DesiredNetwork& wanted = request.desired->networks.at(name);
-        const auto known = request.seen->networks.find(name);
-        if (known != request.seen->networks.end() &&
-            known->second.config_hash == wanted.config_hash)
-            continue;  // after a reboot: the same subnet, on which addresses were promised
-        NetworkRecord record;
-        record.name = name;
-        record.key = wanted.key;
-        record.project = request.desired->project;
-        const network::Cidr4 subnet =
-            TRY_DOING(choose_subnet(environment, wanted,
-                                    request.loaded->places.find("networks." + wanted.key)),
-                      "make network '{}'", name);
-        record.subnet = to_string(subnet);
-        record.gateway = to_string(network::gateway_of(subnet));
-        record.bridge = network::link_name("dvb-", environment.paths.data_root + "\n" + name);
-        record.config_hash = wanted.config_hash;
-        record.created = rfc3339(std::chrono::system_clock::now());
-        TRY(write_network_claim(environment.paths, record));
-        choices.networks[name] = std::move(record);
-    }
-    return {};
-}
-
 // --- containers ---
-
-/// Addresses given out in a network: records and the choices made so far.
-std::set<network::Ipv4> taken_addresses(const ChoiceRequest& request, const Choices& choices,
-                                        const std::string& network) {
-    std::set<network::Ipv4> taken;
-    const auto add = [&](const std::vector<Endpoint>& endpoints) {
-        for (const Endpoint& endpoint : endpoints) {
-            const Result<network::Ipv4> ip = network::parse_ipv4(endpoint.ip);
-            if (endpoint.network == network && ip) taken.insert(*ip);
-        }
-    };
-    for (const auto& [name, record] : request.seen->containers) add(record.endpoints);
-    for (const auto& [name, inputs] : choices.containers) add(inputs.endpoints);
-    return taken;
-}
-
-Result<Endpoint> choose_endpoint(const ChoiceRequest& request, const Choices& choices,
-                                 const ContainerInputs& inputs, const std::string& network) {
-    const NetworkRecord& record = choices.networks.at(network);
-    const network::Cidr4 subnet = TRY(network::parse_cidr4(record.subnet));
-    std::set<network::Ipv4> taken = taken_addresses(request, choices, network);
-    // A recreated container keeps its address.
-    std::optional<network::Ipv4> preferred;
-    if (const auto old = request.seen->containers.find(inputs.name);
-        old != request.seen->containers.end()) {
-        for (const Endpoint& endpoint : old->second.endpoints) {
-            const Result<network::Ipv4> ip = network::parse_ipv4(endpoint.ip);
-            if (endpoint.network != network || !ip || !subnet.contains(*ip)) continue;
-            preferred = *ip;
-            taken.erase(*ip);
-        }
-    }
-    const network::Ipv4 ip = TRY(network::pick_address(subnet, taken, preferred));
-    Endpoint endpoint;
-    endpoint.network = network;
-    endpoint.ip = to_string(ip);
-    endpoint.prefix = subnet.prefix;
-    endpoint.gateway = record.gateway;
-    endpoint.mac = network::mac_for(ip);
-    endpoint.host_link = network::link_name("dvv-", inputs.id + "\n" + network);
-    endpoint.aliases = {inputs.name, inputs.wanted->service, inputs.id.substr(0, 12)};
-    return endpoint;
-}
 
 /// Whether everything that the container mounts can be idmapped; asked once a file system.
 class IdmapProbe {
@@ -285,15 +165,8 @@ Result<void> choose_container(const ChoiceRequest& request, const std::string& n
                         "can't be idmapped",
                         name, why_not));
     }
-    for (const std::string& network : inputs.wanted->networks) {
-        Endpoint endpoint = TRY(choose_endpoint(request, choices, inputs, network));
-        inputs.endpoints.push_back(std::move(endpoint));
-    }
-    for (compose::Port port : inputs.wanted->config.ports) {
-        if (port.published == 0)
-            port.published = TRY(runtime::free_port(port.host_ip, port.protocol));
-        inputs.ports.push_back(std::move(port));
-    }
+    inputs.endpoints = TRY(choose_endpoints(request, choices, inputs));
+    inputs.ports = TRY(choose_ports(request, choices, inputs));
     choices.records[name] = make_record(inputs);
     choices.containers[name] = std::move(inputs);
     return {};
@@ -322,6 +195,7 @@ Result<void> check_beforehand(const ChoiceRequest& request) {
         TRY(check_bind_sources(request, container));
         TRY(check_ports(request, container));
     }
+    TRY(check_networks(request));
     for (const auto& [key, volume] : request.loaded->project.volumes) {
         const auto& there = request.seen->state.volumes;
         if (volume.external && std::find(there.begin(), there.end(), volume.name) == there.end())
@@ -357,7 +231,7 @@ Result<Choices> choose(const ChoiceRequest& request) {
         // A container about to be recreated still answers at its claims until it is stopped.
         if (request.seen->containers.contains(name)) continue;
         TRY(make_directories(run_dir, 0700));
-        const ContainerClaims claims = TRY(claims_of(record));
+        const ContainerClaims claims = TRY(claims_of(record, choices.networks));
         TRY(write_claims(run_dir, claims));
     }
     return choices;

@@ -2,10 +2,12 @@
 
 #include "compose/loader.h"
 #include "image/store.h"
+#include "network/address.h"
 #include "stack/lower.h"
 #include "stack/observe.h"
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,9 +15,10 @@ namespace davit::stack {
 
 /// Everything that is chosen on this host for the containers and networks that a plan makes.
 struct Choices {
-    std::map<std::string, NetworkRecord> networks = {};      ///< New and old.
-    std::map<std::string, ContainerInputs> containers = {};  ///< The ones to make.
-    std::map<std::string, ContainerRecord> records = {};     ///< Of those.
+    std::map<std::string, NetworkRecord> networks = {};         ///< New, old and external.
+    std::map<std::string, std::set<network::Ip>> foreign = {};  ///< Other projects', by bridge.
+    std::map<std::string, ContainerInputs> containers = {};     ///< The ones to make.
+    std::map<std::string, ContainerRecord> records = {};        ///< Of those.
     std::map<std::string, image::Image> images = {};  ///< By reference; `containers` point here.
     std::vector<std::string> warnings = {};
 };

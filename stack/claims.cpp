@@ -1,13 +1,17 @@
 #include "stack/claims.h"
 
 #include "base/json.h"
+#include "base/log.h"
+#include "runtime/state.h"
 
+#include <algorithm>
 #include <unistd.h>
 
 namespace davit::stack {
 namespace {
 
 constexpr int kVersion = 1;
+constexpr const char* kZones = "/.zones";
 
 std::string networks_folder(const Paths& paths, const std::string& project) {
     return paths.run_project(project) + "/.networks";
@@ -21,7 +25,7 @@ bool is_project(const Paths& paths, const std::string& name) {
 
 Json port_json(const network::RulePort& port) {
     return {{"protocol", port.protocol},
-            {"host_ip", port.any_address ? std::string() : to_string(port.host_ip)},
+            {"host_ip", port.host_ip ? to_string(*port.host_ip) : std::string()},
             {"host_port", port.host_port},
             {"target_ip", to_string(port.target)},
             {"target_port", port.target_port}};
@@ -31,20 +35,52 @@ Result<network::RulePort> parse_port(const Json& json) {
     network::RulePort port;
     port.protocol = string_or(json, "protocol", "tcp");
     const std::string host_ip = string_or(json, "host_ip");
-    port.any_address = host_ip.empty();
-    if (!port.any_address) port.host_ip = TRY(network::parse_ipv4(host_ip));
+    if (!host_ip.empty()) port.host_ip = TRY(network::parse_ip(host_ip));
     port.host_port = static_cast<std::uint16_t>(integer_or(json, "host_port"));
-    port.target = TRY(network::parse_ipv4(string_or(json, "target_ip")));
+    port.target = TRY(network::parse_ip(string_or(json, "target_ip")));
     port.target_port = static_cast<std::uint16_t>(integer_or(json, "target_port"));
     return port;
+}
+
+std::vector<std::string> texts_of(const Json& json, const char* key) {
+    const auto found = json.find(key);
+    if (found == json.end() || !found->is_array()) return {};
+    std::vector<std::string> texts;
+    for (const Json& item : *found)
+        if (item.is_string()) texts.push_back(item.get<std::string>());
+    return texts;
 }
 
 Result<network::RuleNetwork> read_network_claim(const std::string& path) {
     const Json json = TRY(read_record(path, kVersion));
     network::RuleNetwork claimed;
     claimed.bridge = string_or(json, "bridge");
-    claimed.subnet = TRY(network::parse_cidr4(string_or(json, "subnet")));
+    for (const std::string& text : texts_of(json, "subnets")) {
+        const network::Cidr subnet = TRY(network::parse_cidr(text));
+        claimed.subnets.push_back(subnet);
+    }
+    claimed.internal = json.value("internal", false);
+    claimed.masquerade = json.value("masquerade", true);
+    claimed.icc = json.value("icc", true);
     return claimed;
+}
+
+EndpointClaim endpoint_of(const Json& json) {
+    return {string_or(json, "bridge"), texts_of(json, "addresses"), texts_of(json, "names")};
+}
+
+/// A container of this host with what it claims.
+struct Holder {
+    std::string project = {};
+    std::string name = {};
+    std::string run_dir = {};
+    ContainerClaims claims = {};
+};
+
+/// Whether anything of the container still runs. Without state: no guard has come yet.
+bool is_alive(const std::string& run_dir) {
+    const Result<runtime::ContainerState> state = runtime::observe_state(run_dir);
+    return state && (state->pid != 0 || runtime::guard_alive(*state));
 }
 
 /// Names in the run root that are projects' folders.
@@ -57,14 +93,54 @@ Result<std::vector<std::string>> projects_up(const Paths& paths) {
     return projects;
 }
 
-/// Run folders of a project's containers.
-Result<std::vector<std::string>> container_folders(const Paths& paths, const std::string& project) {
-    std::vector<std::string> folders;
-    const std::vector<std::string> names = TRY(list_directory(paths.run_project(project)));
-    for (const std::string& name : names) {
-        if (!name.starts_with('.')) folders.push_back(paths.run_container(project, name));
+/// Every container of every project that has claims. Those of one that is gone may be unreadable:
+/// they hold up nobody.
+Result<std::vector<Holder>> holders(const Paths& paths) {
+    std::vector<Holder> all;
+    const std::vector<std::string> projects = TRY(projects_up(paths));
+    for (const std::string& project : projects) {
+        const std::vector<std::string> names = TRY(list_directory(paths.run_project(project)));
+        for (const std::string& name : names) {
+            if (name.starts_with('.')) continue;
+            const std::string run_dir = paths.run_container(project, name);
+            Result<ContainerClaims> claims = read_claims(run_dir);
+            if (claims)
+                all.push_back({project, name, run_dir, *std::move(claims)});
+            else if (is_alive(run_dir))
+                return std::move(claims).error();
+            else
+                log::warn("stack", "{}, ignoring", claims.error().to_string());
+        }
     }
-    return folders;
+    return all;
+}
+
+/// The endpoint whose address published ports lead to: the one with the default route.
+const Endpoint* published_endpoint(const ContainerRecord& record, bool v6) {
+    for (const Endpoint& endpoint : record.endpoints) {
+        const bool has = v6 ? endpoint.default6 && !endpoint.ip6.empty()
+                            : endpoint.default4 && !endpoint.ip.empty();
+        if (has) return &endpoint;
+    }
+    return nullptr;
+}
+
+Result<void> add_port_claims(const compose::Port& port, const std::string& target, bool v6,
+                             std::vector<network::RulePort>& rules) {
+    network::RulePort rule;
+    rule.protocol = port.protocol;
+    rule.host_port = port.published;
+    rule.target = TRY(network::parse_ip(target));
+    rule.target_port = port.target;
+    if (!port.host_ip.empty()) {
+        const network::Ip host_ip = TRY(network::parse_ip(port.host_ip));
+        if (host_ip.v6 != v6) return {};  // the guard relays from one family to the other
+        // NAT can't serve ::1: the guard listens there.
+        if (v6 && host_ip.value == 1) return {};
+        if (host_ip.value != 0) rule.host_ip = host_ip;
+    }
+    rules.push_back(std::move(rule));
+    return {};
 }
 
 Result<void> gather_networks(const Paths& paths, const std::string& project,
@@ -88,24 +164,27 @@ Result<FileLock> lock_host(const Paths& paths) {
     return FileLock::exclusive(paths.run_root + "/lock");
 }
 
-Result<ContainerClaims> claims_of(const ContainerRecord& record) {
+Result<ContainerClaims> claims_of(const ContainerRecord& record,
+                                  const std::map<std::string, NetworkRecord>& networks) {
     ContainerClaims claims;
     claims.uid_base = record.uid_base;
-    if (record.endpoints.empty()) return claims;
-    const network::Ipv4 target = TRY(network::parse_ipv4(record.endpoints.front().ip));
-    for (const compose::Port& port : record.ports) {
-        network::RulePort rule;
-        rule.protocol = port.protocol;
-        rule.any_address = port.host_ip.empty() || port.host_ip == "0.0.0.0";
-        if (!rule.any_address) {
-            const Result<network::Ipv4> ip = network::parse_ipv4(port.host_ip);
-            if (!ip) continue;  // an IPv6 address: the guard relays it
-            rule.host_ip = *ip;
-        }
-        rule.host_port = port.published;
-        rule.target = target;
-        rule.target_port = port.target;
-        claims.ports.push_back(std::move(rule));
+    for (const Endpoint& endpoint : record.endpoints) {
+        EndpointClaim claim;
+        if (const auto network = networks.find(endpoint.network); network != networks.end())
+            claim.bridge = network->second.bridge;
+        for (const std::string& ip : {endpoint.ip, endpoint.ip6})
+            if (!ip.empty()) claim.addresses.push_back(ip);
+        claim.names = endpoint.aliases;
+        if (std::find(claim.names.begin(), claim.names.end(), record.hostname) == claim.names.end())
+            claim.names.push_back(record.hostname);
+        claims.endpoints.push_back(std::move(claim));
+    }
+    if (record.relay_ports) return claims;
+    for (const bool v6 : {false, true}) {
+        const Endpoint* endpoint = published_endpoint(record, v6);
+        if (endpoint == nullptr) continue;
+        for (const compose::Port& port : record.ports)
+            TRY(add_port_claims(port, v6 ? endpoint->ip6 : endpoint->ip, v6, claims.ports));
     }
     return claims;
 }
@@ -113,10 +192,15 @@ Result<ContainerClaims> claims_of(const ContainerRecord& record) {
 Result<void> write_claims(const std::string& run_dir, const ContainerClaims& claims) {
     Json ports = Json::array();
     for (const network::RulePort& port : claims.ports) ports.push_back(port_json(port));
+    Json endpoints = Json::array();
+    for (const EndpointClaim& one : claims.endpoints)
+        endpoints.push_back(
+            {{"bridge", one.bridge}, {"addresses", one.addresses}, {"names", one.names}});
     return write_json(claims_file(run_dir),
                       {{"version", kVersion},
                        {"uid_base", claims.uid_base},
                        {"published", claims.published},
+                       {"endpoints", std::move(endpoints)},
                        {"ports", std::move(ports)}},
                       Sync::No);
 }
@@ -136,19 +220,32 @@ Result<ContainerClaims> read_claims(const std::string& run_dir) {
             claims.ports.push_back(std::move(port));
         }
     }
+    if (const auto endpoints = json->find("endpoints"); endpoints != json->end())
+        for (const Json& entry : *endpoints) claims.endpoints.push_back(endpoint_of(entry));
     return claims;
 }
 
 Result<void> write_network_claim(const Paths& paths, const NetworkRecord& record) {
     const std::string folder = networks_folder(paths, record.project);
     TRY(make_directories(folder, 0700));
+    Json subnets = Json::array();
+    for (const SubnetRecord& subnet : record.subnets) subnets.push_back(subnet.subnet);
     return write_json(folder + "/" + record.name + ".json",
-                      {{"version", kVersion}, {"bridge", record.bridge}, {"subnet", record.subnet}},
+                      {{"version", kVersion},
+                       {"bridge", record.bridge},
+                       {"subnets", std::move(subnets)},
+                       {"internal", record.internal},
+                       {"masquerade", record.masquerade},
+                       {"icc", record.icc}},
                       Sync::No);
 }
 
 Result<void> remove_network_claim(const Paths& paths, const NetworkRecord& record) {
-    return remove_tree(networks_folder(paths, record.project) + "/" + record.name + ".json");
+    TRY(remove_tree(networks_folder(paths, record.project) + "/" + record.name + ".json"));
+    // Files of containers that were killed; the folder of all zones goes with the last network.
+    TRY(remove_tree(zone_folder(paths, record.bridge)));
+    ::rmdir((paths.run_root + kZones).c_str());
+    return {};
 }
 
 Result<void> write_project_claim(const Paths& paths, const std::string& project) {
@@ -160,38 +257,108 @@ Result<void> write_project_claim(const Paths& paths, const std::string& project)
 Result<network::Ruleset> gather_rules(const Paths& paths) {
     network::Ruleset rules;
     const std::vector<std::string> projects = TRY(projects_up(paths));
-    for (const std::string& project : projects) {
+    for (const std::string& project : projects)
         TRY(gather_networks(paths, project, rules.networks));
-        const std::vector<std::string> folders = TRY(container_folders(paths, project));
-        for (const std::string& folder : folders) {
-            const ContainerClaims claims = TRY(read_claims(folder));
-            if (!claims.published) continue;
-            rules.ports.insert(rules.ports.end(), claims.ports.begin(), claims.ports.end());
-        }
+    const std::vector<Holder> all = TRY(holders(paths));
+    for (const Holder& one : all) {
+        const auto& ports = one.claims.ports;
+        if (one.claims.published && !ports.empty() && is_alive(one.run_dir))
+            rules.ports.insert(rules.ports.end(), ports.begin(), ports.end());
     }
     return rules;
 }
 
 Result<std::set<std::uint32_t>> used_id_ranges(const Paths& paths) {
     std::set<std::uint32_t> used;
-    const std::vector<std::string> projects = TRY(projects_up(paths));
-    for (const std::string& project : projects) {
-        const std::vector<std::string> folders = TRY(container_folders(paths, project));
-        for (const std::string& folder : folders) {
-            const ContainerClaims claims = TRY(read_claims(folder));
-            if (claims.uid_base != 0) used.insert(claims.uid_base);
-        }
+    const std::vector<Holder> all = TRY(holders(paths));
+    for (const Holder& one : all) {
+        if (one.claims.uid_base != 0) used.insert(one.claims.uid_base);
     }
     return used;
 }
 
-Result<std::vector<network::Cidr4>> claimed_subnets(const Paths& paths) {
+Result<std::map<std::string, std::set<network::Ip>>> claimed_addresses(const Paths& paths,
+                                                                       const std::string& project) {
+    std::map<std::string, std::set<network::Ip>> claimed;
+    const std::vector<Holder> all = TRY(holders(paths));
+    for (const Holder& one : all) {
+        if (one.project == project) continue;
+        for (const EndpointClaim& endpoint : one.claims.endpoints) {
+            for (const std::string& text : endpoint.addresses) {
+                const Result<network::Ip> ip = network::parse_ip(text);
+                if (ip) claimed[endpoint.bridge].insert(*ip);
+            }
+        }
+    }
+    return claimed;
+}
+
+Result<std::string> holder_of_port(const Paths& paths, const network::RulePort& port) {
+    const std::vector<Holder> all = TRY(holders(paths));
+    for (const Holder& one : all) {
+        for (const network::RulePort& held : one.claims.ports) {
+            const bool same_address =
+                !held.host_ip || !port.host_ip || *held.host_ip == *port.host_ip;
+            if (held.host_port == port.host_port && held.protocol == port.protocol &&
+                same_address && is_alive(one.run_dir))
+                return one.project + "/" + one.name;
+        }
+    }
+    return std::string();
+}
+
+Result<std::vector<std::string>> guests_of(const Paths& paths, const std::string& bridge,
+                                           const std::string& project) {
+    std::vector<std::string> guests;
+    const std::vector<Holder> all = TRY(holders(paths));
+    for (const Holder& one : all) {
+        const auto& endpoints = one.claims.endpoints;
+        const bool on_it = std::any_of(endpoints.begin(), endpoints.end(),
+                                       [&](const auto& e) { return e.bridge == bridge; });
+        if (on_it && one.project != project && is_alive(one.run_dir)) guests.push_back(one.name);
+    }
+    return guests;
+}
+
+Result<std::vector<network::Cidr>> claimed_subnets(const Paths& paths, const std::string& except) {
     std::vector<network::RuleNetwork> networks;
     const std::vector<std::string> projects = TRY(projects_up(paths));
     for (const std::string& project : projects) TRY(gather_networks(paths, project, networks));
-    std::vector<network::Cidr4> subnets;
-    for (const network::RuleNetwork& one : networks) subnets.push_back(one.subnet);
+    std::vector<network::Cidr> subnets;
+    for (const network::RuleNetwork& one : networks) {
+        if (one.bridge != except)
+            subnets.insert(subnets.end(), one.subnets.begin(), one.subnets.end());
+    }
     return subnets;
+}
+
+std::string zone_folder(const Paths& paths, const std::string& bridge) {
+    return paths.run_root + kZones + "/" + bridge;
+}
+
+std::string zone_file(const std::string& project, const std::string& container) {
+    return project + "." + container;  // a project has no dot in its name
+}
+
+Result<void> write_zones(const Paths& paths, const std::string& project,
+                         const std::string& container, const ContainerClaims& claims) {
+    for (const EndpointClaim& endpoint : claims.endpoints) {
+        if (endpoint.bridge.empty()) continue;
+        const std::string folder = zone_folder(paths, endpoint.bridge);
+        TRY(make_directories(folder, 0700));
+        TRY(write_atomically(folder + "/" + zone_file(project, container),
+                             fmt::format("{}\n{}\n", fmt::join(endpoint.addresses, " "),
+                                         fmt::join(endpoint.names, " ")),
+                             0600, Sync::No));
+    }
+    return {};
+}
+
+void remove_zones(const Paths& paths, const std::string& project, const std::string& container,
+                  const ContainerClaims& claims) {
+    const std::string file = "/" + zone_file(project, container);
+    for (const EndpointClaim& endpoint : claims.endpoints)
+        ::unlink((zone_folder(paths, endpoint.bridge) + file).c_str());
 }
 
 Result<void> tidy_run_root(const Paths& paths, const std::string& project) {
@@ -204,6 +371,7 @@ Result<void> tidy_run_root(const Paths& paths, const std::string& project) {
     if (left.empty()) TRY(remove_tree(paths.run_project(project)));
     const std::vector<std::string> projects = TRY(projects_up(paths));
     if (!projects.empty()) return {};
+    TRY(remove_tree(paths.run_root + kZones));
     // The last one turns out the light: compiled filters, the lock, the folder.
     const std::vector<std::string> names = TRY(list_directory(paths.run_root));
     for (const std::string& name : names) {

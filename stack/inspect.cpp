@@ -153,7 +153,9 @@ Json host_config_of(const ContainerRecord& record) {
     return {
         {"Binds", binds},
         {"LogConfig", {{"Type", record.logging.driver}, {"Config", record.logging.options}}},
-        {"NetworkMode", record.endpoints.empty() ? "none" : record.endpoints.front().network},
+        {"NetworkMode", !record.network_mode.empty() ? record.network_mode
+                        : record.endpoints.empty()   ? "none"
+                                                     : record.endpoints.front().network},
         {"PortBindings", bindings_of(record, false, "")},
         {"RestartPolicy", {{"Name", restart}, {"MaximumRetryCount", record.restart.max_attempts}}},
         {"Memory", limits.memory_bytes},
@@ -190,12 +192,16 @@ Json network_settings_of(const ContainerView& view) {
     const bool attached = has_process(view) || view.state.status == runtime::Status::Restarting;
     Json networks = Json::object();
     for (const Endpoint& endpoint : record.endpoints) {
-        networks[endpoint.network] = {{"Aliases", or_null(endpoint.aliases)},
-                                      {"NetworkID", endpoint.network},
-                                      {"Gateway", attached ? endpoint.gateway : ""},
-                                      {"IPAddress", attached ? endpoint.ip : ""},
-                                      {"IPPrefixLen", attached ? endpoint.prefix : 0},
-                                      {"MacAddress", attached ? endpoint.mac : ""}};
+        networks[endpoint.network] = {
+            {"Aliases", or_null(endpoint.aliases)},
+            {"NetworkID", endpoint.network},
+            {"Gateway", attached ? endpoint.gateway : ""},
+            {"IPAddress", attached ? endpoint.ip : ""},
+            {"IPPrefixLen", attached ? endpoint.prefix : 0},
+            {"IPv6Gateway", attached ? endpoint.gateway6 : ""},
+            {"GlobalIPv6Address", attached ? endpoint.ip6 : ""},
+            {"GlobalIPv6PrefixLen", attached && !endpoint.ip6.empty() ? endpoint.prefix6 : 0},
+            {"MacAddress", attached ? endpoint.mac : ""}};
     }
     const Endpoint first =
         attached && !record.endpoints.empty() ? record.endpoints.front() : Endpoint{};

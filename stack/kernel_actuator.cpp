@@ -4,8 +4,13 @@
 #include "base/log.h"
 #include "network/links.h"
 #include "network/names.h"
+#include "network/netns.h"
+#include "network/ruleset.h"
 #include "runtime/guard_client.h"
+#include "runtime/spec.h"
+#include "stack/allocate_networks.h"
 #include "stack/claims.h"
+#include "stack/lower_network.h"
 #include "stack/volumes.h"
 
 #include <algorithm>
@@ -51,48 +56,31 @@ std::string root_of_state_dir(std::string folder) {
     return folder;
 }
 
-std::vector<std::string> names_of(const ContainerRecord& record, const Endpoint& endpoint) {
-    std::vector<std::string> names = endpoint.aliases;
-    if (std::find(names.begin(), names.end(), record.hostname) == names.end())
-        names.push_back(record.hostname);
-    return names;
+/// An endpoint as links, addresses and routes.
+Result<network::AttachSpec> attach_spec(const Endpoint& endpoint, const NetworkRecord& network,
+                                        int usual_mtu) {
+    network::AttachSpec spec;
+    spec.bridge = network.bridge;
+    spec.host_link = endpoint.host_link;
+    spec.interface = endpoint.interface;
+    spec.mac = endpoint.mac;
+    spec.isolated = !network.icc;
+    spec.mtu = network.mtu != 0 ? network.mtu : usual_mtu;
+    for (const auto& [name, value] : endpoint.sysctls) spec.sysctls.emplace_back(name, value);
+    if (!endpoint.ip.empty())
+        spec.addresses.push_back({TRY(network::parse_ip(endpoint.ip)), endpoint.prefix});
+    if (!endpoint.ip6.empty())
+        spec.addresses.push_back({TRY(network::parse_ip(endpoint.ip6)), endpoint.prefix6});
+    for (const std::string& text : endpoint.link_local_ips) {
+        const network::Ip ip = TRY(network::parse_ip(text));
+        spec.addresses.push_back({ip, ip.v6 ? 64 : 16});
+    }
+    if (endpoint.default4) spec.gateways.push_back(TRY(network::parse_ip(endpoint.gateway)));
+    if (endpoint.default6) spec.gateways.push_back(TRY(network::parse_ip(endpoint.gateway6)));
+    return spec;
 }
 
 }  // namespace
-
-std::string hosts_file(const ContainerRecord& record,
-                       const std::map<std::string, ContainerRecord>& project) {
-    network::HostEntry own;
-    std::vector<network::HostEntry> neighbours;
-    for (const Endpoint& mine : record.endpoints) {
-        const Result<network::Ipv4> address = network::parse_ipv4(mine.ip);
-        if (address && own.names.empty()) {
-            own.address = *address;
-            own.names = {record.hostname};
-            for (const std::string& name : mine.aliases) {
-                if (name != record.hostname) own.names.push_back(name);
-            }
-        }
-        for (const auto& [name, other] : project) {
-            if (name == record.name) continue;
-            for (const Endpoint& theirs : other.endpoints) {
-                const Result<network::Ipv4> ip = network::parse_ipv4(theirs.ip);
-                if (theirs.network == mine.network && ip)
-                    neighbours.push_back({*ip, names_of(other, theirs)});
-            }
-        }
-    }
-    std::string text = network::render_hosts(own, neighbours);
-    for (const std::string& host : record.resolver.extra_hosts) {
-        const std::size_t equals = host.find('=');
-        std::string address = host.substr(equals + 1);
-        if (address == "host-gateway" && !record.endpoints.empty())
-            address = record.endpoints.front().gateway;
-        if (address != "host-gateway")
-            text += fmt::format("{}\t{}\n", address, host.substr(0, equals));
-    }
-    return text;
-}
 
 KernelActuator::KernelActuator(World world)
     : world_(std::move(world)), rules_(world_.environment->paths) {
@@ -107,21 +95,34 @@ const ContainerRecord& KernelActuator::record_of(const std::string& name) const 
     return world_.seen->containers.at(name);
 }
 
-const NetworkRecord& KernelActuator::network_record(const std::string& name) const {
-    if (world_.choices != nullptr) return world_.choices->networks.at(name);
-    return world_.seen->networks.at(name);
+Result<NetworkRecord> KernelActuator::network_record(const std::string& name) const {
+    const auto& known =
+        world_.choices != nullptr ? world_.choices->networks : world_.seen->networks;
+    if (const auto found = known.find(name); found != known.end()) return found->second;
+    return find_network(paths(), name);
+}
+
+Result<std::map<std::string, NetworkRecord>> KernelActuator::networks_of(
+    const ContainerRecord& record) const {
+    std::map<std::string, NetworkRecord> networks;
+    for (const Endpoint& endpoint : record.endpoints)
+        networks[endpoint.network] = TRY(network_record(endpoint.network));
+    return networks;
 }
 
 // --- Networks and volumes ---
 
 Result<void> KernelActuator::create_network(const std::string& name) {
-    const NetworkRecord& record = network_record(name);
+    const NetworkRecord record = TRY(network_record(name));
     network::BridgeSpec bridge;
     bridge.name = record.bridge;
     bridge.alias = record.name;
-    bridge.mtu = mtu_;
-    const network::Cidr4 subnet = TRY(network::parse_cidr4(record.subnet));
-    bridge.address = {TRY(network::parse_ipv4(record.gateway)), subnet.prefix};
+    bridge.mtu = record.mtu != 0 ? record.mtu : mtu_;
+    for (const SubnetRecord& subnet : record.subnets) {
+        const network::Cidr cidr = TRY(network::parse_cidr(subnet.subnet));
+        const network::Ip gateway = TRY(network::parse_ip(subnet.gateway));
+        bridge.addresses.push_back({gateway, cidr.prefix});
+    }
     // Written down first: what may exist is known to `down`.
     TRY(write_record(paths(), record));
     TRY(write_network_claim(paths(), record));
@@ -131,6 +132,12 @@ Result<void> KernelActuator::create_network(const std::string& name) {
 
 Result<void> KernelActuator::remove_network(const std::string& name) {
     const NetworkRecord& record = world_.seen->networks.at(name);
+    const std::vector<std::string> guests = TRY(guests_of(paths(), record.bridge, world_.project));
+    if (!guests.empty())
+        return Error(ErrorKind::Busy,
+                     fmt::format("network '{}' is in use by containers of other projects ({})",
+                                 name, fmt::join(guests, ", ")))
+            .help("take their projects down first");
     TRY(remove_network_claim(paths(), record));
     TRY(rules_.update());
     TRY(network::remove_bridge(record.bridge));
@@ -195,7 +202,12 @@ Result<void> KernelActuator::create_container(const std::string& name) {
     const ContainerRecord& record = world_.choices->records.at(name);
     const std::string bundle = paths().container(world_.project, name);
     const std::string run_dir = paths().run_container(world_.project, name);
-    const Json config = TRY(make_config(inputs, record, run_dir));
+    Json config = TRY(make_config(inputs, record, run_dir));
+    if (!record.endpoints.empty()) {
+        const std::map<std::string, NetworkRecord> networks = TRY(networks_of(record));
+        config["annotations"][runtime::kDns] =
+            runtime::to_json(dns_settings(record, networks, paths())).dump();
+    }
     const auto make = [&]() -> Result<void> {
         TRY(make_directories(bundle + "/rootfs", 0700));
         TRY(write_record(paths(), record));
@@ -220,17 +232,10 @@ Result<void> KernelActuator::create_container(const std::string& name) {
 Result<void> KernelActuator::bring_up(const ContainerRecord& record) {
     const std::string run_dir = paths().run_container(record.project, record.name);
     TRY(make_directories(run_dir, 0700));
-    std::map<std::string, ContainerRecord> project = world_.seen->containers;
-    if (world_.choices != nullptr) {
-        for (const auto& [name, chosen] : world_.choices->records) project[name] = chosen;
-    }
     const std::string files[][2] = {
-        {"/hosts", hosts_file(record, project)},
+        {"/hosts", hosts_of(record)},
         {"/hostname", record.hostname + "\n"},
-        {"/resolv.conf",
-         network::render_resolv_conf(
-             network::host_resolv_conf(),
-             {record.resolver.servers, record.resolver.search, record.resolver.options})}};
+        {"/resolv.conf", resolv_conf_of(record, network::host_resolv_conf())}};
     for (const auto& [file, text] : files) {
         TRY(write_in_place(run_dir + file, text, 0644));
         // The run root may lie on a file system that can't be idmapped: they belong to the range.
@@ -242,33 +247,37 @@ Result<void> KernelActuator::bring_up(const ContainerRecord& record) {
                                    .bundle = paths().container(record.project, record.name),
                                    .run_dir = run_dir}));
     Result<void> connected = connect(record, created.netns);
-    if (connected) {
-        ContainerClaims claims = TRY(claims_of(record));
-        claims.published = true;
-        connected = write_claims(run_dir, claims);
-        if (connected && !claims.ports.empty()) connected = rules_.update();
-    }
+    if (connected) connected = announce(record);
     if (connected) return {};
     (void)runtime::stop(run_dir, 0, std::chrono::milliseconds(0));
-    if (const Result<void> done = withdraw_ports(record.name); !done)
+    if (const Result<void> done = withdraw(record.name); !done)
         log::warn("stack", "{}, ignoring", done.error().to_string());
     return connected;
 }
 
+/// Its address answers now: names and ports lead to it.
+Result<void> KernelActuator::announce(const ContainerRecord& record) {
+    const std::map<std::string, NetworkRecord> networks = TRY(networks_of(record));
+    ContainerClaims claims = TRY(claims_of(record, networks));
+    claims.published = true;
+    TRY(write_claims(paths().run_container(record.project, record.name), claims));
+    TRY(write_zones(paths(), record.project, record.name, claims));
+    return claims.ports.empty() ? Result<void>() : rules_.update();
+}
+
 Result<void> KernelActuator::connect(const ContainerRecord& record, const UniqueFd& netns) const {
     if (record.endpoints.empty()) return network::loopback_up(netns);
-    int number = 0;
+    std::vector<network::AttachSpec> specs;
     for (const Endpoint& endpoint : record.endpoints) {
-        network::AttachSpec spec;
-        spec.bridge = network_record(endpoint.network).bridge;
-        spec.host_link = endpoint.host_link;
-        spec.interface = fmt::format("eth{}", number++);
-        spec.address = {TRY(network::parse_ipv4(endpoint.ip)), endpoint.prefix};
-        spec.gateway = TRY(network::parse_ipv4(endpoint.gateway));
-        spec.mac = endpoint.mac;
-        spec.mtu = mtu_;
-        TRY_DOING(network::attach(netns, spec), "join network '{}'", endpoint.network);
+        const NetworkRecord network = TRY(network_record(endpoint.network));
+        network::AttachSpec spec =
+            TRY_DOING(attach_spec(endpoint, network, mtu_), "join network '{}'", endpoint.network);
+        specs.push_back(std::move(spec));
     }
+    TRY(network::attach(netns, specs));
+    if (!record.own_dns) return {};
+    const network::NetnsScope inside = TRY(network::NetnsScope::enter(netns));
+    TRY_DOING(network::load_script(dns_detour()), "lead names past the container's port 53");
     return {};
 }
 
@@ -302,16 +311,17 @@ Result<void> KernelActuator::start_container(const std::string& name) {
     }
     Result<void> started = runtime::start(run_dir);
     if (!started) {
-        if (const Result<void> done = withdraw_ports(name); !done)
+        if (const Result<void> done = withdraw(name); !done)
             log::warn("stack", "{}, ignoring", done.error().to_string());
     }
     return started;
 }
 
-Result<void> KernelActuator::withdraw_ports(const std::string& name) {
+Result<void> KernelActuator::withdraw(const std::string& name) {
     const std::string run_dir = paths().run_container(world_.project, name);
     ContainerClaims claims = TRY(read_claims(run_dir));
     if (!claims.published) return {};
+    remove_zones(paths(), world_.project, name, claims);
     claims.published = false;
     TRY(write_claims(run_dir, claims));
     return claims.ports.empty() ? Result<void>() : rules_.update();
@@ -322,7 +332,7 @@ Result<void> KernelActuator::stop_container(const std::string& name) {
     const std::string run_dir = paths().run_container(world_.project, name);
     if (!exists(run_dir)) return {};
     TRY(runtime::stop(run_dir, 0, world_.stop_timeout.value_or(record.stop_timeout)));
-    return withdraw_ports(name);
+    return withdraw(name);
 }
 
 Result<void> KernelActuator::remove_container(const std::string& name) {
@@ -332,7 +342,7 @@ Result<void> KernelActuator::remove_container(const std::string& name) {
         world_.seen->containers.contains(name) ? world_.seen->containers.at(name) : record_of(name);
     if (exists(run_dir)) {
         TRY(runtime::stop(run_dir, 0, std::chrono::milliseconds(0)));
-        TRY(withdraw_ports(name));
+        TRY(withdraw(name));
     }
     TRY(runtime::remove_leftovers(bundle));
     TRY(remove_tree(run_dir));

@@ -38,7 +38,9 @@ public:
 private:
     const Paths& paths() const { return world_.environment->paths; }
     const ContainerRecord& record_of(const std::string& name) const;
-    const NetworkRecord& network_record(const std::string& name) const;
+    /// A network of this project, or of another one. @errors NotFound
+    Result<NetworkRecord> network_record(const std::string& name) const;
+    Result<std::map<std::string, NetworkRecord>> networks_of(const ContainerRecord& record) const;
     Result<void> make_state_folders(const ContainerRecord& record) const;
     Result<void> write_inline_files(const ContainerRecord& record,
                                     const compose::Service& service) const;
@@ -46,15 +48,12 @@ private:
     Result<void> bring_up(const ContainerRecord& record);
     Result<void> take_in_hand(const ContainerRecord& record);
     Result<void> connect(const ContainerRecord& record, const UniqueFd& netns) const;
-    Result<void> withdraw_ports(const std::string& name);
+    Result<void> announce(const ContainerRecord& record);
+    Result<void> withdraw(const std::string& name);
 
     World world_;
     RuleUpdater rules_;
     int mtu_ = 1500;
 };
-
-/// /etc/hosts of `record`, with all containers of the project that share a network with it.
-std::string hosts_file(const ContainerRecord& record,
-                       const std::map<std::string, ContainerRecord>& project);
 
 }  // namespace davit::stack

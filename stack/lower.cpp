@@ -4,6 +4,8 @@
 #include "runtime/capabilities.h"
 #include "stack/lower_config.h"
 
+#include <algorithm>
+
 namespace davit::stack {
 namespace {
 
@@ -62,6 +64,17 @@ MountRecord mount_record(const ContainerInputs& in, const compose::Mount& mount)
     record.name = volume == in.project->volumes.end() ? mount.source : volume->second.name;
     record.source = in.volumes_dir + "/" + record.name + "/_data";
     return record;
+}
+
+/// Whether the container may have a DNS server of its own: it, or its image, names port 53.
+bool answers_dns(const compose::Service& service, const std::vector<std::string>& exposed) {
+    const auto is_dns = [](const std::string& port) {
+        return port.substr(0, port.find('/')) == "53";
+    };
+    return std::any_of(exposed.begin(), exposed.end(), is_dns) ||
+           std::any_of(service.expose.begin(), service.expose.end(), is_dns) ||
+           std::any_of(service.ports.begin(), service.ports.end(),
+                       [](const compose::Port& port) { return port.target == 53; });
 }
 
 }  // namespace
@@ -129,6 +142,12 @@ ContainerRecord make_record(const ContainerInputs& in) {
     record.logging = service.logging;
     record.resources = service.resources;
     record.resolver = service.resolver;
+    record.links = service.links;
+    record.links.insert(record.links.end(), service.external_links.begin(),
+                        service.external_links.end());
+    record.network_mode = service.network_mode;
+    record.relay_ports = service.relay_ports;
+    record.own_dns = answers_dns(service, in.image->config.exposed_ports);
     record.read_only = service.read_only;
     record.privileges = service.privileges;
     record.tty = service.tty;

@@ -86,13 +86,19 @@ std::string restart_word(const compose::RestartPolicy& policy) {
 
 /// The published ports as the guard listens on them; see runtime/relay.h.
 std::string listen_ports(const ContainerRecord& record) {
-    if (record.ports.empty() || record.endpoints.empty()) return {};
+    // The guard passes on to an address of either family; internal networks publish nothing.
+    std::string target;
+    for (const Endpoint& endpoint : record.endpoints) {
+        if (endpoint.default4 && !endpoint.ip.empty()) target = endpoint.ip;
+        if (endpoint.default6 && !endpoint.ip6.empty() && target.empty()) target = endpoint.ip6;
+    }
+    if (record.ports.empty() || target.empty()) return {};
     Json list = Json::array();
     for (const compose::Port& port : record.ports)
         list.push_back({{"protocol", port.protocol},
                         {"host_ip", port.host_ip},
                         {"host_port", port.published},
-                        {"target_ip", record.endpoints.front().ip},
+                        {"target_ip", target},
                         {"target_port", port.target}});
     return list.dump();
 }

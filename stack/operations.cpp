@@ -53,19 +53,6 @@ Result<void> check_data_root(const Environment& environment, const std::string& 
         .help(fmt::format("use --data-root {}, or another project name (-p)", other));
 }
 
-/// Containers that stay learn the names of the new ones: their hosts files are written anew in
-/// place, since they are mounted.
-Result<void> refresh_hosts(const Paths& paths, const Observation& seen, const Choices& choices) {
-    std::map<std::string, ContainerRecord> project = seen.containers;
-    for (const auto& [name, record] : choices.records) project[name] = record;
-    for (const auto& [name, record] : seen.containers) {
-        const std::string file = paths.run_container(record.project, name) + "/hosts";
-        if (choices.records.contains(name) || !exists(file)) continue;
-        TRY(write_in_place(file, hosts_file(record, project), 0644));
-    }
-    return {};
-}
-
 Result<Choices> choose_locked(const ChoiceRequest& request) {
     const FileLock host = TRY(lock_host(request.environment->paths));
     return choose(request);
@@ -155,7 +142,6 @@ Result<std::vector<FailedStep>> up(const Environment& environment, const UpReque
     }
     undo.commit();
     warnings.insert(warnings.end(), choices.warnings.begin(), choices.warnings.end());
-    TRY(refresh_hosts(paths, prepared.seen, choices));
 
     KernelActuator::World world;
     world.environment = &environment;

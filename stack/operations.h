@@ -2,6 +2,7 @@
 
 #include "compose/loader.h"
 #include "compose/planner.h"
+#include "network/ipam.h"
 #include "stack/executor.h"
 #include "stack/records.h"
 #include "stack/status.h"
@@ -18,6 +19,8 @@ namespace davit::stack {
 struct Environment {
     Paths paths = {};
     std::string runtime_program = {};  ///< Absolute path of davit-runtime.
+    /// Where networks come from when the file says nothing; empty: network::default_pools().
+    std::vector<network::Pool> address_pools = {};
 };
 
 struct UpRequest {

@@ -43,7 +43,8 @@ Json to_json(const compose::Port& port) {
     return {{"host_ip", port.host_ip},
             {"published", port.published},
             {"target", port.target},
-            {"protocol", port.protocol}};
+            {"protocol", port.protocol},
+            {"published_last", port.published_last}};
 }
 
 compose::Port port_of(const Json& json) {
@@ -52,6 +53,7 @@ compose::Port port_of(const Json& json) {
     port.published = value_or<std::uint16_t>(json, "published", 0);
     port.target = value_or<std::uint16_t>(json, "target", 0);
     port.protocol = value_or<std::string>(json, "protocol", "tcp");
+    port.published_last = value_or<std::uint16_t>(json, "published_last", 0);
     return port;
 }
 
@@ -73,9 +75,22 @@ MountRecord mount_of(const Json& json) {
 }
 
 Json to_json(const Endpoint& endpoint) {
-    return {{"network", endpoint.network}, {"ip", endpoint.ip},   {"prefix", endpoint.prefix},
-            {"gateway", endpoint.gateway}, {"mac", endpoint.mac}, {"host_link", endpoint.host_link},
-            {"aliases", endpoint.aliases}};
+    return {{"network", endpoint.network},
+            {"ip", endpoint.ip},
+            {"prefix", endpoint.prefix},
+            {"gateway", endpoint.gateway},
+            {"mac", endpoint.mac},
+            {"host_link", endpoint.host_link},
+            {"aliases", endpoint.aliases},
+            {"ip6", endpoint.ip6},
+            {"prefix6", endpoint.prefix6},
+            {"gateway6", endpoint.gateway6},
+            {"interface", endpoint.interface},
+            {"link_local_ips", endpoint.link_local_ips},
+            {"default4", endpoint.default4},
+            {"default6", endpoint.default6},
+            {"internal", endpoint.internal},
+            {"sysctls", endpoint.sysctls}};
 }
 
 Endpoint endpoint_of(const Json& json) {
@@ -87,6 +102,15 @@ Endpoint endpoint_of(const Json& json) {
     endpoint.mac = value_or<std::string>(json, "mac", "");
     endpoint.host_link = value_or<std::string>(json, "host_link", "");
     endpoint.aliases = value_or<Texts>(json, "aliases", {});
+    endpoint.ip6 = value_or<std::string>(json, "ip6", "");
+    endpoint.prefix6 = value_or(json, "prefix6", 64);
+    endpoint.gateway6 = value_or<std::string>(json, "gateway6", "");
+    endpoint.interface = value_or<std::string>(json, "interface", "eth0");
+    endpoint.link_local_ips = value_or<Texts>(json, "link_local_ips", {});
+    endpoint.default4 = value_or(json, "default4", true);
+    endpoint.default6 = value_or(json, "default6", false);
+    endpoint.internal = value_or(json, "internal", false);
+    endpoint.sysctls = value_or<TextMap>(json, "sysctls", {});
     return endpoint;
 }
 
@@ -125,6 +149,22 @@ compose::Privileges privileges_of(const Json& json) {
     privileges.seccomp_file = value_or<std::string>(json, "seccomp_file", "");
     privileges.host_users = value_or(json, "host_users", false);
     return privileges;
+}
+
+Json to_json(const SubnetRecord& subnet) {
+    return {{"subnet", subnet.subnet},
+            {"gateway", subnet.gateway},
+            {"range", subnet.range},
+            {"reserved", subnet.reserved}};
+}
+
+SubnetRecord subnet_of(const Json& json) {
+    SubnetRecord subnet;
+    subnet.subnet = value_or<std::string>(json, "subnet", "");
+    subnet.gateway = value_or<std::string>(json, "gateway", "");
+    subnet.range = value_or<std::string>(json, "range", "");
+    subnet.reserved = value_or<TextMap>(json, "reserved", {});
+    return subnet;
 }
 
 template <typename T>
@@ -187,6 +227,10 @@ Json to_json(const ContainerRecord& record) {
               {"search", record.resolver.search},
               {"extra_hosts", record.resolver.extra_hosts}}},
             {"privileges", to_json(record.privileges)},
+            {"links", record.links},
+            {"network_mode", record.network_mode},
+            {"relay_ports", record.relay_ports},
+            {"own_dns", record.own_dns},
             {"read_only", record.read_only},
             {"tty", record.tty},
             {"stdin_open", record.stdin_open},
@@ -265,6 +309,10 @@ ContainerRecord container_of(const Json& json) {
     if (const auto check = json.find("health_check"); check != json.end() && check->is_object())
         if (Result<runtime::HealthCheck> read = runtime::health_check_of(*check); read)
             record.health_check = *std::move(read);
+    record.links = value_or<Texts>(json, "links", {});
+    record.network_mode = value_or<std::string>(json, "network_mode", "");
+    record.relay_ports = value_or(json, "relay_ports", false);
+    record.own_dns = value_or(json, "own_dns", false);
     record.read_only = value_or(json, "read_only", false);
     record.stop_signal = value_or<std::string>(json, "stop_signal", "");
     record.stop_timeout =
@@ -276,11 +324,25 @@ ContainerRecord container_of(const Json& json) {
 }
 
 Json to_json(const NetworkRecord& record) {
-    return {{"version", kVersion},       {"name", record.name},
-            {"key", record.key},         {"project", record.project},
-            {"bridge", record.bridge},   {"subnet", record.subnet},
-            {"gateway", record.gateway}, {"config_hash", record.config_hash},
-            {"created", record.created}};
+    return {{"version", kVersion},
+            {"name", record.name},
+            {"key", record.key},
+            {"project", record.project},
+            {"bridge", record.bridge},
+            {"subnets", list_of(record.subnets)},
+            {"config_hash", record.config_hash},
+            {"created", record.created},
+            {"driver", record.driver},
+            {"internal", record.internal},
+            {"masquerade", record.masquerade},
+            {"icc", record.icc},
+            {"mtu", record.mtu},
+            {"host_binding", record.host_binding},
+            {"prefix", record.prefix},
+            {"parent", record.parent},
+            {"mode", record.mode},
+            {"labels", record.labels},
+            {"options", record.options}};
 }
 
 NetworkRecord network_of(const Json& json) {
@@ -289,10 +351,26 @@ NetworkRecord network_of(const Json& json) {
     record.key = value_or<std::string>(json, "key", "");
     record.project = value_or<std::string>(json, "project", "");
     record.bridge = value_or<std::string>(json, "bridge", "");
-    record.subnet = value_or<std::string>(json, "subnet", "");
-    record.gateway = value_or<std::string>(json, "gateway", "");
+    record.subnets = read_list(json, "subnets", subnet_of);
+    // As records had it when a network had one subnet.
+    if (record.subnets.empty() && json.contains("subnet"))
+        record.subnets.push_back({value_or<std::string>(json, "subnet", ""),
+                                  value_or<std::string>(json, "gateway", ""),
+                                  {},
+                                  {}});
     record.config_hash = value_or<std::string>(json, "config_hash", "");
     record.created = value_or<std::string>(json, "created", "");
+    record.driver = value_or<std::string>(json, "driver", "bridge");
+    record.internal = value_or(json, "internal", false);
+    record.masquerade = value_or(json, "masquerade", true);
+    record.icc = value_or(json, "icc", true);
+    record.mtu = value_or(json, "mtu", 0);
+    record.host_binding = value_or<std::string>(json, "host_binding", "");
+    record.prefix = value_or<std::string>(json, "prefix", "eth");
+    record.parent = value_or<std::string>(json, "parent", "");
+    record.mode = value_or<std::string>(json, "mode", "");
+    record.labels = value_or<TextMap>(json, "labels", {});
+    record.options = value_or<TextMap>(json, "options", {});
     return record;
 }
 

@@ -41,12 +41,21 @@ struct Paths {
 /// One attachment of a container to a network.
 struct Endpoint {
     std::string network = {};  ///< Name on this host.
-    std::string ip = {};       ///< "172.17.0.2"
+    std::string ip = {};       ///< "172.17.0.2"; empty in a network without IPv4.
     int prefix = 16;
     std::string gateway = {};
     std::string mac = {};
-    std::string host_link = {};  ///< The veth end on the bridge.
+    std::string host_link = {};  ///< The veth end on the bridge; empty for a shared link.
     std::vector<std::string> aliases = {};
+    std::string ip6 = {};  ///< Empty in a network without IPv6.
+    int prefix6 = 64;
+    std::string gateway6 = {};
+    std::string interface = {};                    ///< Inside the container.
+    std::vector<std::string> link_local_ips = {};  ///< Addresses without a prefix.
+    bool default4 = false;                         ///< Has the container's default route.
+    bool default6 = false;
+    bool internal = false;                            ///< Of an internal network.
+    std::map<std::string, std::string> sysctls = {};  ///< "net.ipv4.conf.IFNAME.…" and value.
 };
 
 /// A mount as `inspect` shows it.
@@ -87,6 +96,10 @@ struct ContainerRecord {
     compose::Logging logging = {};
     compose::Resources resources = {};
     compose::Resolver resolver = {};
+    std::vector<std::string> links = {};  ///< "NAME:ALIAS", of containers and services.
+    std::string network_mode = {};        ///< As in compose::Service.
+    bool relay_ports = false;             ///< The guard passes everything on, not the kernel.
+    bool own_dns = false;                 ///< It may answer on port 53 itself.
     compose::Privileges privileges = {};
     bool read_only = false;
     bool tty = false;
@@ -102,15 +115,33 @@ struct ContainerRecord {
     std::string log_path = {};
 };
 
+/// One range of addresses of a network.
+struct SubnetRecord {
+    std::string subnet = {};   ///< CIDR
+    std::string gateway = {};  ///< The bridge's address.
+    std::string range = {};    ///< CIDR that addresses are chosen from; empty: the subnet.
+    std::map<std::string, std::string> reserved = {};  ///< Addresses kept free, by name.
+};
+
 struct NetworkRecord {
     std::string name = {};
     std::string key = {};
     std::string project = {};
-    std::string bridge = {};
-    std::string subnet = {};  ///< CIDR
-    std::string gateway = {};
+    std::string bridge = {};  ///< Link; also the network's id where its driver has no bridge.
+    std::vector<SubnetRecord> subnets = {};
     std::string config_hash = {};
     std::string created = {};
+    std::string driver = "bridge";
+    bool internal = false;
+    bool masquerade = true;
+    bool icc = true;
+    int mtu = 0;                    ///< 0: the uplink's.
+    std::string host_binding = {};  ///< Host address of ports that name none; empty: all.
+    std::string prefix = "eth";     ///< Of interface names.
+    std::string parent = {};        ///< Of macvlan and ipvlan: the host's link.
+    std::string mode = {};          ///< Of macvlan and ipvlan.
+    std::map<std::string, std::string> labels = {};
+    std::map<std::string, std::string> options = {};  ///< driver_opts as the file has them.
 };
 
 struct VolumeRecord {

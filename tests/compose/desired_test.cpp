@@ -121,11 +121,11 @@ TEST_CASE("the hash of a service stays the same from release to release") {
 }
 
 TEST_CASE("settings of a network change its hash") {
-    const Network network = {"lan", "", {}};
-    CHECK(config_hash(network) == config_hash(Network{"lan", "", {}}));
-    CHECK(config_hash(network) != config_hash(Network{"lan2", "", {}}));
-    CHECK(config_hash(network) != config_hash(Network{"lan", "10.0.0.0/24", {}}));
-    CHECK(config_hash(network) != config_hash(Network{"lan", "", {{"a", "b"}}}));
+    const Network network = {"lan", {}, {}};
+    CHECK(config_hash(network) == config_hash(Network{"lan", {}, {}}));
+    CHECK(config_hash(network) != config_hash(Network{"lan2", {}, {}}));
+    CHECK(config_hash(network) != config_hash(Network{"lan", {{.subnet = "10.0.0.0/24"}}, {}}));
+    CHECK(config_hash(network) != config_hash(Network{"lan", {}, {{"a", "b"}}}));
 }
 
 }  // namespace davit::compose

@@ -24,7 +24,7 @@ DesiredContainer container(const std::string& service, std::vector<std::string> 
 DesiredState shop() {
     DesiredState desired;
     desired.project = "shop";
-    desired.networks["shop_default"] = {"default", {"shop_default", "", {}}, "n"};
+    desired.networks["shop_default"] = {"default", {.name = "shop_default"}, "n"};
     desired.volumes["shop_data"] = {"data", {"shop_data", false, {}}};
     desired.containers["shop-web-1"] = container("web", {"shop-db-1"});
     desired.containers["shop-db-1"] = container("db");

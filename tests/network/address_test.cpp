@@ -32,43 +32,90 @@ TEST_CASE("an IPv4 address is read exactly or refused") {
 }
 
 TEST_CASE("a network knows its ends and what it overlaps") {
-    const Cidr4 home = *parse_cidr4("192.168.1.77/24");
+    const Cidr home = *parse_cidr("192.168.1.77/24");
     CHECK(to_string(home.first()) == "192.168.1.0");
     CHECK(to_string(home.last()) == "192.168.1.255");
-    CHECK(home.overlaps(*parse_cidr4("192.168.0.0/16")));
-    CHECK(parse_cidr4("192.168.0.0/16")->overlaps(home));
-    CHECK_FALSE(home.overlaps(*parse_cidr4("192.168.2.0/24")));
-    CHECK(home.overlaps(*parse_cidr4("0.0.0.0/0")));
-    CHECK(parse_cidr4("10.0.0.0/33").ok() == false);
-    CHECK(parse_cidr4("10.0.0.0").ok() == false);
+    CHECK(home.overlaps(*parse_cidr("192.168.0.0/16")));
+    CHECK(parse_cidr("192.168.0.0/16")->overlaps(home));
+    CHECK_FALSE(home.overlaps(*parse_cidr("192.168.2.0/24")));
+    CHECK(home.overlaps(*parse_cidr("0.0.0.0/0")));
+    CHECK(parse_cidr("10.0.0.0/33").ok() == false);
+    CHECK(parse_cidr("10.0.0.0").ok() == false);
 }
 
 TEST_CASE("the first network of the pool that overlaps nothing is taken") {
-    CHECK(to_string(*pick_subnet(default_pool(), {})) == "172.17.0.0/16");
-    CHECK(to_string(*pick_subnet(default_pool(),
-                                 {*parse_cidr4("172.17.5.0/24"), *parse_cidr4("172.18.0.0/15")})) ==
+    CHECK(to_string(*pick_subnet(default_pools(), {})) == "172.17.0.0/16");
+    CHECK(to_string(*pick_subnet(default_pools(),
+                                 {*parse_cidr("172.17.5.0/24"), *parse_cidr("172.18.0.0/15")})) ==
           "172.20.0.0/16");
-    const auto none = pick_subnet(default_pool(), {*parse_cidr4("0.0.0.0/0")});
+    const auto none = pick_subnet(default_pools(), {*parse_cidr("0.0.0.0/0")});
     REQUIRE_FALSE(none.ok());
     CHECK(none.error().kind() == ErrorKind::Busy);
     CHECK(none.error().help().find("subnet") != std::string::npos);
 }
 
 TEST_CASE("addresses are given out from the bottom and kept where they are free") {
-    const Cidr4 subnet = *parse_cidr4("10.9.0.0/29");  // .1 gateway, .2 to .6, .7 broadcast
-    std::set<Ipv4> taken;
-    CHECK(to_string(*pick_address(subnet, taken, std::nullopt)) == "10.9.0.2");
-    CHECK(to_string(*pick_address(subnet, taken, *parse_ipv4("10.9.0.5"))) == "10.9.0.5");
-    CHECK(to_string(*pick_address(subnet, taken, *parse_ipv4("10.9.0.1"))) == "10.9.0.2");
+    AddressSpace space;
+    space.subnet = *parse_cidr("10.9.0.0/29");  // .1 gateway, .2 to .6, .7 broadcast
+    space.taken = {*parse_ip("10.9.0.1")};
+    CHECK(to_string(*pick_address(space, std::nullopt)) == "10.9.0.2");
+    CHECK(to_string(*pick_address(space, *parse_ip("10.9.0.5"))) == "10.9.0.5");
+    CHECK(to_string(*pick_address(space, *parse_ip("10.9.0.1"))) == "10.9.0.2");
+    space.range = *parse_cidr("10.9.0.4/30");
+    CHECK(to_string(*pick_address(space, std::nullopt)) == "10.9.0.4");
+    CHECK(to_string(*pick_address(space, *parse_ip("10.9.0.3"))) == "10.9.0.3");
+    space.range.reset();
     for (int i = 2; i <= 6; ++i) {
-        const auto ip = pick_address(subnet, taken, std::nullopt);
+        const auto ip = pick_address(space, std::nullopt);
         REQUIRE(ip.ok());
-        taken.insert(*ip);
+        space.taken.insert(*ip);
     }
-    CHECK(taken.size() == 5);
-    const auto full = pick_address(subnet, taken, std::nullopt);
+    CHECK(space.taken.size() == 6);
+    const auto full = pick_address(space, std::nullopt);
     REQUIRE_FALSE(full.ok());
-    CHECK(full.error().to_string() == "network 10.9.0.0/29 has no free address left (5 are taken)");
+    CHECK(full.error().to_string() == "network 10.9.0.0/29 has no free address left (6 are taken)");
+    space.range = *parse_cidr("10.9.0.4/30");
+    CHECK(pick_address(space, std::nullopt).error().to_string() ==
+          "network 10.9.0.0/29 has no free address left in the range 10.9.0.4/30 (6 are taken)");
+}
+
+TEST_CASE("IPv6 addresses are read printed counted and given out") {
+    CHECK(to_string(*parse_ip("FD00:0:0::1")) == "fd00::1");
+    CHECK(to_string(*parse_ip("::ffff:1.2.3.4")) == "::ffff:1.2.3.4");
+    CHECK_FALSE(parse_ip("fd00:::1").ok());
+    CHECK_FALSE(parse_ipv4("::1").ok());
+    const Cidr subnet = *parse_cidr("fd00:1:2:3::/64");
+    CHECK(to_string(subnet.last()) == "fd00:1:2:3:ffff:ffff:ffff:ffff");
+    CHECK(to_string(gateway_of(subnet)) == "fd00:1:2:3::1");
+    CHECK(subnet.overlaps(*parse_cidr("fd00:1:2::/48")));
+    CHECK_FALSE(subnet.overlaps(*parse_cidr("0.0.0.0/0")));
+    CHECK_FALSE(parse_cidr("fd00::/129").ok());
+    CHECK(to_string(*parse_cidr("::/0")) == "::/0");
+    CHECK(parse_cidr("::/0")->contains(subnet.last()));
+    CHECK(to_string(*pick_address({.subnet = subnet, .taken = {gateway_of(subnet)}},
+                                  std::nullopt)) == "fd00:1:2:3::2");
+    const std::string bytes = parse_ip("fd00::1")->bytes();
+    CHECK(Ip::from_bytes(bytes.data(), bytes.size()) == *parse_ip("fd00::1"));
+    const Pool pool = local_pool("a-host");
+    CHECK(pool.base.prefix == 48);
+    CHECK(to_string(pool.base).starts_with("fd"));
+    CHECK(pool != local_pool("another"));
+    const Cidr first = *pick_subnet({pool}, {});
+    CHECK(first.prefix == 64);
+    CHECK_FALSE(pick_subnet({pool}, {first})->overlaps(first));
+}
+
+TEST_CASE("pools of the host are cut into networks of their size") {
+    const std::vector<Pool> pools = {{*parse_cidr("10.1.0.0/23"), 24},
+                                     {*parse_cidr("10.9.0.0/24"), 24}};
+    std::vector<Cidr> taken;
+    for (const char* expected : {"10.1.0.0/24", "10.1.1.0/24", "10.9.0.0/24"}) {
+        const auto subnet = pick_subnet(pools, taken);
+        REQUIRE(subnet.ok());
+        CHECK(to_string(*subnet) == expected);
+        taken.push_back(*subnet);
+    }
+    CHECK(pick_subnet(pools, taken).error().to_string().starts_with("none of the 3 networks"));
 }
 
 TEST_CASE("link names fit the kernel and differ") {
@@ -100,4 +147,12 @@ TEST_CASE("a container gets the servers that it can reach") {
                           {"nameserver\t::1\nnameserver 2001:db8::1\n", "nameserver 2001:db8::1\n"},
                           {"", "nameserver 8.8.8.8\nnameserver 8.8.4.4\n"}};
     for (const Case& c : cases) CHECK(render_resolv_conf(c.host) == c.container);
+}
+
+TEST_CASE("a container with a name server of its own asks it alone") {
+    const std::string host = "nameserver 10.0.0.1\nsearch corp.example\n";
+    CHECK(render_guarded_resolv_conf(host, {}, "127.0.0.11") ==
+          "nameserver 127.0.0.11\nsearch corp.example\noptions ndots:0\n");
+    CHECK(render_guarded_resolv_conf(host, {{"9.9.9.9"}, {"."}, {"ndots:2"}}, "127.0.0.11") ==
+          "nameserver 127.0.0.11\noptions ndots:2\n");
 }

@@ -150,7 +150,7 @@ TEST_CASE("traffic that passes through is not taken for a published port [ns]") 
         if (!lab.up() || !lab.add_lan()) return 1;
         const UniqueFd remote = new_netns();
         if (!done(ensure_bridge(bridge("lan1", "198.51.100.1/24"))) ||
-            !done(attach(remote, attachment("lan1", "lan-2", "198.51.100.9/24", "198.51.100.1"))))
+            !done(attach(remote, {attachment("lan1", "lan-2", "198.51.100.9/24", "198.51.100.1")})))
             return 2;
         const UniqueFd far = listen_in(remote, 8080);
         if (!reaches_from(lab.lan, "198.51.100.9", 8080, far)) return 3;

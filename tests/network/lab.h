@@ -39,7 +39,7 @@ inline bool done(const Result<void>& result) {
 }
 
 inline BridgeSpec bridge(const char* name, const char* cidr) {
-    return {.name = name, .address = *parse_cidr4(cidr), .alias = std::string("net ") + name};
+    return {.name = name, .addresses = {*parse_cidr(cidr)}, .alias = std::string("net ") + name};
 }
 
 inline AttachSpec attachment(const char* bridge_name, const char* link, const char* cidr,
@@ -47,9 +47,9 @@ inline AttachSpec attachment(const char* bridge_name, const char* link, const ch
     AttachSpec spec;
     spec.bridge = bridge_name;
     spec.host_link = link;
-    spec.address = *parse_cidr4(cidr);
-    spec.gateway = *parse_ipv4(gateway);
-    spec.mac = mac_for(spec.address.address);
+    spec.addresses = {*parse_cidr(cidr)};
+    spec.gateways = {*parse_ip(gateway)};
+    spec.mac = mac_for(spec.addresses.front().address);
     return spec;
 }
 
@@ -84,9 +84,9 @@ struct Lab {
         if (!done(loopback_up(*sys::open("/proc/thread-self/ns/net", O_RDONLY)))) return false;
         if (!done(ensure_bridge(bridge("dvb-a", "172.17.0.1/16"))) ||
             !done(ensure_bridge(bridge("dvb-b", "172.18.0.1/16"))) ||
-            !done(attach(c1, attachment("dvb-a", "dvv-1", "172.17.0.2/16", "172.17.0.1"))) ||
-            !done(attach(c2, attachment("dvb-a", "dvv-2", "172.17.0.3/16", "172.17.0.1"))) ||
-            !done(attach(c3, attachment("dvb-b", "dvv-3", "172.18.0.2/16", "172.18.0.1"))))
+            !done(attach(c1, {attachment("dvb-a", "dvv-1", "172.17.0.2/16", "172.17.0.1")})) ||
+            !done(attach(c2, {attachment("dvb-a", "dvv-2", "172.17.0.3/16", "172.17.0.1")})) ||
+            !done(attach(c3, {attachment("dvb-b", "dvv-3", "172.18.0.2/16", "172.18.0.1")})))
             return false;
         web = listen_in(c1, 80);
         other = listen_in(c3, 80);
@@ -96,15 +96,14 @@ struct Lab {
     /// no business of the rules.
     bool add_lan() {
         return done(ensure_bridge(bridge("lan0", "192.0.2.1/24"))) &&
-               done(attach(lan, attachment("lan0", "lan-1", "192.0.2.9/24", "192.0.2.1")));
+               done(attach(lan, {attachment("lan0", "lan-1", "192.0.2.9/24", "192.0.2.1")}));
     }
     static Ruleset rules() {
         return {
-            .networks = {{"dvb-a", *parse_cidr4("172.17.0.0/16")},
-                         {"dvb-b", *parse_cidr4("172.18.0.0/16")}},
+            .networks = {{"dvb-a", {*parse_cidr("172.17.0.0/16")}},
+                         {"dvb-b", {*parse_cidr("172.18.0.0/16")}}},
             .ports = {{.host_port = 8080, .target = *parse_ipv4("172.17.0.2"), .target_port = 80},
-                      {.any_address = false,
-                       .host_ip = *parse_ipv4("127.0.0.1"),
+                      {.host_ip = *parse_ipv4("127.0.0.1"),
                        .host_port = 9090,
                        .target = *parse_ipv4("172.18.0.2"),
                        .target_port = 80}}};

@@ -1,9 +1,12 @@
 #include "stack/claims.h"
 
 #include "base/json.h"
+#include "base/sys.h"
+#include "runtime/state.h"
 #include "tests/support/temp_dir.h"
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 using namespace davit;
 using namespace davit::stack;
@@ -33,7 +36,7 @@ struct Fixture {
         record.project = project;
         record.name = name;
         record.bridge = "dvb-" + name;
-        record.subnet = subnet;
+        record.subnets = {{subnet, {}, {}, {}}};
         REQUIRE(write_network_claim(paths, record).ok());
         return record;
     }
@@ -42,7 +45,7 @@ struct Fixture {
 network::RulePort port(std::uint16_t host_port, const char* target) {
     network::RulePort made;
     made.host_port = host_port;
-    made.target = *network::parse_ipv4(target);
+    made.target = *network::parse_ip(target);
     made.target_port = 80;
     return made;
 }
@@ -50,39 +53,132 @@ network::RulePort port(std::uint16_t host_port, const char* target) {
 ContainerRecord record_with(std::vector<compose::Port> ports) {
     ContainerRecord record;
     record.uid_base = 589824;
-    record.endpoints = {{.network = "n", .ip = "172.18.0.5"}};
+    record.hostname = "h";
+    record.endpoints = {{.network = "n",
+                         .ip = "172.18.0.5",
+                         .aliases = {"c", "web"},
+                         .ip6 = "fd00::5",
+                         .default4 = true}};
     record.ports = std::move(ports);
     return record;
 }
 
+/// State of a container whose guard is this process.
+void live(const std::string& run_dir) {
+    runtime::ContainerState state;
+    state.status = runtime::Status::Running;
+    state.guard_pid = ::getpid();
+    state.guard_start_ticks = *sys::start_time(::getpid());
+    REQUIRE(runtime::write_state(run_dir, state).ok());
+}
+
+const std::map<std::string, NetworkRecord> kNetworks = [] {
+    NetworkRecord network;
+    network.name = "n";
+    network.bridge = "dvb-n";
+    return std::map<std::string, NetworkRecord>{{"n", network}};
+}();
+
 }  // namespace
 
-TEST_CASE("a container claims its ids and ports and nothing is published yet") {
-    const auto claims = claims_of(record_with({{"", 8080, 80, "tcp"},
-                                               {"0.0.0.0", 53, 5353, "udp"},
-                                               {"127.0.0.1", 9000, 90, "tcp"},
-                                               {"::1", 9001, 91, "tcp"}}));
+TEST_CASE("a container claims its ids addresses names and ports and nothing is published yet") {
+    ContainerRecord record = record_with({{"", 8080, 80, "tcp"},
+                                          {"0.0.0.0", 53, 5353, "udp"},
+                                          {"127.0.0.1", 9000, 90, "tcp"},
+                                          {"::1", 9001, 91, "tcp"}});
+    const auto claims = claims_of(record, kNetworks);
     REQUIRE(claims.ok());
     CHECK(claims->uid_base == 589824);
     CHECK_FALSE(claims->published);
-    REQUIRE(claims->ports.size() == 3);  // IPv6 is the guard's to relay
-    CHECK(claims->ports[0].any_address);
+    REQUIRE(claims->endpoints.size() == 1);
+    CHECK(claims->endpoints[0] ==
+          EndpointClaim{"dvb-n", {"172.18.0.5", "fd00::5"}, {"c", "web", "h"}});
+    REQUIRE(claims->ports.size() == 3);  // IPv6 of an IPv4 container is the guard's to relay
+    CHECK_FALSE(claims->ports[0].host_ip);
     CHECK(claims->ports[0].host_port == 8080);
     CHECK(to_string(claims->ports[0].target) == "172.18.0.5");
     CHECK(claims->ports[0].target_port == 80);
-    CHECK(claims->ports[1].any_address);
+    CHECK_FALSE(claims->ports[1].host_ip);
     CHECK(claims->ports[1].protocol == "udp");
-    CHECK_FALSE(claims->ports[2].any_address);
-    CHECK(to_string(claims->ports[2].host_ip) == "127.0.0.1");
+    CHECK(to_string(claims->ports[2].host_ip.value()) == "127.0.0.1");
 
+    record.endpoints.front().default6 = true;
+    record.ports = {{"", 8080, 80, "tcp"}, {"::1", 9001, 91, "tcp"}, {"fd09::1", 1, 2, "tcp"}};
+    const auto both = claims_of(record, kNetworks);
+    REQUIRE(both->ports.size() == 3);  // ::1 stays the guard's
+    CHECK_FALSE(both->ports[0].target.v6);
+    CHECK(to_string(both->ports[1].target) == "fd00::5");
+    CHECK(to_string(both->ports[2].host_ip.value()) == "fd09::1");
+
+    record.relay_ports = true;
+    CHECK(claims_of(record, kNetworks)->ports.empty());
     ContainerRecord lonely = record_with({{"", 8080, 80, "tcp"}});
     lonely.endpoints.clear();
-    CHECK(claims_of(lonely)->ports.empty());
+    CHECK(claims_of(lonely, {})->ports.empty());
+    ContainerRecord internal = record_with({{"", 8080, 80, "tcp"}});
+    internal.endpoints.front().default4 = false;
+    CHECK(claims_of(internal, kNetworks)->ports.empty());
+}
+
+TEST_CASE("names of a container that answers are files of its networks") {
+    const Fixture f;
+    ContainerClaims claims;
+    claims.endpoints = {{"dvb-a", {"10.0.0.2"}, {"shop-web-1", "web"}},
+                        {"dvb-b", {"10.1.0.2", "fd00::2"}, {"shop-web-1"}}};
+    REQUIRE(write_zones(f.paths, "shop", "shop-web-1", claims).ok());
+    CHECK(*read_file(f.paths.run_root + "/.zones/dvb-a/shop.shop-web-1") ==
+          "10.0.0.2\nshop-web-1 web\n");
+    CHECK(*read_file(f.paths.run_root + "/.zones/dvb-b/shop.shop-web-1") ==
+          "10.1.0.2 fd00::2\nshop-web-1\n");
+    remove_zones(f.paths, "shop", "shop-web-1", claims);
+    CHECK(list_directory(f.paths.run_root + "/.zones/dvb-a")->empty());
+    NetworkRecord gone;
+    gone.project = "shop";
+    for (const char* bridge : {"dvb-a", "dvb-b"}) {
+        gone.bridge = bridge;
+        REQUIRE(remove_network_claim(f.paths, gone).ok());
+    }
+    CHECK_FALSE(exists(f.paths.run_root + "/.zones"));
+}
+
+TEST_CASE("what a container that is gone claims holds up nobody") {
+    const Fixture f;
+    REQUIRE(write_project_claim(f.paths, "one").ok());
+    const std::string dead = f.container("one", "dead", {1, {port(8080, "172.17.0.2")}, true});
+    const std::string killed = f.container("one", "killed", {2, {}, true});
+    REQUIRE(write_json(killed + "/claims.json", {{"version", 99}}, Sync::No).ok());
+    live(f.container("one", "web", {3, {port(8080, "172.17.0.3")}, true}));
+    const auto rules = gather_rules(f.paths);
+    REQUIRE(rules.ok());
+    REQUIRE(rules->ports.size() == 1);
+    CHECK(to_string(rules->ports[0].target) == "172.17.0.3");
+    CHECK(*holder_of_port(f.paths, port(8080, "10.0.0.1")) == "one/web");
+    CHECK(holder_of_port(f.paths, port(8081, "10.0.0.1"))->empty());
+    live(dead);
+    CHECK(gather_rules(f.paths)->ports.size() == 2);
+    live(killed);  // now it may hold something that nobody can read
+    CHECK(gather_rules(f.paths).error().kind() == ErrorKind::Unsupported);
+}
+
+TEST_CASE("addresses of other projects are taken and their containers are guests") {
+    const Fixture f;
+    REQUIRE(write_project_claim(f.paths, "one").ok());
+    REQUIRE(write_project_claim(f.paths, "two").ok());
+    ContainerClaims claims;
+    claims.endpoints = {{"dvb-n", {"10.0.0.2", "fd00::2"}, {"a"}}};
+    live(f.container("one", "a", claims));
+    f.container("two", "b", claims);
+    CHECK(claimed_addresses(f.paths, "two")->at("dvb-n") ==
+          std::set<network::Ip>{*network::parse_ip("10.0.0.2"), *network::parse_ip("fd00::2")});
+    CHECK(guests_of(f.paths, "dvb-n", "two")->front() == "a");
+    CHECK(guests_of(f.paths, "dvb-n", "one")->empty());  // b does not live
+    CHECK(guests_of(f.paths, "dvb-x", "two")->empty());
 }
 
 TEST_CASE("claims come back from the disk as they went") {
     const Fixture f;
-    auto claims = claims_of(record_with({{"", 1, 2, "tcp"}, {"10.1.2.3", 65535, 4, "udp"}}));
+    auto claims =
+        claims_of(record_with({{"", 1, 2, "tcp"}, {"10.1.2.3", 65535, 4, "udp"}}), kNetworks);
     claims->published = true;
     const std::string run_dir = f.container("p", "c", *claims);
     const auto back = read_claims(run_dir);
@@ -90,6 +186,7 @@ TEST_CASE("claims come back from the disk as they went") {
     CHECK(back->uid_base == claims->uid_base);
     CHECK(back->published);
     CHECK(back->ports == claims->ports);
+    CHECK(back->endpoints == claims->endpoints);
     const auto none = read_claims(f.dir / "nowhere");
     REQUIRE(none.ok());
     CHECK(none->uid_base == 0);
@@ -111,9 +208,9 @@ TEST_CASE("the rule set has every network that is up and only published ports") 
     REQUIRE(write_project_claim(f.paths, "two").ok());
     f.network("one", "one_default", "172.17.0.0/16");
     f.network("two", "two_default", "172.18.0.0/16");
-    f.container("one", "a", {1, {port(8080, "172.17.0.2")}, true});
-    f.container("one", "b", {2, {port(8081, "172.17.0.3")}, false});
-    f.container("two", "c", {3, {port(8082, "172.18.0.2"), port(8083, "172.18.0.2")}, true});
+    live(f.container("one", "a", {1, {port(8080, "172.17.0.2")}, true}));
+    live(f.container("one", "b", {2, {port(8081, "172.17.0.3")}, false}));
+    live(f.container("two", "c", {3, {port(8082, "172.18.0.2"), port(8083, "172.18.0.2")}, true}));
     // Folders that are no projects, and a write that was cut short.
     REQUIRE(make_directories(f.paths.run_root + "/stray/x", 0700).ok());
     f.container("stray", "d", {4, {port(8084, "172.19.0.2")}, true});
@@ -123,7 +220,7 @@ TEST_CASE("the rule set has every network that is up and only published ports") 
     REQUIRE(rules.ok());
     REQUIRE(rules->networks.size() == 2);
     CHECK(rules->networks[0].bridge == "dvb-one_default");
-    CHECK(to_string(rules->networks[1].subnet) == "172.18.0.0/16");
+    CHECK(to_string(rules->networks[1].subnets.front()) == "172.18.0.0/16");
     REQUIRE(rules->ports.size() == 3);
     CHECK(rules->ports[0] == port(8080, "172.17.0.2"));
     CHECK(rules->ports[2] == port(8083, "172.18.0.2"));

@@ -113,7 +113,8 @@ constexpr const char* kExpected = R"({
     "MacAddress": "02:42:ac:11:00:02",
     "Networks": {"shop_default": {
       "Aliases": ["web"], "NetworkID": "shop_default", "Gateway": "172.17.0.1",
-      "IPAddress": "172.17.0.2", "IPPrefixLen": 16, "MacAddress": "02:42:ac:11:00:02"
+      "IPAddress": "172.17.0.2", "IPPrefixLen": 16, "IPv6Gateway": "", "GlobalIPv6Address": "",
+      "GlobalIPv6PrefixLen": 0, "MacAddress": "02:42:ac:11:00:02"
     }}
   }
 })";

@@ -62,8 +62,21 @@ ContainerRecord full_record() {
     endpoint.mac = "02:42:ac:11:00:02";
     endpoint.host_link = "ve0123456789";
     endpoint.aliases = {"web", "shop-web-2"};
+    endpoint.ip6 = "fd00::2";
+    endpoint.prefix6 = 80;
+    endpoint.gateway6 = "fd00::1";
+    endpoint.interface = "lan0";
+    endpoint.link_local_ips = {"169.254.8.8"};
+    endpoint.default4 = true;
+    endpoint.default6 = true;
+    endpoint.internal = true;
+    endpoint.sysctls = {{"net.ipv4.conf.IFNAME.log_martians", "1"}};
     record.endpoints = {endpoint};
     record.needs = {"shop-db-1"};
+    record.links = {"db:database"};
+    record.network_mode = "service:db";
+    record.relay_ports = true;
+    record.own_dns = true;
     record.restart = {compose::RestartPolicy::Condition::OnFailure, 3};
     record.logging = {"local", {{"max-size", "10m"}}};
     record.resources = {1 << 20, 1.5, 100};
@@ -166,8 +179,13 @@ TEST_CASE("network and volume records come back as they were written") {
     network.key = "default";
     network.project = "shop";
     network.bridge = "dv0123456789";
-    network.subnet = "172.17.0.0/16";
-    network.gateway = "172.17.0.1";
+    network.subnets = {{"172.17.0.0/16", "172.17.0.1", "172.17.1.0/24", {{"nas", "172.17.0.9"}}},
+                       {"fd00::/64", "fd00::1", {}, {}}};
+    network.internal = true;
+    network.icc = false;
+    network.masquerade = false;
+    network.mtu = 1400;
+    network.options = {{"a", "b"}};
     network.config_hash = "beef";
     network.created = "2026-01-02T03:04:05Z";
     REQUIRE(write_record(paths, network).ok());
@@ -181,8 +199,17 @@ TEST_CASE("network and volume records come back as they were written") {
     CHECK(back.key == network.key);
     CHECK(back.project == network.project);
     CHECK(back.bridge == network.bridge);
-    CHECK(back.subnet == network.subnet);
-    CHECK(back.gateway == network.gateway);
+    REQUIRE(back.subnets.size() == 2);
+    CHECK(back.subnets[0].subnet == "172.17.0.0/16");
+    CHECK(back.subnets[0].gateway == "172.17.0.1");
+    CHECK(back.subnets[0].range == "172.17.1.0/24");
+    CHECK(back.subnets[0].reserved.at("nas") == "172.17.0.9");
+    CHECK(back.subnets[1].gateway == "fd00::1");
+    CHECK(back.internal);
+    CHECK_FALSE(back.icc);
+    CHECK_FALSE(back.masquerade);
+    CHECK(back.mtu == 1400);
+    CHECK(back.options == network.options);
     CHECK(back.config_hash == network.config_hash);
     CHECK(back.created == network.created);
 
