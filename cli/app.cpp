@@ -16,9 +16,9 @@ namespace {
 
 /// Commands of docker compose and docker that davit doesn't have yet: asking for one is no typing
 /// mistake.
-const std::vector<std::string> kNotYet = {"attach",  "build",   "commit",  "diff",   "export",
-                                          "network", "pause",   "publish", "rename", "run",
-                                          "scale",   "unpause", "update",  "watch"};
+const std::vector<std::string> kNotYet = {"attach",  "commit",  "diff",   "export", "network",
+                                          "pause",   "publish", "rename", "run",    "scale",
+                                          "unpause", "update",  "watch"};
 
 void declare_globals(CLI::App& app, Globals& globals) {
     // One value a flag: "-f a.yaml up" must not take "up" for a second file.
@@ -99,6 +99,7 @@ void declare_commands(CLI::App& app, Command& chosen) {
     add_command<ConfigFlags>(app, "config", "Check the compose file", chosen);
     add_command<ConvertFlags>(app, "convert", "The same as config", chosen);
     add_command<ImagesFlags>(app, "images", "List images", chosen);
+    add_command<BuildFlags>(app, "build", "Build images from Dockerfiles", chosen);
     add_command<LoadFlags>(app, "load", "Load images from an archive", chosen);
     add_command<ImportFlags>(app, "import", "Make an image of a root file system", chosen);
     add_command<PullFlags>(app, "pull", "Bring images from their registries", chosen);

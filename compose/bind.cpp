@@ -171,6 +171,10 @@ void bind_project(const Node& model, const std::map<std::string, std::string>& e
         for (const Node& node : services->items) {
             if (!node.is_mapping()) continue;
             bind_service(node, project.services[node.key], diagnostics);
+            // As Docker Compose names what is built.
+            if (std::string& image = project.services[node.key].image;
+                image.empty() && node.find("build") != nullptr)
+                image = project.name + "-" + node.key;
             bind_files(model, node, environment, project.services[node.key], diagnostics);
             bind_seccomp_profile(node, project.working_dir, project.services[node.key],
                                  diagnostics);

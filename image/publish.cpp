@@ -71,6 +71,13 @@ Error explain_full_disk(Error error, const std::string& data_root) {
         "free space on the file system of '{}', or choose another one: --data-root", data_root));
 }
 
+Result<void> publish_layer(const std::string& data_root, const StagedLayer& layer) {
+    const UniqueFd root = TRY(sys::open(data_root, O_RDONLY | O_DIRECTORY));
+    if (::syncfs(root.get()) == -1) return failed("syncfs(2)").doing("write out '{}'", data_root);
+    const FileLock lock = TRY(lock_store(data_root));
+    return publish_layers(data_root, {layer});
+}
+
 Result<std::string> publish(const std::string& data_root, const StagedImage& image) {
     const UniqueFd root = TRY(sys::open(data_root, O_RDONLY | O_DIRECTORY));
     // One sync for everything: after a power cut a visible layer is whole. A sync a file would take

@@ -92,6 +92,10 @@ struct StagedImage {
 /// the documents and then the index. Names move from images that had them. Returns the image's id.
 Result<std::string> publish(const std::string& data_root, const StagedImage& image);
 
+/// Makes one layer visible that no image has yet: a step of a build, for the image at its end and
+/// for the next build. It goes as layers of removed images go.
+Result<void> publish_layer(const std::string& data_root, const StagedLayer& layer);
+
 /// "amd64" or "arm64", as images name this machine's processor.
 std::string_view own_architecture();
 

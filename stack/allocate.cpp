@@ -2,6 +2,7 @@
 
 #include "base/duration.h"
 #include "base/random.h"
+#include "compose/build.h"
 #include "runtime/features.h"
 #include "stack/allocate_networks.h"
 #include "stack/claims.h"
@@ -94,18 +95,6 @@ private:
     std::map<dev_t, bool> answers_;
 };
 
-Result<std::uint32_t> choose_ids(const std::set<std::uint32_t>& used, const std::string& id) {
-    constexpr std::uint32_t kRanges = (kLastId - kFirstId + 1) / kIdsPerContainer;
-    // Spread by the container's id, so that a range left on disk by a stopped one is rarely met.
-    const auto start =
-        static_cast<std::uint32_t>(std::stoul(id.substr(0, 7), nullptr, 16)) % kRanges;
-    for (std::uint32_t i = 0; i < kRanges; ++i) {
-        const std::uint32_t base = kFirstId + ((start + i) % kRanges) * kIdsPerContainer;
-        if (!used.contains(base)) return base;
-    }
-    return Error(ErrorKind::Busy, fmt::format("all {} id ranges are in use", kRanges));
-}
-
 Result<void> choose_container(const ChoiceRequest& request, const std::string& name,
                               std::set<std::uint32_t>& used_ids, IdmapProbe& probe,
                               Choices& choices) {
@@ -174,10 +163,30 @@ Result<void> choose_container(const ChoiceRequest& request, const std::string& n
 
 }  // namespace
 
+Result<std::uint32_t> choose_ids(const std::set<std::uint32_t>& used, const std::string& id) {
+    constexpr std::uint32_t kRanges = (kLastId - kFirstId + 1) / kIdsPerContainer;
+    // Spread by the container's id, so that a range left on disk by a stopped one is rarely met.
+    const auto start =
+        static_cast<std::uint32_t>(std::stoul(id.substr(0, 7), nullptr, 16)) % kRanges;
+    for (std::uint32_t i = 0; i < kRanges; ++i) {
+        const std::uint32_t base = kFirstId + ((start + i) % kRanges) * kIdsPerContainer;
+        if (!used.contains(base)) return base;
+    }
+    return Error(ErrorKind::Busy, fmt::format("all {} id ranges are in use", kRanges));
+}
+
 Result<void> check_beforehand(const ChoiceRequest& request) {
     for (const std::string& name : to_create(*request.plan)) {
         const compose::DesiredContainer& container = request.desired->containers.at(name);
-        if (!request.seen->state.image_ids.contains(container.config.image)) {
+        const bool built = compose::is_built(*request.loaded, container.service);
+        const bool there = request.seen->state.image_ids.contains(container.config.image);
+        if (!there && built && !request.will_build)
+            return Error(ErrorKind::NotFound,
+                         fmt::format("image '{}' of service '{}' has not been built",
+                                     container.config.image, container.service))
+                .at(request.loaded->places.find(place_of_service(container) + ".build"))
+                .help("build it: davit build, or davit up without --no-build");
+        if (!there && !built) {
             const std::string& reference = container.config.image;
             return Error(ErrorKind::NotFound,
                          fmt::format("image '{}' of service '{}' is not in the store", reference,

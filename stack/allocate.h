@@ -29,12 +29,17 @@ struct ChoiceRequest {
     const compose::DesiredState* desired = nullptr;
     const Observation* seen = nullptr;
     const compose::Plan* plan = nullptr;
+    bool will_build = false;  ///< Missing images of services with `build` are no mistake.
 };
 
 /// What can be found wrong before anything is changed: missing images, bind sources that may not be
 /// made, host ports that somebody has.
 /// @errors with the place in the file
 Result<void> check_beforehand(const ChoiceRequest& request);
+
+/// First id of a range that is not among `used`, spread by `id` (hex digits).
+/// @errors Busy where there is none
+Result<std::uint32_t> choose_ids(const std::set<std::uint32_t>& used, const std::string& id);
 
 /// Chooses subnets, addresses, id ranges and host ports for what the plan makes, and notes them in
 /// the run root, so that no other davit gives them out again. Call with the host lock held.

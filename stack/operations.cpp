@@ -114,7 +114,9 @@ std::string data_root_of_running(const Paths& paths, const std::string& project)
 Result<compose::Plan> preview_up(const Environment& environment, const UpRequest& request) {
     TRY(check_data_root(environment, request.loaded->project.name));
     Prepared prepared = TRY(prepare(environment, request));
-    TRY(check_beforehand(choice_request(environment, request, prepared)));
+    ChoiceRequest choice = choice_request(environment, request, prepared);
+    choice.will_build = true;
+    TRY(check_beforehand(choice));
     return std::move(prepared.plan);
 }
 

@@ -26,6 +26,9 @@ struct UpFlags {
     bool no_start = false;
     std::string pull = {};  ///< Policy, over those of the services.
     bool quiet_pull = false;
+    bool build = false;
+    bool no_build = false;
+    bool quiet_build = false;
     std::optional<int> timeout_s = {};
     bool no_log_prefix = false;
     bool no_color = false;
@@ -121,6 +124,26 @@ struct ImagesFlags {
     std::string format = "table";
 };
 
+struct BuildFlags {
+    std::vector<std::string> words = {};  ///< Services, or one folder.
+    std::vector<std::string> tags = {};
+    std::vector<std::string> args = {};
+    std::vector<std::string> labels = {};
+    std::vector<std::string> secrets = {};
+    std::vector<std::string> contexts = {};
+    std::vector<std::string> add_hosts = {};
+    std::vector<std::string> ulimits = {};
+    std::string target = {};
+    std::string network = {};
+    std::string shm_size = {};
+    std::string iid_file = {};
+    std::string metadata_file = {};
+    bool no_cache = false;
+    bool quiet = false;
+    bool with_dependencies = false;
+    bool parallel = false;  ///< Accepted: stages always are.
+};
+
 struct LoadFlags {
     std::string input = {};
     bool quiet = false;
@@ -151,7 +174,7 @@ struct VersionFlags {
 using Command =
     std::variant<std::monostate, UpFlags, CreateFlags, DownFlags, StopFlags, PsFlags, LogsFlags,
                  InspectFlags, PlanFlags, ConfigFlags, ConvertFlags, ExecFlags, ImagesFlags,
-                 LoadFlags, ImportFlags, TagFlags, RmiFlags, VersionFlags,
+                 LoadFlags, BuildFlags, ImportFlags, TagFlags, RmiFlags, VersionFlags,
                  // about containers that are there
                  StartFlags, RestartFlags, KillFlags, RmFlags, PortFlags, TopFlags, LsFlags,
                  WaitFlags, StatsFlags, EventsFlags, CopyFlags, VolumesFlags,
@@ -172,6 +195,7 @@ void declare(CLI::App& command, PlanFlags& flags);
 void declare(CLI::App& command, ConfigFlags& flags);
 void declare(CLI::App& command, ExecFlags& flags);
 void declare(CLI::App& command, ImagesFlags& flags);
+void declare(CLI::App& command, BuildFlags& flags);
 void declare(CLI::App& command, LoadFlags& flags);
 void declare(CLI::App& command, ImportFlags& flags);
 void declare(CLI::App& command, TagFlags& flags);
@@ -188,6 +212,7 @@ Result<int> run(const Context& context, const PlanFlags& flags);
 Result<int> run(const Context& context, const ConfigFlags& flags);
 Result<int> run(const Context& context, const ExecFlags& flags);
 Result<int> run(const Context& context, const ImagesFlags& flags);
+Result<int> run(const Context& context, const BuildFlags& flags);
 Result<int> run(const Context& context, const LoadFlags& flags);
 Result<int> run(const Context& context, const ImportFlags& flags);
 Result<int> run(const Context& context, const TagFlags& flags);

@@ -1,3 +1,4 @@
+#include "cli/build_view.h"
 #include "cli/commands/commands.h"
 #include "cli/data_root.h"
 #include "cli/exit_code.h"
@@ -8,6 +9,7 @@
 #include "cli/render.h"
 #include "cli/stream.h"
 #include "cli/target.h"
+#include "compose/build.h"
 #include "runtime/guard_client.h"
 #include "stack/life.h"
 
@@ -169,8 +171,13 @@ Result<int> attach(const Context& context, const Target& target, const UpFlags& 
 Result<void> bring_images(const Context& context, const Target& target, const UpFlags& flags) {
     const compose::Project& project = target.loaded->project;
     const std::string& data_root = target.environment.paths.data_root;
-    const std::vector<WantedImage> images = TRY(
-        images_to_pull(project, selected_services(project, flags.services), data_root, flags.pull));
+    std::set<std::string> services = selected_services(project, flags.services);
+    // What is built has no registry that it must come from.
+    std::erase_if(services, [&](const std::string& service) {
+        return compose::is_built(*target.loaded, service);
+    });
+    const std::vector<WantedImage> images =
+        TRY(images_to_pull(project, services, data_root, flags.pull));
     const std::vector<PullOutcome> outcomes =
         TRY(pull_images(context, data_root, images, flags.quiet_pull));
     for (const PullOutcome& outcome : outcomes) {
@@ -189,6 +196,9 @@ void declare(CLI::App& command, UpFlags& flags) {
     command.add_flag("--force-recreate", flags.force_recreate, "Recreate what has not changed too");
     command.add_flag("--remove-orphans", flags.remove_orphans,
                      "Remove containers of services that the file doesn't have");
+    command.add_flag("--build", flags.build, "Build images before anything is started");
+    command.add_flag("--no-build", flags.no_build, "Build no image, even where one is missing");
+    command.add_flag("--quiet-build", flags.quiet_build, "Don't show what builds say");
     command.add_flag("--no-start", flags.no_start, "Create, but don't start");
     command.add_option("--pull", flags.pull, "Bring images: always, missing or never");
     command.add_flag("--quiet-pull", flags.quiet_pull, "Print no progress of that");
@@ -226,6 +236,15 @@ Result<int> run(const Context& context, const UpFlags& flags) {
         TRY(Interrupts::install(attached ? kLastAttached : kLastDetached));
     stack::ExecuteOptions execute_options;
     execute_options.cancelled = [] { return Interrupts::count() > 0; };
+    if (!flags.no_build) {
+        ServiceBuilds builds;
+        builds.services = flags.services;
+        builds.dependencies = true;
+        builds.only_missing = !flags.build;
+        builds.quiet = flags.quiet_build || style == Progress::Style::Quiet;
+        TRY(build_services(context, target, builds));
+        if (Interrupts::count() > 0) return kInterrupted;
+    }
     // Before anything is changed, and before the project's lock is taken: it may take long.
     TRY(bring_images(context, target, flags));
     Progress progress(style, colour);

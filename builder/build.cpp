@@ -1,0 +1,196 @@
+#include "builder/build.h"
+
+#include "base/duration.h"
+#include "base/file.h"
+#include "base/strings.h"
+#include "base/sys.h"
+#include "builder/stage_builder.h"
+#include "image/reference.h"
+#include "image/staging.h"
+#include "image/store_files.h"
+
+#include <algorithm>
+#include <chrono>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <future>
+#include <thread>
+#include <unistd.h>
+
+namespace davit::builder {
+namespace {
+
+constexpr std::size_t kLargestFile = 16U << 20U;
+
+/// Stages side by side: each begins when somebody asks for it, and runs in a thread of its own.
+class StageRunner {
+public:
+    explicit StageRunner(BuildShared& shared) : shared_(shared) {
+        shared.stage_state = [this](std::size_t stage) { return states_.at(stage).get(); };
+    }
+
+    Result<ImageState> run() {
+        std::map<std::size_t, std::promise<Result<ImageState>>> promises;
+        for (const std::size_t stage : shared_.graph->order)
+            states_.emplace(stage, promises[stage].get_future().share());
+        std::vector<std::thread> threads;
+        for (auto& [stage, promise] : promises)
+            threads.emplace_back([this, index = stage, &promise] {
+                promise.set_value(StageBuilder(shared_, index).build());
+            });
+        for (std::thread& thread : threads) thread.join();
+        return states_.at(shared_.graph->target).get();
+    }
+
+private:
+    BuildShared& shared_;
+    std::map<std::size_t, std::shared_future<Result<ImageState>>> states_;
+};
+
+Json finished_config(const ImageState& state, const BuildRequest& request) {
+    Json config = state.config;
+    for (const auto& [name, value] : request.labels) config["config"]["Labels"][name] = value;
+    Json ids = Json::array();
+    for (const std::string& id : state.diff_ids) ids.push_back("sha256:" + id);
+    config["rootfs"] = {{"type", "layers"}, {"diff_ids", std::move(ids)}};
+    config["history"] = state.history;
+    return config;
+}
+
+Result<std::string> publish_image(const LayerCache& cache, const ImageState& state,
+                                  const BuildRequest& request) {
+    image::StagedImage staged;
+    std::vector<image::Blob> blobs;
+    for (const std::string& id : state.diff_ids) {
+        const auto blob = image::blob_of_layer(cache.data_root(), id);
+        if (!blob)
+            return Error(ErrorKind::NotFound,
+                         fmt::format("layer sha256:{} was removed while the build ran", id))
+                .help("build again");
+        blobs.push_back(*blob);
+        staged.layers.push_back({id, "", *blob, ""});
+    }
+    for (const std::string& name : request.names) {
+        const image::Reference reference = TRY(image::parse_reference(name));
+        staged.names.push_back(image::canonical(reference));
+    }
+    const Json config = finished_config(state, request);
+    staged.config = config.dump(-1, ' ', false, Json::error_handler_t::replace);
+    staged.manifest = image::make_manifest(staged.config, blobs);
+    return image::publish(cache.data_root(), staged);
+}
+
+Result<void> check_names(const BuildRequest& request) {
+    for (const std::string& name : request.names) {
+        const image::Reference reference =
+            TRY_DOING(image::parse_reference(name), "name the image");
+        if (!reference.digest.empty())
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("'{}' has a digest: a new image can't", name))
+                .help("name it with a tag");
+    }
+    return {};
+}
+
+Error broken(const BuildRequest& request) {
+    return {ErrorKind::InvalidInput, fmt::format("'{}' can't be built", request.dockerfile->path)};
+}
+
+/// --build-arg that no ARG takes: most often a typing mistake, as docker build warns.
+void warn_unused(const Dockerfile& file, const BuildRequest& request, Diagnostics& diagnostics) {
+    std::set<std::string> declared;
+    const auto collect = [&](const std::vector<Instruction>& instructions) {
+        for (const Instruction& instruction : instructions)
+            if (instruction.keyword == Keyword::Arg)
+                for (const Pair& pair : instruction.pairs) declared.insert(pair.name.text);
+    };
+    collect(file.globals);
+    for (const Stage& stage : file.stages) collect(stage.steps);
+    for (const auto& [name, value] : request.args) {
+        std::string upper = name;
+        std::transform(upper.begin(), upper.end(), upper.begin(),
+                       [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+        if (declared.contains(name) || upper.ends_with("_PROXY") ||
+            upper == "SOURCE_DATE_EPOCH" || upper.starts_with("BUILDKIT_"))
+            continue;
+        const auto meant =
+            nearest(name, std::vector<std::string>(declared.begin(), declared.end()));
+        diagnostics.warning(fmt::format("no ARG takes the build argument '{}'", printable(name)),
+                            {},
+                            meant ? fmt::format("the nearest is '{}'", *meant)
+                                  : "declare it with ARG where it is used");
+    }
+}
+
+}  // namespace
+
+Result<BuildResult> build(const BuildHost& host, const BuildRequest& request,
+                          Diagnostics& diagnostics) {
+    const auto file = parse_dockerfile(request.dockerfile, diagnostics);
+    IgnoreFile ignore;
+    if (request.ignore_file) ignore = IgnoreFile::parse(request.ignore_file, diagnostics);
+    if (!file || !diagnostics.ok()) return broken(request);
+    TRY(check_names(request));
+
+    BuildShared shared;
+    GraphInputs inputs;
+    inputs.args = request.args;
+    inputs.target = request.target;
+    inputs.architecture = image::own_architecture();
+    for (const auto& [name, place] : request.contexts) inputs.contexts.insert(name);
+    const auto graph = plan_build(*file, inputs, diagnostics);
+    if (!graph) return broken(request);
+    warn_unused(*file, request, diagnostics);
+
+    (void)TRY(image::Store::open(host.data_root));
+    const image::Staging staging = TRY(image::Staging::open(host.data_root));
+    shared.host = &host;
+    shared.request = &request;
+    shared.file = &*file;
+    shared.graph = &*graph;
+    shared.ignore = ignore.empty() ? nullptr : &ignore;
+    shared.context_names = inputs.contexts;
+    shared.cache = LayerCache(host.data_root);
+    shared.staging = staging.path();
+    const auto now = request.source_date_epoch
+                         ? std::chrono::system_clock::time_point(
+                               std::chrono::seconds(*request.source_date_epoch))
+                         : std::chrono::system_clock::now();
+    shared.now = rfc3339(now);
+    StageRunner runner(shared);
+    const ImageState state = TRY(runner.run());
+    BuildResult result;
+    result.image_id = TRY(publish_image(shared.cache, state, request));
+    result.steps_run = shared.steps_run;
+    return result;
+}
+
+Result<std::shared_ptr<const SourceFile>> read_source(const std::string& path) {
+    std::string text;
+    if (path == "-") {
+        text = TRY(read_file("/dev/stdin", kLargestFile));
+        return std::make_shared<const SourceFile>(SourceFile{"<stdin>", std::move(text)});
+    }
+    auto read = read_file(path, kLargestFile);
+    if (!read) {
+        const bool missing = read.error().kind() == ErrorKind::NotFound;
+        Error error = std::move(read).error().doing("read the Dockerfile");
+        if (missing) return std::move(error).help("name it with -f, or with 'dockerfile' in build");
+        return error;
+    }
+    return std::make_shared<const SourceFile>(SourceFile{path, *std::move(read)});
+}
+
+Result<std::shared_ptr<const SourceFile>> find_ignore_file(const std::string& dockerfile,
+                                                           const std::string& context) {
+    for (const std::string& path :
+         {dockerfile + ".dockerignore", context + "/.dockerignore"}) {
+        if (path.starts_with("-") || path.starts_with(".dockerignore")) continue;
+        auto text = read_file(path, kLargestFile);
+        if (text) return std::make_shared<const SourceFile>(SourceFile{path, *std::move(text)});
+        if (text.error().kind() != ErrorKind::NotFound) return std::move(text).error();
+    }
+    return std::shared_ptr<const SourceFile>();
+}
+
+}  // namespace davit::builder

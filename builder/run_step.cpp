@@ -1,0 +1,340 @@
+#include "base/digest.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/strings.h"
+#include "base/sys.h"
+#include "builder/stage_builder.h"
+
+#include <algorithm>
+#include <array>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+namespace davit::builder {
+namespace {
+
+/// Usable without ARG; neither in the key of a step nor in the history.
+constexpr std::array<const char*, 10> kProxies = {
+    "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "FTP_PROXY",
+    "ftp_proxy",  "NO_PROXY",   "no_proxy",    "ALL_PROXY",   "all_proxy"};
+
+bool is_proxy(const std::string& name) {
+    return std::find(kProxies.begin(), kProxies.end(), name) != kProxies.end();
+}
+
+/// What the container's mounts need to be there, and the layer must not bring.
+class MountStubs {
+public:
+    /// Looks, before the RUN, which of the targets the layers don't have.
+    Result<void> look(const UniqueFd& lower, std::vector<std::string> targets) {
+        for (const char* name :
+             {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev", "/proc", "/sys"})
+            targets.emplace_back(name);
+        for (const std::string& target : targets) {
+            const std::string path = clean_path(target).substr(1);
+            for (std::size_t end = path.find('/');; end = path.find('/', end + 1)) {
+                const std::string part = path.substr(0, end);
+                const auto there = TRY(look_at(lower, part));
+                if (!there) missing_.insert(part);
+                if (there && S_ISDIR(there->st_mode)) folders_[part] = *there;
+                if (end == std::string::npos) break;
+            }
+        }
+        return {};
+    }
+
+    /// Those that nobody put anything into. Children come before their folders.
+    void decide(const std::string& upper, std::uint32_t uid_base) {
+        std::vector<std::string> paths(missing_.begin(), missing_.end());
+        for (const auto& [path, info] : folders_) paths.push_back(path);
+        std::sort(paths.begin(), paths.end(), [](const std::string& a, const std::string& b) {
+            const auto depth = [](const std::string& p) { return std::count(p.begin(), p.end(), '/'); };
+            return depth(a) > depth(b);
+        });
+        for (const std::string& path : paths) {
+            struct stat info {};
+            if (::lstat((upper + "/" + path).c_str(), &info) == -1) continue;
+            const bool stub = missing_.contains(path)
+                                  ? S_ISDIR(info.st_mode) ? is_bare(upper, path)
+                                                          : S_ISREG(info.st_mode) && info.st_size == 0
+                                  : S_ISDIR(info.st_mode) && is_bare(upper, path) &&
+                                        is_same(folders_.at(path), info, uid_base) &&
+                                        !is_opaque(upper + "/" + path);
+            if (stub) left_out_.insert(path);
+        }
+    }
+
+    bool contains(const std::string& path) const { return left_out_.contains(path); }
+
+private:
+    bool is_bare(const std::string& upper, const std::string& path) const {
+        const auto names = list_directory(upper + "/" + path);
+        return names && std::all_of(names->begin(), names->end(), [&](const std::string& name) {
+                   return left_out_.contains(path + "/" + name);
+               });
+    }
+    static bool is_same(const struct stat& before, const struct stat& now, std::uint32_t base) {
+        return before.st_mode == now.st_mode && before.st_uid + base == now.st_uid &&
+               before.st_gid + base == now.st_gid;
+    }
+    static bool is_opaque(const std::string& path) {
+        return ::lgetxattr(path.c_str(), "trusted.overlay.opaque", nullptr, 0) > 0;
+    }
+
+    std::set<std::string> missing_;
+    std::map<std::string, struct stat> folders_;
+    std::set<std::string> left_out_;
+};
+
+/// `RUN <<EOF` alone is a script; with a command, the shell reads the here-documents by itself.
+std::string with_heredocs(const Instruction& instruction) {
+    std::string text = instruction.words.front().text;
+    for (const Heredoc& heredoc : instruction.heredocs)
+        text += "\n" + heredoc.body + heredoc.name;
+    return text;
+}
+
+bool is_script(const Instruction& instruction) {
+    if (instruction.heredocs.size() != 1 || instruction.exec) return false;
+    const std::string& text = instruction.words.front().text;
+    return text.find_first_of(" \t") == std::string::npos && text.find("<<") != std::string::npos;
+}
+
+}  // namespace
+
+/// Held while the RUN runs.
+struct StageBuilder::RunMounts {
+    std::vector<FileLock> locks = {};
+};
+
+Result<std::vector<std::string>> StageBuilder::run_command(const Instruction& instruction) const {
+    std::vector<std::string> argv;
+    if (instruction.exec) {
+        for (const Word& word : instruction.words) argv.push_back(word.text);
+        return argv;
+    }
+    argv = state_.shell();
+    if (is_script(instruction) && instruction.heredocs.front().body.starts_with("#!"))
+        argv = {"/dev/pipes/" + instruction.heredocs.front().name};
+    else
+        argv.push_back(is_script(instruction) ? instruction.heredocs.front().body
+                                              : with_heredocs(instruction));
+    return argv;
+}
+
+std::vector<std::string> StageBuilder::run_environment() const {
+    std::vector<std::string> env = state_.env();
+    const auto has = [&](const std::string& name) {
+        return std::any_of(env.begin(), env.end(), [&](const std::string& entry) {
+            return entry.starts_with(name + "=");
+        });
+    };
+    for (const auto& [name, value] : state_.args)
+        if (!has(name)) env.push_back(name + "=" + value);
+    if (!has("PATH"))
+        env.emplace_back("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    return env;
+}
+
+Result<void> StageBuilder::add_bind(const RunMount& mount, const std::string& target,
+                                    RunRequest& request, Json& key) {
+    const OpenSource source = TRY(open_source(mount.from));
+    const auto selections = TRY(select_items(source.tree(), mount.source, {}));
+    const Selection& selection = selections.front();
+    key["content"] = TRY(digest_of(source.tree(), selection.items, {}));
+    // A copy: what the RUN writes is thrown away, and what .dockerignore leaves out isn't there.
+    const std::string folder = TRY(shared_.new_folder());
+    if (::chmod(folder.c_str(), 0755) == -1) return Error::from_errno(errno, "chmod(2)");
+    const UniqueFd root = TRY(sys::open(folder, O_RDONLY | O_DIRECTORY));
+    TRY(copy_items(source.tree(), selection.items, root, selection.folder ? "" : selection.name,
+                   {}));
+    request.binds.push_back({.source = selection.folder ? folder : folder + "/" + selection.name,
+                             .target = target,
+                             .read_only = mount.read_only});
+    return {};
+}
+
+Result<void> StageBuilder::add_cache(const RunMount& mount, const std::string& target,
+                                     RunRequest& request, RunMounts& mounts) {
+    const std::string& id = mount.id;
+    const std::string folder =
+        shared_.cache.data_root() + "/build/mounts/" + sha256_hex(id).substr(0, 32);
+    if (mount.sharing != "shared") {
+        FileLock lock = TRY(FileLock::exclusive(folder + "/lock"));
+        mounts.locks.push_back(std::move(lock));
+    }
+    const std::string data = folder + "/data";
+    if (!exists(data)) {
+        TRY(make_directories(data, 0755));
+        if (::chown(data.c_str(), mount.uid, mount.gid) == -1 ||
+            ::chmod(data.c_str(), mount.mode.value_or(0755)) == -1)
+            return Error::from_errno(errno, "chown(2)").doing("make the cache '{}'", id);
+    }
+    request.binds.push_back({.source = data, .target = target, .read_only = mount.read_only});
+    return {};
+}
+
+Result<void> StageBuilder::add_caches(
+    const std::map<std::string, std::pair<RunMount, std::string>>& caches, RunRequest& request,
+    RunMounts& mounts) {
+    std::map<std::string, std::pair<RunMount, std::string>> by_id;
+    for (const auto& [target, cache] : caches)
+        by_id[(cache.first.id.empty() ? target : cache.first.id) + "\n" + target] = cache;
+    std::set<std::string> locked;
+    for (auto& [key, cache] : by_id) {
+        auto& [mount, target] = cache;
+        if (mount.id.empty()) mount.id = target;
+        if (!locked.insert(mount.id).second) mount.sharing = "shared";  // this RUN has it already
+        TRY(add_cache(mount, target, request, mounts));
+    }
+    return {};
+}
+
+Result<void> StageBuilder::add_secret(const RunMount& mount, RunRequest& request) {
+    const std::string id =
+        mount.id.empty() ? mount.target.substr(mount.target.rfind('/') + 1) : mount.id;
+    const auto found = shared_.request->secrets.find(id);
+    if (found == shared_.request->secrets.end()) {
+        if (!mount.required) return {};
+        return Error(ErrorKind::NotFound, fmt::format("the secret '{}' is not given", id))
+            .help(fmt::format("give it with --secret id={},src=FILE, or in build.secrets", id));
+    }
+    if (mount.env) request.env.push_back(*mount.env + "=" + found->second);
+    if (mount.env && mount.target.empty()) return {};
+    RunMount named = mount;
+    named.id = id;
+    request.files.push_back(
+        {.target = absolute_path(state_, mount.target.empty() ? default_target(named, 0)
+                                                              : mount.target),
+         .content = found->second,
+         .mode = mount.mode.value_or(0400),
+         .uid = mount.uid,
+         .gid = mount.gid});
+    return {};
+}
+
+Result<void> StageBuilder::add_mounts(const Instruction& instruction, RunRequest& request,
+                                      RunMounts& mounts, Json& key) {
+    const ExpandOptions options = state_.expansion(instruction);
+    // Caches come last and in one order: whoever holds the lock of one waits for nothing that needs
+    // it.
+    std::map<std::string, std::pair<RunMount, std::string>> caches;
+    for (const Flag& flag : instruction.flags) {
+        if (flag.name != "mount") continue;
+        const auto add = [&]() -> Result<void> {
+            const RunMount mount = TRY(parse_run_mount(flag.value, &options));
+            const std::string target =
+                mount.target.empty() ? "" : clean_path(absolute_path(state_, mount.target));
+            Json line = {{"type", static_cast<int>(mount.type)},
+                         {"target", target},
+                         {"id", mount.id},
+                         {"read_only", mount.read_only}};
+            switch (mount.type) {
+                case RunMountType::Bind: TRY(add_bind(mount, target, request, line)); break;
+                case RunMountType::Cache: caches[target] = {mount, target}; break;
+                case RunMountType::Tmpfs: request.tmpfs.push_back({target, mount.size_bytes}); break;
+                case RunMountType::Secret: TRY(add_secret(mount, request)); break;
+                case RunMountType::Ssh:
+                    if (mount.required)
+                        return Error(ErrorKind::Unsupported,
+                                     "mounts of type ssh are not supported yet")
+                            .help("give a key as a secret");
+                    break;
+            }
+            key.push_back(std::move(line));
+            return {};
+        };
+        auto added = add();
+        if (!added) return std::move(added).error().at(flag.where);
+    }
+    return add_caches(caches, request, mounts);
+}
+
+Result<void> StageBuilder::apply_run(const Instruction& instruction) {
+    const BuildRequest& wanted = *shared_.request;
+    if (instruction.flag("security").value_or("sandbox") != "sandbox" || instruction.flag("device"))
+        return Error(ErrorKind::Unsupported, "RUN --security=insecure and --device are not supported")
+            .at(instruction.flags.front().where)
+            .help("set build.privileged, or do without");
+    RunRequest request;
+    RunMounts mounts;
+    request.argv = TRY(run_command(instruction));
+    request.env = run_environment();
+    const std::string cwd = state_.word("WorkingDir");
+    request.cwd = cwd.empty() ? "/" : cwd;
+    request.user = state_.word("User");
+    request.network = instruction.flag("network").value_or("default");
+    if (request.network == "default") request.network = wanted.network;
+    request.limits = wanted.limits;
+    request.layers = TRY(layers());
+
+    Step step;
+    step.number = shared_.next_number();
+    step.name = step_name(instruction);
+    step.key = parent_key("run");
+    Json argv = request.argv;
+    step.key["argv"] = argv;
+    step.key["env"] = request.env;
+    step.key["cwd"] = request.cwd;
+    step.key["user"] = request.user;
+    step.key["network"] = request.network;
+    step.key["hosts"] = wanted.limits.extra_hosts;
+    step.key["limits"] = {wanted.limits.shm_size_bytes, wanted.limits.privileged,
+                          wanted.limits.ulimits};
+    if (is_script(instruction)) step.key["script"] = instruction.heredocs.front().body;
+    Json mount_keys = Json::array();
+    TRY(add_mounts(instruction, request, mounts, mount_keys));
+    step.key["mounts"] = std::move(mount_keys);
+    for (const auto& [name, value] : wanted.args)
+        if (is_proxy(name)) request.env.push_back(name + "=" + value);
+    if (is_script(instruction) && request.argv.front().starts_with("/dev/pipes/"))
+        request.files.push_back({.target = request.argv.front(),
+                                 .content = instruction.heredocs.front().body,
+                                 .mode = 0755});
+    std::string shown;
+    for (const std::string& word : request.argv)
+        shown += (shown.empty() ? "" : " ") + word;
+    step.history = "RUN " + shown;
+
+    step.make = [&](const std::string& folder) -> Result<std::optional<image::PackOptions>> {
+        auto stubs = std::make_shared<MountStubs>();
+        {
+            const std::string scratch = TRY(shared_.new_folder());
+            const MergedRoot lower = TRY(MergedRoot::open(request.layers, scratch, false));
+            std::vector<std::string> targets;
+            for (const RunBind& bind : request.binds) targets.push_back(bind.target);
+            for (const RunTmpfs& tmpfs : request.tmpfs) targets.push_back(tmpfs.target);
+            for (const RunFile& file : request.files) targets.push_back(file.target);
+            TRY(stubs->look(lower.root(), std::move(targets)));
+        }
+        request.folder = folder;
+        shared_.run_slots.acquire();
+        auto outcome = shared_.host->runner->run(request, [&](std::string_view output) {
+            shared_.tell({.kind = BuildEvent::Kind::Output,
+                          .number = step.number,
+                          .step = step.name,
+                          .output = std::string(output)});
+        });
+        shared_.run_slots.release();
+        if (!outcome) return std::move(outcome).error();
+        if (shared_.cancelled()) return Error(ErrorKind::Cancelled, "the build was interrupted");
+        if (outcome->exit_code != 0)
+            return Error(ErrorKind::System,
+                         fmt::format("the command ended with exit code {}{}", outcome->exit_code,
+                                     outcome->oom_killed ? ": it needed more memory than there is"
+                                                         : ""))
+                .help("see what it wrote above");
+        image::PackOptions options = pack_options(wanted);
+        options.uids = outcome->ids;
+        options.gids = outcome->ids;
+        stubs->decide(folder + "/upper", outcome->ids.empty() ? 0 : outcome->ids.front().host);
+        options.wanted = [stubs](const std::string& path) { return !stubs->contains(path); };
+        return std::optional<image::PackOptions>(std::move(options));
+    };
+    return carry_out(step, instruction.where);
+}
+
+}  // namespace davit::builder

@@ -1,0 +1,143 @@
+#pragma once
+
+#include "builder/build.h"
+#include "builder/graph.h"
+#include "builder/ignore.h"
+#include "builder/image_state.h"
+#include "builder/layer_cache.h"
+#include "builder/merged_root.h"
+#include "builder/run_mount.h"
+#include "builder/tree.h"
+
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <semaphore>
+#include <string>
+#include <vector>
+
+namespace davit::builder {
+
+/// What the stages of one build share.
+struct BuildShared {
+    const BuildHost* host = nullptr;
+    const BuildRequest* request = nullptr;
+    const Dockerfile* file = nullptr;
+    const BuildGraph* graph = nullptr;
+    const IgnoreFile* ignore = nullptr;
+    std::set<std::string> context_names = {};
+    LayerCache cache{""};
+    std::string staging = {};  ///< Folder for what is in the making; goes with the build.
+    std::string now = {};      ///< RFC 3339: the time that new layers bear.
+    /// The finished state of another stage; waits for it.
+    std::function<Result<ImageState>(std::size_t stage)> stage_state = {};
+
+    std::counting_semaphore<> run_slots{2};
+    std::mutex mutex;  ///< Guards what follows, and the calls of on_event.
+    int events = 0;
+    int folders = 0;
+    int steps_run = 0;
+
+    void tell(BuildEvent event);
+    int next_number();
+    /// A new folder within the staging folder.
+    Result<std::string> new_folder();
+    bool cancelled() const { return host->cancelled && host->cancelled(); }
+};
+
+/// Carries out one stage, instruction by instruction.
+class StageBuilder {
+public:
+    StageBuilder(BuildShared& shared, std::size_t index)
+        : shared_(shared), node_(shared.graph->stages[index]) {}
+
+    Result<ImageState> build();
+
+private:
+    /// A step that makes a layer: looked up in the cache, else made.
+    struct Step {
+        int number = 0;
+        std::string name = {};
+        std::string history = {};
+        Json key = {};
+        /// Makes upper/ in `folder`; returns how it is to be packed, nothing where no file changed.
+        std::function<Result<std::optional<image::PackOptions>>(const std::string& folder)> make =
+            {};
+    };
+    /// An open source of COPY or of a mount.
+    struct OpenSource {
+        std::optional<MergedRoot> merged = {};
+        UniqueFd folder = {};
+        const IgnoreFile* ignore = nullptr;
+        bool keep_owners = false;
+        const UniqueFd& root() const { return merged ? merged->root() : folder; }
+        TreeSource tree() const { return {&root(), ignore, keep_owners}; }
+    };
+    /// One source word of COPY or ADD, and what it chose.
+    struct Chosen {
+        std::vector<Selection> selections = {};
+        const Heredoc* heredoc = nullptr;
+        std::string text = {};     ///< Of the here-document, expanded.
+        bool archive = false;      ///< ADD: to be unpacked.
+        bool wildcard = false;
+    };
+    struct CopyPlan {
+        std::vector<Chosen> chosen = {};
+        std::string destination = {};
+        CopyAttributes attributes = {};
+        bool parents = false;
+    };
+
+    Result<void> begin();
+    Result<void> use_image(const std::string& name);
+    Result<void> run_triggers(const Json& triggers);
+    Result<void> apply(const Instruction& instruction);
+    Result<void> apply_arg(const Instruction& instruction);
+    Result<void> words_only(const Instruction& instruction);
+    Result<void> carry_out(Step step, const SourcePos& where);
+    std::string step_name(const Instruction& instruction) const;
+    Result<std::vector<std::string>> layers() const { return shared_.cache.folders(state_.diff_ids); }
+    Json parent_key(const char* kind) const;
+
+    // run_step.cpp
+    Result<void> apply_run(const Instruction& instruction);
+    Result<std::vector<std::string>> run_command(const Instruction& instruction) const;
+    std::vector<std::string> run_environment() const;
+    struct RunMounts;
+    Result<void> add_mounts(const Instruction& instruction, RunRequest& request, RunMounts& mounts,
+                            Json& key);
+    Result<void> add_bind(const RunMount& mount, const std::string& target, RunRequest& request,
+                          Json& key);
+    Result<void> add_cache(const RunMount& mount, const std::string& target, RunRequest& request,
+                           RunMounts& mounts);
+    Result<void> add_caches(const std::map<std::string, std::pair<RunMount, std::string>>& caches,
+                            RunRequest& request, RunMounts& mounts);
+    Result<void> add_secret(const RunMount& mount, RunRequest& request);
+
+    // copy_step.cpp
+    Result<void> apply_copy(const Instruction& instruction);
+    Result<void> apply_workdir(const Instruction& instruction);
+    Result<OpenSource> open_source(const std::string& from);
+    Result<CopyAttributes> copy_attributes(const Instruction& instruction);
+    Result<CopyPlan> plan_copy(const Instruction& instruction, const OpenSource& source);
+    Result<Chosen> choose(const Instruction& instruction, const OpenSource& source,
+                          const Word& word, const SelectOptions& options, std::size_t& heredocs);
+    Result<void> write_copy(const CopyPlan& plan, const OpenSource& source, const UniqueFd& root);
+
+    BuildShared& shared_;
+    const StageNode& node_;
+    ImageState state_;
+    std::string created_;  ///< Of the newest layer.
+    std::vector<std::shared_ptr<const Instruction>> triggers_;
+    std::size_t position_ = 0;
+    std::size_t count_ = 0;
+};
+
+/// The packing options that hold for every layer of a build.
+image::PackOptions pack_options(const BuildRequest& request);
+
+/// Unpacks an archive of ADD into `root`; returns false where `file` is none.
+Result<bool> is_archive(const UniqueFd& file);
+Result<void> unpack_archive(UniqueFd file, const UniqueFd& root, const std::string& destination);
+
+}  // namespace davit::builder

@@ -1,0 +1,71 @@
+#pragma once
+
+#include "builder/build.h"
+#include "cli/context.h"
+#include "cli/target.h"
+#include "stack/build.h"
+
+#include <map>
+#include <string>
+
+namespace davit::cli {
+
+/// How a build is shown. Plain text is that of docker build:
+///
+///     #3 [build 2/5] RUN make
+///     #3 0.412 gcc -c main.c
+///     #3 DONE 1.3s
+class BuildView {
+public:
+    enum class Style { Quiet, Plain, Json };
+
+    /// `label`: of the service, where several are built; else empty.
+    BuildView(Style style, bool colour, std::string label)
+        : style_(style), colour_(colour), label_(std::move(label)) {}
+
+    /// Prints an event to standard error.
+    void show(const builder::BuildEvent& event);
+    /// What a failed step had written, where it was not shown.
+    std::string held_output() const;
+
+private:
+    void line(const std::string& text) const;
+    void output(const builder::BuildEvent& event);
+    void json(const builder::BuildEvent& event) const;
+
+    Style style_;
+    bool colour_;
+    std::string label_;
+    std::map<int, std::string> partial_ = {};  ///< By step: a line that isn't whole yet.
+    std::string held_ = {};                    ///< Quiet: the end of the last step's output.
+    int held_of_ = 0;
+};
+
+/// Which services `up` and `build` build, and how.
+struct ServiceBuilds {
+    std::vector<std::string> services = {};
+    std::map<std::string, std::string> args = {};
+    bool dependencies = false;
+    bool only_missing = false;
+    bool no_cache = false;
+    bool quiet = false;
+    BuildView::Style style = BuildView::Style::Plain;
+};
+
+/// Builds images of services, shows how that goes on, and prints the remarks about their files.
+/// Returns how many were built.
+Result<int> build_services(const Context& context, const Target& target,
+                           const ServiceBuilds& builds);
+
+/// Pulls base images that are missing. @source docker build
+stack::BringImage bring_base_images(const Context& context, const std::string& data_root,
+                                    bool quiet);
+
+/// What SOURCE_DATE_EPOCH says, of the environment or of `args`. @errors InvalidInput
+Result<std::optional<std::int64_t>> source_date_epoch(
+    const Context& context, const std::map<std::string, std::string>& args);
+
+/// `--progress`: auto, plain, tty, quiet, json (or rawjson). @errors InvalidInput
+Result<BuildView::Style> parse_build_progress(const std::string& word);
+
+}  // namespace davit::cli
