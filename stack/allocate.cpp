@@ -182,6 +182,7 @@ Result<Endpoint> choose_endpoint(const ChoiceRequest& request, const Choices& ch
     endpoint.mac = network::mac_for(ip);
     endpoint.host_link = network::link_name("dvv-", inputs.id + "\n" + network);
     endpoint.aliases = {inputs.name, inputs.wanted->service, inputs.id.substr(0, 12)};
+    if (!inputs.wanted->aliases) std::erase(endpoint.aliases, inputs.wanted->service);
     return endpoint;
 }
 
