@@ -16,9 +16,8 @@ namespace {
 
 /// Commands of docker compose and docker that davit doesn't have yet: asking for one is no typing
 /// mistake.
-const std::vector<std::string> kNotYet = {"attach",  "commit",  "diff",   "export", "network",
-                                          "pause",   "publish", "rename", "run",    "scale",
-                                          "unpause", "update",  "watch"};
+const std::vector<std::string> kNotYet = {"commit", "diff",   "export", "network",
+                                          "publish", "rename", "update", "watch"};
 
 void declare_globals(CLI::App& app, Globals& globals) {
     // One value a flag: "-f a.yaml up" must not take "up" for a second file.
@@ -43,7 +42,10 @@ void declare_globals(CLI::App& app, Globals& globals) {
         ->type_name("LEVEL");
     app.add_option("--log-format", globals.log_format, "text or json")->type_name("FORMAT");
     app.add_option("--ansi", globals.ansi, "Colours: auto, never or always")->type_name("WHEN");
-    app.add_option("--progress", globals.progress, "auto, tty, plain or quiet")->type_name("KIND");
+    app.add_option("--progress", globals.progress, "auto, tty, plain, json or quiet")
+        ->type_name("KIND");
+    app.add_option("--parallel", globals.parallel,
+                   "Steps at the same time; -1: as many as is good");
     app.add_flag("--dry-run", globals.dry_run, "up, down: say what would be done, and do nothing");
 }
 
@@ -82,6 +84,11 @@ void declare_commands(CLI::App& app, Command& chosen) {
     add_command<StopFlags>(app, "stop", "Stop containers without removing them", chosen);
     add_command<StartFlags>(app, "start", "Start containers that don't run", chosen);
     add_command<RestartFlags>(app, "restart", "Stop and start containers", chosen);
+    add_command<PauseFlags>(app, "pause", "Stop processes where they are", chosen);
+    add_command<UnpauseFlags>(app, "unpause", "Let paused processes go on", chosen);
+    add_command<AttachFlags>(app, "attach", "Connect the terminal with a container", chosen);
+    add_command<RunFlags>(app, "run", "Run a command in a new container of a service", chosen);
+    add_command<ScaleFlags>(app, "scale", "Change the number of containers of services", chosen);
     add_command<KillFlags>(app, "kill", "Send a signal to containers", chosen);
     add_command<RmFlags>(app, "rm", "Remove containers that don't run", chosen);
     add_command<PlanFlags>(app, "plan", "Show what 'up' would change, and why", chosen);
@@ -181,12 +188,12 @@ std::string command_word(const CLI::App& app, const std::vector<std::string>& ar
 
 /// `exec web sh -c x`: what stands behind the service is the program's, flags and all. Put behind
 /// "--", so that it is not taken for davit's own.
-std::vector<std::string> set_program_apart(const CLI::App& app,
+std::vector<std::string> set_program_apart(const CLI::App& app, const std::string& name_of_command,
                                            std::vector<std::string> arguments) {
-    const auto at = std::find(arguments.begin(), arguments.end(), "exec");
+    const auto at = std::find(arguments.begin(), arguments.end(), name_of_command);
     const CLI::App* command = &app;
     for (const CLI::App* known : app.get_subcommands([](const CLI::App*) { return true; }))
-        if (known->get_name() == "exec") command = known;
+        if (known->get_name() == name_of_command) command = known;
     for (auto word = at == arguments.end() ? at : at + 1; word != arguments.end(); ++word) {
         if (*word == "--") return arguments;
         if (!word->starts_with('-') || *word == "-") {
@@ -225,8 +232,14 @@ EarlyExit explain(const CLI::App& app, const CLI::ParseError& problem) {
 }
 
 std::string help_of(const CLI::App& app) {
-    const auto chosen = app.get_subcommands();
-    return chosen.empty() ? app.help() : chosen.front()->help("davit");
+    // "volume ls --help" is about the innermost of them.
+    const CLI::App* inner = &app;
+    std::string above;
+    while (!inner->get_subcommands().empty()) {
+        above += (above.empty() ? "" : " ") + inner->get_name();
+        inner = inner->get_subcommands().front();
+    }
+    return inner == &app ? app.help() : inner->help(above);
 }
 
 std::string working_dir() {
@@ -241,10 +254,10 @@ bool is_one_of(const Command& command) {
 
 /// Those that change things and can say what they would do, and those that change nothing anyway.
 bool can_dry_run(const Command& command) {
-    return is_one_of<UpFlags, CreateFlags, DownFlags, StartFlags, StopFlags, RestartFlags,
-                     KillFlags, RmFlags, PlanFlags, PsFlags, LogsFlags, ConfigFlags, ConvertFlags,
-                     LsFlags, PortFlags, TopFlags, ImagesFlags, InspectFlags, VersionFlags>(
-        command);
+    return is_one_of<UpFlags, ScaleFlags, CreateFlags, DownFlags, StartFlags, StopFlags,
+                     RestartFlags, KillFlags, RmFlags, PlanFlags, PsFlags, LogsFlags, ConfigFlags,
+                     ConvertFlags, LsFlags, PortFlags, TopFlags, ImagesFlags, InspectFlags,
+                     VersionFlags>(command);
 }
 
 Result<int> run_command(const Context& context, const Command& command) {
@@ -261,7 +274,28 @@ Result<int> run_command(const Context& context, const Command& command) {
         command);
 }
 
+/// What docker compose's variables say, where no flag says otherwise.
+Result<void> apply_variables(Context& context) {
+    Globals& globals = context.globals;
+    if (const std::string ansi = context.variable("COMPOSE_ANSI");
+        globals.ansi == "auto" && !ansi.empty())
+        globals.ansi = ansi;
+    if (const std::string progress = context.variable("COMPOSE_PROGRESS");
+        globals.progress == "auto" && !progress.empty())
+        globals.progress = progress;
+    const std::string limit = context.variable("COMPOSE_PARALLEL_LIMIT");
+    if (globals.parallel != 0 || limit.empty()) return {};
+    const auto number = parse_integer(limit);
+    if (!number || *number < -1 || *number > INT_MAX)
+        return Error(ErrorKind::InvalidInput,
+                     fmt::format("COMPOSE_PARALLEL_LIMIT is '{}'", printable(limit)))
+            .help("set it to a number of steps, or to -1");
+    globals.parallel = static_cast<int>(*number);
+    return {};
+}
+
 Result<void> set_up(Context& context) {
+    TRY(apply_variables(context));
     context.terminal = TRY(probe_terminal(context.globals.ansi, context.environment));
     log::Options options;
     options.level = TRY(log::parse_level(context.globals.log_level));
@@ -287,7 +321,7 @@ std::variant<Invocation, EarlyExit> parse(const std::vector<std::string>& argume
     }
     try {
         const std::vector<std::string> words =
-            word == "exec" ? set_program_apart(app, arguments) : arguments;
+            word == "exec" || word == "run" ? set_program_apart(app, word, arguments) : arguments;
         std::vector<std::string> reversed(words.rbegin(), words.rend());  // as CLI11 has it
         app.parse(std::move(reversed));
     } catch (const CLI::CallForHelp&) {

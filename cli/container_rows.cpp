@@ -23,11 +23,11 @@ std::string since(const std::string& time, TimePoint now) {
 }
 
 /// The command line in quotes, cut to 20 characters with an ellipsis, as Docker does.
-std::string command_text(const stack::ContainerRecord& record) {
+std::string command_text(const stack::ContainerRecord& record, bool whole) {
     std::string words;
     for (const auto* list : {&record.entrypoint, &record.cmd})
         for (const std::string& word : *list) words += (words.empty() ? "" : " ") + word;
-    if (width_of(words) > kCommandWidth) {
+    if (!whole && width_of(words) > kCommandWidth) {
         std::size_t end = 0;
         for (std::size_t width = 0; end < words.size(); ++end) {
             const bool begins = (static_cast<unsigned char>(words[end]) & 0xc0U) != 0x80;
@@ -114,7 +114,7 @@ std::string status_text(const stack::ContainerView& view, TimePoint now) {
     return {};
 }
 
-Json container_row(const stack::ContainerView& view, TimePoint now) {
+Json container_row(const stack::ContainerView& view, TimePoint now, bool whole) {
     const stack::ContainerRecord& record = view.record;
     const auto label = [](const auto& pair) { return pair.first + "=" + pair.second; };
     const auto mount = [](const stack::MountRecord& m) {
@@ -124,11 +124,11 @@ Json container_row(const stack::ContainerView& view, TimePoint now) {
         std::count_if(record.mounts.begin(), record.mounts.end(),
                       [](const stack::MountRecord& m) { return m.type == "volume"; });
     return {
-        {"Command", command_text(record)},
+        {"Command", command_text(record, whole)},
         {"CreatedAt", docker_time(record.created)},
         {"ExitCode", view.state.exit_code},
         {"Health", view.state.health ? runtime::to_string(view.state.health->status) : ""},
-        {"ID", record.id.substr(0, kIdDigits)},
+        {"ID", whole ? record.id : record.id.substr(0, kIdDigits)},
         {"Image", record.image},
         {"Labels", joined(stack::compose_labels(record), label)},
         {"LocalVolumes", std::to_string(volumes)},
@@ -146,11 +146,12 @@ Json container_row(const stack::ContainerView& view, TimePoint now) {
         {"Status", status_text(view, now)}};
 }
 
-std::string container_table(const std::vector<stack::ContainerView>& views, TimePoint now) {
+std::string container_table(const std::vector<stack::ContainerView>& views, TimePoint now,
+                            bool whole) {
     std::vector<std::vector<std::string>> rows = {
         {"NAME", "IMAGE", "COMMAND", "SERVICE", "CREATED", "STATUS", "PORTS"}};
     for (const stack::ContainerView& view : views)
-        rows.push_back({view.record.name, view.record.image, command_text(view.record),
+        rows.push_back({view.record.name, view.record.image, command_text(view.record, whole),
                         view.record.service, ago(view.record.created, now), status_text(view, now),
                         ports_text(view)});
     return render_table(rows);

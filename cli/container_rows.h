@@ -13,10 +13,11 @@ namespace davit::cli {
 using TimePoint = std::chrono::system_clock::time_point;
 
 /// One container with the keys of `docker compose ps --format json`.
-Json container_row(const stack::ContainerView& view, TimePoint now);
+Json container_row(const stack::ContainerView& view, TimePoint now, bool whole = false);
 
-/// The table of `docker compose ps`, header included.
-std::string container_table(const std::vector<stack::ContainerView>& views, TimePoint now);
+/// The table of `docker compose ps`, header included. `whole`: nothing is cut.
+std::string container_table(const std::vector<stack::ContainerView>& views, TimePoint now,
+                            bool whole = false);
 
 /// "Up 4 seconds", "Exited (3) 2 minutes ago", "Created".
 std::string status_text(const stack::ContainerView& view, TimePoint now);

@@ -21,6 +21,7 @@ struct Globals {
     std::string ansi = "auto";
     std::string progress = "auto";
     bool dry_run = false;
+    int parallel = 0;  ///< Steps at the same time; 0 or -1: as many as is good.
 
     bool operator==(const Globals&) const = default;
 };
@@ -31,6 +32,13 @@ struct Context {
     std::map<std::string, std::string> environment = {};
     std::string working_dir = {};  ///< Absolute.
     Terminal terminal = {};
+
+    /// Whether a variable says yes: "1", "true" and the like. @source Go strconv.ParseBool
+    bool is_on(const std::string& name) const {
+        const std::string value = variable(name);
+        return value == "1" || value == "t" || value == "T" || value == "true" || value == "True" ||
+               value == "TRUE";
+    }
 
     /// The value of an environment variable, or "".
     std::string variable(const std::string& name) const {

@@ -23,6 +23,7 @@ constexpr Verb kCreate = {"create", "+", "32", 0};
 constexpr Verb kStart = {"start", ">", "32", 1};
 constexpr Verb kStop = {"stop", "!", "33", 2};
 constexpr Verb kRemove = {"remove", "-", "31", 3};
+constexpr Verb kAwait = {"await", "~", "36", 4};
 
 const Verb& verb_of(StepKind kind) {
     switch (kind) {
@@ -31,6 +32,7 @@ const Verb& verb_of(StepKind kind) {
         case StepKind::CreateContainer: return kCreate;
         case StepKind::StartContainer: return kStart;
         case StepKind::StopContainer: return kStop;
+        case StepKind::AwaitContainer: return kAwait;
         case StepKind::RemoveNetwork:
         case StepKind::RemoveVolume:
         case StepKind::RemoveContainer: return kRemove;
@@ -55,7 +57,7 @@ std::string plan_text(const compose::Plan& plan, const std::string& project, boo
     for (const Step& step : plan.steps)
         name_width = std::max(name_width, width_of(step.resource.name));
     std::string text = fmt::format("Changes to project '{}':\n", project);
-    std::array<int, 4> counts{};
+    std::array<int, 5> counts{};
     for (const Step& step : plan.steps) {
         const Verb& verb = verb_of(step.kind);
         ++counts[verb.counter];

@@ -1,5 +1,6 @@
 #include "cli/progress.h"
 
+#include "base/json.h"
 #include "cli/terminal.h"
 
 #include <fmt/format.h>
@@ -25,6 +26,7 @@ Words words_of(StepKind kind) {
         case StepKind::RemoveContainer: return {"Removing", "Removed"};
         case StepKind::StartContainer: return {"Starting", "Started"};
         case StepKind::StopContainer: return {"Stopping", "Stopped"};
+        case StepKind::AwaitContainer: return {"Waiting", "Healthy"};
     }
     return {};
 }
@@ -43,15 +45,32 @@ std::string line_of(const std::string& subject, const char* word, const char* sg
     return fmt::format(" {}  {}\n", harmless(subject), coloured(word, sgr, colour));
 }
 
+/// Now and then, so that nobody wonders: " Container shop-db-1  Waiting 12s: health: starting".
+std::string waiting_line(const stack::StepEvent& event, const std::string& subject, bool colour) {
+    constexpr int kEverySeconds = 10;
+    if (event.elapsed.count() == 0 || event.elapsed.count() % kEverySeconds != 0) return {};
+    const std::string word = fmt::format("Waiting {}s: {} ({})", event.elapsed.count(),
+                                         harmless(event.standing), harmless(event.step->cause));
+    return line_of(subject, word.c_str(), "33", colour);
+}
+
+/// {"id":"Container shop-web-1","status":"Stopping"}, as docker compose has it.
+std::string progress_json(const std::string& subject, const char* word) {
+    const Json line = {{"id", subject}, {"status", word}};
+    return line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
 }  // namespace
 
 std::string progress_line(const stack::StepEvent& event, bool colour) {
     const std::string subject = subject_of(event.step->resource);
-    const Words words = words_of(event.step->kind);
+    Words words = words_of(event.step->kind);
+    if (event.step->awaited == compose::Awaited::Completed) words.done = "Exited";
     switch (event.kind) {
         case stack::StepEvent::Kind::Begun: return line_of(subject, words.begun, "33", colour);
         case stack::StepEvent::Kind::Done: return line_of(subject, words.done, "32", colour);
         case stack::StepEvent::Kind::Failed: return line_of(subject, "Error", "31", colour);
+        case stack::StepEvent::Kind::Waiting: return waiting_line(event, subject, colour);
         case stack::StepEvent::Kind::Skipped: return {};  // its cause was told already
     }
     return {};
@@ -65,20 +84,31 @@ stack::OnEvent Progress::listener() {
     return [this](const stack::StepEvent& event) {
         if (event.step->resource.kind == ResourceKind::Container)
             containers_.insert(event.step->resource.name);
-        print(progress_line(event, colour_));
+        if (style_ != Style::Json) return print(progress_line(event, colour_));
+        const Words words = words_of(event.step->kind);
+        const std::string subject = subject_of(event.step->resource);
+        if (event.kind == stack::StepEvent::Kind::Begun) print(progress_json(subject, words.begun));
+        if (event.kind == stack::StepEvent::Kind::Done) print(progress_json(subject, words.done));
+        if (event.kind == stack::StepEvent::Kind::Failed) print(progress_json(subject, "Error"));
     };
 }
 
 void Progress::running(const std::string& container) {
-    if (containers_.count(container) == 0)
-        print(line_of("Container " + container, "Running", "32", colour_));
+    if (containers_.count(container) == 0) say(container, "Running");
+}
+
+void Progress::say(const std::string& container, const char* word) const {
+    const std::string subject = "Container " + container;
+    print(style_ == Style::Json ? progress_json(subject, word)
+                                : line_of(subject, word, "32", colour_));
 }
 
 Result<Progress::Style> parse_progress(const std::string& word) {
+    if (word == "json") return Progress::Style::Json;
     if (word == "quiet") return Progress::Style::Quiet;
     if (word == "auto" || word == "tty" || word == "plain") return Progress::Style::Plain;
     return Error(ErrorKind::InvalidInput, fmt::format("unknown value '{}' of --progress", word))
-        .help("use auto, tty, plain or quiet");
+        .help("use auto, tty, plain, json or quiet");
 }
 
 }  // namespace davit::cli

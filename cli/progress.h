@@ -14,7 +14,7 @@ std::string progress_line(const stack::StepEvent& event, bool colour);
 /// Prints progress lines to standard error as steps go on, and remembers who was spoken of.
 class Progress {
 public:
-    enum class Style { Quiet, Plain };
+    enum class Style { Quiet, Plain, Json };
     Progress(Style style, bool colour) : style_(style), colour_(colour) {}
 
     /// For `stack::up` and the like. Must not outlive this.
@@ -22,6 +22,8 @@ public:
 
     /// " Container shop-web-1  Running", for one that nothing had to be done for.
     void running(const std::string& container);
+    /// " Container shop-web-1  WORD".
+    void say(const std::string& container, const char* word) const;
 
 private:
     void print(const std::string& line) const;

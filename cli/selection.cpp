@@ -45,6 +45,7 @@ stack::LifeRequest request_of(const Selection& selection, const LifeCommand& com
     request.project = selection.project;
     for (const ContainerView& view : selection.views) request.containers.insert(view.record.name);
     if (command.timeout_s) request.stop_timeout = std::chrono::seconds(*command.timeout_s);
+    request.no_deps = command.no_deps;
     request.options.cancelled = [] { return Interrupts::count() > 0; };
     return request;
 }
@@ -65,13 +66,16 @@ Result<std::vector<Selection>> select_containers(const Target& target,
     }
     const Views views = TRY(stack::list_containers(paths, target.project));
     if (words.empty()) {
-        if (!views.empty()) selections.push_back({target.project, views});
+        // Those of `run` are meant only where they are named.
+        for (const ContainerView& view : views)
+            if (!view.record.one_off) add_once(selections, view);
         return selections;
     }
     for (const std::string& word : words) {
         bool meant = in_file(target, word);
         for (const ContainerView& view : views) {
-            if (view.record.service != word && view.record.name != word) continue;
+            const bool of_service = view.record.service == word && !view.record.one_off;
+            if (!of_service && view.record.name != word) continue;
             add_once(selections, view);
             meant = true;
         }
@@ -91,7 +95,7 @@ Result<ContainerView> one_container(const Target& target, const std::string& wor
     const ContainerView* first = nullptr;
     bool known = false;
     for (const ContainerView& view : views) {
-        if (view.record.service != word) continue;
+        if (view.record.service != word || view.record.one_off) continue;
         known = true;
         if (index > 0 && view.record.number != index) continue;
         if (first == nullptr || view.record.number < first->record.number) first = &view;
@@ -126,10 +130,14 @@ Result<int> run_life(const Context& context, Target& target,
     for (const Selection& selection : selections) {
         stack::LifeRequest request = request_of(selection, command);
         request.on_event = progress.listener();
+        request.cancel_fd = interrupts.fd();
         for (const stack::FailedStep& step : TRY(command.operation(target.environment, request))) {
             to_stderr(render(step, colour));
+            request.containers.erase(step.step.resource.name);
             status = kFailed;
         }
+        if (command.done != nullptr)
+            for (const std::string& name : request.containers) progress.say(name, command.done);
     }
     return Interrupts::count() > 0 ? kInterrupted : status;
 }

@@ -35,6 +35,8 @@ using LifeOperation =
 struct LifeCommand {
     std::vector<std::string> words = {};
     std::optional<int> timeout_s = {};
+    bool no_deps = false;
+    const char* done = nullptr;  ///< What is said of each, where no step says it: "Paused".
     stack::LifeAction action = stack::LifeAction::Stop;  ///< For --dry-run.
     LifeOperation operation = {};
 };

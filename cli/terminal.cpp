@@ -108,6 +108,18 @@ std::string harmless(std::string_view text, Sgr sgr) {
     return shown;
 }
 
+std::string harmless_lines(std::string_view text) {
+    std::string safe;
+    while (!text.empty()) {
+        const std::size_t end = text.find('\n');
+        safe += harmless(text.substr(0, end));
+        if (end == std::string_view::npos) break;
+        safe += '\n';
+        text.remove_prefix(end + 1);
+    }
+    return safe;
+}
+
 std::size_t width_of(std::string_view text) {
     std::size_t width = 0;
     for (const char c : text)

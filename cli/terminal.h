@@ -37,6 +37,9 @@ enum class Sgr { Escape, Keep };
 /// lone bytes), direction marks and bytes that are no UTF-8 become visible escapes; tabs stay.
 std::string harmless(std::string_view text, Sgr sgr = Sgr::Escape);
 
+/// `text` line by line made harmless; its line breaks stay.
+std::string harmless_lines(std::string_view text);
+
 /// Columns that `text` fills, counted as one a code point.
 std::size_t width_of(std::string_view text);
 

@@ -79,20 +79,38 @@ void bind_restart(const Node& node, Service& service, Diagnostics& diagnostics) 
                           condition->place(), "use 'none', 'on-failure' or 'any'");
 }
 
-void bind_dependencies(const Node& node, Service& service, Diagnostics& diagnostics) {
+void bind_dependencies(const Node& node, Service& service) {
     const Node* needs = node.find("depends_on");
     if (needs == nullptr) return;
     for (const Node& need : needs->items) {
-        const Node* condition = need.find("condition");
-        if (condition != nullptr && condition->is_scalar() && condition->text != "service_started")
-            diagnostics.error(
-                fmt::format("the condition '{}' is not supported yet", condition->text),
-                condition->place(), "use 'service_started'");
-        if (need.tag != kImplied && true_at(need, "restart") && need.find("restart")->key_pos)
-            diagnostics.error("'restart: true' is not supported yet", need.find("restart")->place(),
-                              "take it out for now");
-        service.depends_on.push_back(need.key);
+        Dependency dependency;
+        dependency.service = need.key;
+        const std::string condition = text_at(need, "condition");
+        if (condition == "service_healthy") dependency.condition = Awaited::Healthy;
+        if (condition == "service_completed_successfully")
+            dependency.condition = Awaited::Completed;
+        const Node* required = need.find("required");
+        dependency.required = required == nullptr || required->text != "false";
+        dependency.restart = need.tag != kImplied && true_at(need, "restart");
+        service.depends_on.push_back(std::move(dependency));
     }
+}
+
+/// `scale`, or `deploy.replicas`; that they say the same has been checked.
+void bind_scale(const Node& node, Service& service, Diagnostics& diagnostics) {
+    const Node* scale = node.find("scale");
+    const Node* deploy = node.find("deploy");
+    if (scale == nullptr && deploy != nullptr) scale = deploy->find("replicas");
+    if (const Node* attach = node.find("attach"); attach != nullptr && attach->is_scalar())
+        service.attach = attach->text != "false";
+    if (scale == nullptr || !scale->is_scalar()) return;
+    constexpr std::int64_t kMost = 10000;
+    const auto count = parse_integer(scale->text);
+    if (count && *count >= 0 && *count <= kMost)
+        service.scale = static_cast<int>(*count);
+    else
+        diagnostics.error(fmt::format("a service can have 0 to {} containers", kMost),
+                          scale->place(), "write a number of containers");
 }
 
 /// What is wrong with a logging option; empty where nothing is.
@@ -148,7 +166,8 @@ void bind_logging(const Node& node, Service& service, Diagnostics& diagnostics) 
 
 void bind_lifecycle(const Node& node, Service& service, Diagnostics& diagnostics) {
     bind_restart(node, service, diagnostics);
-    bind_dependencies(node, service, diagnostics);
+    bind_dependencies(node, service);
+    bind_scale(node, service, diagnostics);
     bind_logging(node, service, diagnostics);
     if (const Node* grace = node.find("stop_grace_period");
         grace != nullptr && grace->is_scalar()) {

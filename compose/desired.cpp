@@ -7,18 +7,26 @@
 namespace davit::compose {
 namespace {
 
-void add_container(const Project& project, const Service& service, DesiredState& desired) {
-    DesiredContainer container;
-    container.service = service.name;
-    container.config = service;
-    container.config_hash = config_hash(project, service);
+/// The networks that a container joins. One that is external is not the plan's to make.
+void add_networks(const Project& project, const Service& service, DesiredContainer& container,
+                  DesiredState& desired) {
     for (const Attachment& attachment : service.networks) {
         const Network& network = project.networks.at(attachment.network);
-        if (network.external) continue;  // not the plan's to make
+        if (network.external) continue;
         container.networks.push_back(network.name);
         desired.networks.emplace(network.name,
                                  DesiredNetwork{attachment.network, network, config_hash(network)});
     }
+}
+
+/// Containers of a service, as many as it is to have.
+int count_of(const Service& service, const std::map<std::string, int>& scale) {
+    const auto asked = scale.find(service.name);
+    return asked == scale.end() ? service.scale : asked->second;
+}
+
+void add_volumes(const Project& project, const Service& service, DesiredContainer& container,
+                 DesiredState& desired) {
     for (const Mount& mount : service.volumes) {
         if (mount.type != MountType::Volume || mount.source.empty()) continue;
         const Volume& volume = project.volumes.at(mount.source);
@@ -27,9 +35,35 @@ void add_container(const Project& project, const Service& service, DesiredState&
             container.volumes.push_back(volume.name);
         desired.volumes.emplace(volume.name, DesiredVolume{mount.source, volume});
     }
-    for (const std::string& need : service.depends_on)
-        container.needs.push_back(container_name(project, project.services.at(need)));
-    desired.containers.emplace(container_name(project, service), std::move(container));
+}
+
+void add_needs(const Project& project, const Service& service,
+               const std::map<std::string, int>& scale, DesiredContainer& container) {
+    for (const Dependency& dependency : service.depends_on) {
+        const Service& needed = project.services.at(dependency.service);
+        for (int number = 1; number <= count_of(needed, scale); ++number) {
+            const std::string name = container_name(project, needed, number);
+            container.needs.push_back(name);
+            if (dependency.condition != Awaited::Started || dependency.restart)
+                container.gates.push_back(
+                    {name, dependency.condition, dependency.required, dependency.restart});
+        }
+    }
+}
+
+void add_containers(const Project& project, const Service& service,
+                    const std::map<std::string, int>& scale, DesiredState& desired) {
+    DesiredContainer container;
+    container.service = service.name;
+    container.config = service;
+    container.config_hash = config_hash(project, service);
+    add_networks(project, service, container, desired);
+    add_volumes(project, service, container, desired);
+    add_needs(project, service, scale, container);
+    for (int number = 1; number <= count_of(service, scale); ++number) {
+        container.number = number;
+        desired.containers.emplace(container_name(project, service, number), container);
+    }
 }
 
 }  // namespace
@@ -40,11 +74,31 @@ std::string container_name(const Project& project, const Service& service, int n
 }
 
 /// Networks and volumes that no service uses are left out, as Docker Compose leaves them.
-DesiredState desired_state(const Project& project) {
+DesiredState desired_state(const Project& project, const std::map<std::string, int>& scale) {
     DesiredState desired;
     desired.project = project.name;
     desired.inactive = project.inactive;
-    for (const auto& [name, service] : project.services) add_container(project, service, desired);
+    for (const auto& [name, service] : project.services) {
+        desired.services.insert(name);
+        add_containers(project, service, scale, desired);
+    }
+    return desired;
+}
+
+DesiredState desired_one_off(const Project& project, const Service& service,
+                             const std::string& name) {
+    DesiredState desired;
+    desired.project = project.name;
+    desired.inactive = project.inactive;
+    DesiredContainer container;
+    container.service = service.name;
+    container.config = service;
+    container.config_hash = config_hash(project, service);
+    container.one_off = true;
+    add_networks(project, service, container, desired);
+    add_volumes(project, service, container, desired);
+    add_needs(project, service, {}, container);
+    desired.containers.emplace(name, std::move(container));
     return desired;
 }
 

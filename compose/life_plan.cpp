@@ -4,6 +4,7 @@
 #include "compose/tear_down.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace davit::compose {
 namespace {
@@ -14,6 +15,30 @@ std::map<std::string, Leaving> leaving(const ObservedState& observed, const Cont
     for (const std::string& name : names)
         if (observed.containers.contains(name)) leaving[name] = {cause, {}, remove};
     return leaving;
+}
+
+/// Adds the step that waits for the gate; none where it is open, or where there is no such
+/// container.
+std::optional<StepId> add_wait(Plan& plan, const ObservedState& observed,
+                               const std::map<std::string, StepId>& started, const Gate& gate,
+                               const std::string& name) {
+    const auto found = observed.containers.find(gate.container);
+    if (gate.condition == Awaited::Started || found == observed.containers.end())
+        return std::nullopt;
+    const auto begun = started.find(gate.container);
+    const bool open =
+        begun == started.end() &&
+        (gate.condition == Awaited::Healthy ? found->second.running && found->second.healthy
+                                            : found->second.completed);
+    if (open) return std::nullopt;
+    Step step;
+    step.kind = StepKind::AwaitContainer;
+    step.resource = {ResourceKind::Container, gate.container};
+    step.cause = "'" + name + "' waits for it " + name_of(gate.condition);
+    if (begun != started.end()) step.after = {begun->second};
+    step.awaited = gate.condition;
+    step.optional = !gate.required;
+    return plan.add(std::move(step));
 }
 
 /// Adds a start for each of `names`, after `stopped` of the same container and the starts of those
@@ -32,6 +57,9 @@ void add_starts(Plan& plan, const ObservedState& observed, const ContainerNames&
         for (const std::string& need : needs[name])
             if (const auto step = started.find(need); step != started.end())
                 after.push_back(step->second);
+        for (const Gate& gate : observed.containers.at(name).gates)
+            if (const auto step = add_wait(plan, observed, started, gate, name))
+                after.push_back(*step);
         std::sort(after.begin(), after.end());
         after.erase(std::unique(after.begin(), after.end()), after.end());
         started[name] = plan.add({StepKind::StartContainer,
@@ -61,8 +89,15 @@ Plan plan_start(const ObservedState& observed, const ContainerNames& names) {
     return plan;
 }
 
-Plan plan_restart(const ObservedState& observed, const ContainerNames& names) {
+Plan plan_restart(const ObservedState& observed, ContainerNames names, bool follow) {
     constexpr const char* kCause = "asked for by restart";
+    for (bool again = follow; again;) {
+        again = false;
+        for (const auto& [name, container] : observed.containers)
+            for (const Gate& gate : container.gates)
+                if (gate.restart && container.running && names.contains(gate.container))
+                    again = names.insert(name).second || again;
+    }
     Plan plan;
     const LastSteps stopped =
         add_tear_down(plan, observed, leaving(observed, names, kCause, false));

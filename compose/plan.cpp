@@ -14,6 +14,17 @@ const char* name_of(StepKind kind) {
         case StepKind::StartContainer: return "StartContainer";
         case StepKind::StopContainer: return "StopContainer";
         case StepKind::RemoveContainer: return "RemoveContainer";
+        case StepKind::AwaitContainer: return "AwaitContainer";
+    }
+    return "?";
+}
+
+const char* name_of(Awaited awaited) {
+    switch (awaited) {
+        case Awaited::Started: return "to be started";
+        case Awaited::Healthy: return "to be healthy";
+        case Awaited::Completed: return "to complete";
+        case Awaited::Running: return "to run";
     }
     return "?";
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "compose/project.h"
+
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -16,6 +18,7 @@ enum class StepKind {
     StartContainer,
     StopContainer,
     RemoveContainer,
+    AwaitContainer,
 };
 
 enum class ResourceKind { Network, Volume, Container };
@@ -37,6 +40,8 @@ struct Step {
     std::string cause = {};          ///< "not there yet", "image changed", "configuration changed".
     std::string place = {};          ///< "compose.yaml:7:12", or empty.
     std::vector<StepId> after = {};  ///< Steps that must have succeeded first; all smaller ids.
+    Awaited awaited = Awaited::Started;  ///< Of AwaitContainer.
+    bool optional = false;               ///< What comes after it may also come where it fails.
 
     bool operator==(const Step&) const = default;
 };
@@ -54,6 +59,8 @@ struct Plan {
     bool empty() const { return steps.empty(); }
 };
 
+/// "to be healthy", behind "waits for db".
+const char* name_of(Awaited awaited);
 /// "CreateContainer", for JSON and logs.
 const char* name_of(StepKind kind);
 /// "container:web-1".

@@ -23,8 +23,9 @@ public:
     UpPlanner(const DesiredState& desired, const ObservedState& observed, const UpOptions& options,
               const SourceMap& places)
         : desired_(desired), observed_(observed), options_(options), places_(places) {
+        services_ = desired.services;
         for (const auto& [name, container] : desired.containers)
-            services_.insert(container.service);
+            if (!container.one_off) services_.insert(container.service);
     }
 
     Plan run() && {
@@ -47,6 +48,11 @@ private:
     void decide_network(const std::string& name, const ObservedNetwork& found);
     void decide_containers();
     void take_in_those_on(const std::string& network, bool running_only);
+    std::optional<std::string> network_cause(const ObservedContainer& found) const;
+    std::string why_misnamed(const ObservedContainer& found) const;
+    void follow_restarts();
+    std::optional<StepId> await(const Gate& gate, const DesiredContainer& wanted);
+    bool is_awaited(const std::string& name) const;
     std::optional<std::string> recreate_cause(const DesiredContainer& wanted,
                                               const ObservedContainer& found) const;
     void add_networks();
@@ -55,7 +61,7 @@ private:
     void add_container(const std::string& name, const DesiredContainer& wanted);
     std::vector<StepId> before_create(const std::string& name,
                                       const DesiredContainer& wanted) const;
-    std::vector<StepId> before_start(const std::string& name, const DesiredContainer& wanted) const;
+    std::vector<StepId> before_start(const std::string& name, const DesiredContainer& wanted);
 
     const ObservedContainer* find_observed(const std::string& name) const {
         const auto found = observed_.containers.find(name);
@@ -85,6 +91,7 @@ private:
     std::map<std::string, StepId> network_ready_;
     std::map<std::string, StepId> volume_ready_;
     std::map<std::string, StepId> started_;
+    std::map<std::pair<std::string, Awaited>, StepId> awaited_;
 };
 
 /// The containers, and step by step those that they need.
@@ -94,6 +101,7 @@ void UpPlanner::take_in(std::vector<std::string> names) {
         names.pop_back();
         const auto wanted = desired_.containers.find(name);
         if (wanted == desired_.containers.end() || !selected_.insert(name).second) continue;
+        if (options_.no_deps) continue;
         for (const std::string& need : wanted->second.needs) names.push_back(need);
     }
 }
@@ -113,7 +121,8 @@ void UpPlanner::select() {
 
 void UpPlanner::sort_observed() {
     for (const auto& [name, container] : observed_.containers) {
-        if (desired_.containers.contains(name)) continue;
+        // Those of `run` are nobody's business but the user's.
+        if (desired_.containers.contains(name) || container.one_off) continue;
         if (services_.contains(container.service))
             misnamed_.insert(name);
         else if (contains(desired_.inactive, container.service))
@@ -121,7 +130,7 @@ void UpPlanner::sort_observed() {
         else
             orphans_.insert(name);
     }
-    if (!orphans_.empty() && !options_.remove_orphans)
+    if (!orphans_.empty() && !options_.remove_orphans && !options_.ignore_orphans)
         plan_.warnings.push_back(fmt::format(
             "found orphan containers ([{}]) for this project; if you removed or renamed this "
             "service in your compose file, you can run this command with the --remove-orphans flag "
@@ -200,15 +209,40 @@ std::optional<std::string> UpPlanner::recreate_cause(const DesiredContainer& wan
                                                      const ObservedContainer& found) const {
     const bool asked_for = options_.services.empty() || contains(options_.services, wanted.service);
     if (options_.force_recreate && asked_for) return "asked for by --force-recreate";
+    if (options_.always_recreate_deps && !asked_for) return "asked for by --always-recreate-deps";
+    // One that was never made whole is made, whatever was asked.
+    if (options_.no_recreate && !found.config_hash.empty()) return network_cause(found);
     if (wanted.config_hash != found.config_hash) return "configuration changed";
     const auto image = observed_.image_ids.find(wanted.config.image);
     if (image != observed_.image_ids.end() && image->second != found.image_id)
         return "image changed";
+    return network_cause(found);
+}
+
+std::optional<std::string> UpPlanner::network_cause(const ObservedContainer& found) const {
     for (const std::string& network : found.networks) {
         if (changed_networks_.contains(network))
             return fmt::format("network '{}' changed", network);
     }
     return std::nullopt;
+}
+
+/// Those that `depends_on.restart: true` ties to one that goes.
+void UpPlanner::follow_restarts() {
+    for (bool again = true; again;) {
+        again = false;
+        for (const std::string& name : selected_) {
+            const ObservedContainer* found = find_observed(name);
+            if (found == nullptr || !found->running || leaving_.contains(name)) continue;
+            for (const Gate& gate : desired_.containers.at(name).gates) {
+                if (!gate.restart || !leaving_.contains(gate.container)) continue;
+                leaving_[name] = {fmt::format("'{}' is restarted", gate.container),
+                                  place_of(desired_.containers.at(name).service), false};
+                again = true;
+                break;
+            }
+        }
+    }
 }
 
 void UpPlanner::decide_containers() {
@@ -234,10 +268,12 @@ void UpPlanner::decide_containers() {
         const bool on_changed =
             std::any_of(found.networks.begin(), found.networks.end(),
                         [&](const std::string& n) { return changed_networks_.contains(n); });
-        if (selected_services.contains(found.service) || on_changed)
-            leaving_[name] = {"the container of its service has another name now",
-                              place_of(found.service), true};
+        const bool none_left =
+            options_.services.empty() || contains(options_.services, found.service);
+        if (selected_services.contains(found.service) || on_changed || none_left)
+            leaving_[name] = {why_misnamed(found), place_of(found.service), true};
     }
+    follow_restarts();
     if (!options_.remove_orphans) return;
     for (const std::string& name : orphans_) leaving_[name] = {"no longer in the file", {}, true};
 }
@@ -311,9 +347,45 @@ std::vector<StepId> UpPlanner::before_create(const std::string& name,
     return after;
 }
 
+std::string UpPlanner::why_misnamed(const ObservedContainer& found) const {
+    int count = 0;
+    for (const auto& [name, container] : desired_.containers)
+        count += container.service == found.service && !container.one_off ? 1 : 0;
+    if (found.number > count) return fmt::format("scaled to {}", count);
+    return "the container of its service has another name now";
+}
+
+/// The step that waits for the gate; none where it is open already.
+std::optional<StepId> UpPlanner::await(const Gate& gate, const DesiredContainer& wanted) {
+    if (gate.condition == Awaited::Started || !selected_.contains(gate.container))
+        return std::nullopt;
+    const auto key = std::pair(gate.container, gate.condition);
+    if (const auto known = awaited_.find(key); known != awaited_.end()) return known->second;
+    const auto begun = started_.find(gate.container);
+    const ObservedContainer* found = find_observed(gate.container);
+    const bool open =
+        begun == started_.end() && found != nullptr &&
+        (gate.condition == Awaited::Healthy ? found->running && found->healthy : found->completed);
+    if (open) return std::nullopt;
+    Step step;
+    step.kind = StepKind::AwaitContainer;
+    step.resource = {ResourceKind::Container, gate.container};
+    step.cause =
+        fmt::format("service '{}' waits for it {}", wanted.service, name_of(gate.condition));
+    step.place =
+        to_string(places_.find(fmt::format("services.{}.depends_on.{}", wanted.service,
+                                           desired_.containers.at(gate.container).service)));
+    if (begun != started_.end()) step.after = {begun->second};
+    step.awaited = gate.condition;
+    step.optional = !gate.required;
+    return awaited_[key] = plan_.add(std::move(step));
+}
+
 std::vector<StepId> UpPlanner::before_start(const std::string& name,
-                                            const DesiredContainer& wanted) const {
+                                            const DesiredContainer& wanted) {
     std::vector<StepId> after;
+    for (const Gate& gate : wanted.gates)
+        if (const auto step = await(gate, wanted)) after.push_back(*step);
     for (const std::string& need : wanted.needs) {
         if (const auto step = started_.find(need); step != started_.end())
             after.push_back(step->second);
@@ -327,6 +399,17 @@ std::vector<StepId> UpPlanner::before_start(const std::string& name,
     return after;
 }
 
+/// Whether another container waits for this one to complete.
+bool UpPlanner::is_awaited(const std::string& name) const {
+    return std::any_of(
+        desired_.containers.begin(), desired_.containers.end(), [&](const auto& entry) {
+            const std::vector<Gate>& gates = entry.second.gates;
+            return std::any_of(gates.begin(), gates.end(), [&](const Gate& gate) {
+                return gate.container == name && gate.condition == Awaited::Completed;
+            });
+        });
+}
+
 void UpPlanner::add_container(const std::string& name, const DesiredContainer& wanted) {
     const Resource resource{ResourceKind::Container, name};
     const std::string place = place_of(wanted.service);
@@ -336,8 +419,8 @@ void UpPlanner::add_container(const std::string& name, const DesiredContainer& w
     std::string cause = "not there yet";
     if (leaving != leaving_.end())
         cause = leaving->second.cause;
-    else if (found != nullptr && found->running)
-        return;
+    else if (found != nullptr && (found->running || (found->completed && is_awaited(name))))
+        return;  // a task that has done its work is not done again
     else if (found != nullptr)
         cause = "not running";
 

@@ -8,9 +8,13 @@ namespace davit::compose {
 struct UpOptions {
     bool force_recreate = false;
     bool remove_orphans = false;
+    bool ignore_orphans = false;  ///< No word about them.
     /// Only these services and what they depend on; empty: all.
     std::vector<std::string> services = {};
-    bool no_start = false;  ///< `create`: make, but don't start.
+    bool no_start = false;              ///< `create`: make, but don't start.
+    bool no_recreate = false;           ///< What is there stays as it is, changed or not.
+    bool no_deps = false;               ///< `services` alone, without what they depend on.
+    bool always_recreate_deps = false;  ///< What `services` depend on is made anew.
 };
 
 /// The steps from `observed` to `desired`. Containers of the project that the file doesn't name

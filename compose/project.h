@@ -202,6 +202,24 @@ struct Resolver {
     bool operator==(const Resolver&) const = default;
 };
 
+/// What must hold of another container before one is started.
+enum class Awaited {
+    Started,    ///< It was started.
+    Healthy,    ///< Its health check says so.
+    Completed,  ///< It has ended with status 0.
+    Running,    ///< `--wait`: healthy where it has a health check, else running.
+};
+
+/// One entry of `depends_on`. @source Compose spec, services "depends_on"
+struct Dependency {
+    std::string service = {};
+    Awaited condition = Awaited::Started;
+    bool required = true;  ///< False: the service is started also where the condition fails.
+    bool restart = false;  ///< It is restarted when the other is made anew or restarted.
+
+    bool operator==(const Dependency&) const = default;
+};
+
 /// One service, as the Compose specification describes it.
 struct Service {
     std::string name = {};
@@ -218,7 +236,9 @@ struct Service {
     std::string container_name = {};  ///< Empty: <project>-<service>-<number>.
     std::vector<Port> ports = {};
     std::vector<Mount> volumes = {};
-    std::vector<std::string> depends_on = {};  ///< Services that must have been started first.
+    std::vector<Dependency> depends_on = {};
+    int scale = 1;       ///< Containers of it.
+    bool attach = true;  ///< `up` shows its output.
     RestartPolicy restart = {};
     std::map<std::string, std::string> labels = {};
     Logging logging = {};

@@ -85,7 +85,7 @@ const Shape kPlacement{.form = Form::Mapping, .attributes = kPlacementKeys, .kee
 
 constexpr Attribute kDeployKeys[] = {
     {.name = "mode", .shape = &kString, .support = Support::Ignored, .remark = kSwarm},
-    {.name = "replicas", .shape = &kKeptInteger, .support = Support::NotYet},
+    {.name = "replicas", .shape = &kKeptInteger},
     {.name = "endpoint_mode", .shape = &kString, .support = Support::Ignored, .remark = kSwarm},
     {.name = "labels", .shape = &kLabels, .support = Support::Ignored, .remark = kSwarm},
     {.name = "placement",

@@ -153,7 +153,7 @@ constexpr Support kIgnored = Support::Ignored;
 
 constexpr Attribute kServiceKeys[] = {
     {"annotations", &kLabels},
-    {"attach", &kKeptBoolean, kNotYet},
+    {"attach", &kKeptBoolean},
     {"blkio_config", &kBlkio},
     {"build", &kBuild},
     {"cap_add", &kUniqueStrings},
@@ -227,7 +227,7 @@ constexpr Attribute kServiceKeys[] = {
     {"read_only", &kBoolean},
     {"restart", &kString},
     {"runtime", &kString, kIgnored, "davit is its own runtime"},
-    {"scale", &kKeptInteger, kNotYet},
+    {"scale", &kKeptInteger},
     {"secrets", &kSecretReferences},
     {"security_opt", &kRepeatedStrings, kPartly},
     {"shm_size", &kBytes},

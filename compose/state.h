@@ -3,6 +3,7 @@
 #include "compose/project.h"
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,16 @@ struct DesiredVolume {
     bool operator==(const DesiredVolume&) const = default;
 };
 
+/// Another container that is waited for, or whose restart is followed.
+struct Gate {
+    std::string container = {};
+    Awaited condition = Awaited::Started;
+    bool required = true;
+    bool restart = false;
+
+    bool operator==(const Gate&) const = default;
+};
+
 /// A container that must exist and run.
 struct DesiredContainer {
     std::string service = {};
@@ -35,6 +46,9 @@ struct DesiredContainer {
     std::vector<std::string> networks = {};  ///< Names on this host.
     std::vector<std::string> volumes = {};   ///< Names on this host of the named volumes it uses.
     std::vector<std::string> needs = {};     ///< Containers that must have been started first.
+    std::vector<Gate> gates = {};            ///< Of these, those with more to say than that.
+    bool one_off = false;                    ///< Of `run`: a container beside the service's own.
+    bool aliases = true;                     ///< It answers to the name of its service.
 
     bool operator==(const DesiredContainer&) const = default;
 };
@@ -46,6 +60,7 @@ struct DesiredState {
     std::map<std::string, DesiredVolume> volumes = {};
     std::map<std::string, DesiredContainer> containers = {};
     std::vector<std::string> inactive = {};  ///< Services that take no part; see Project.
+    std::set<std::string> services = {};     ///< All that take part, also those of no container.
 
     bool operator==(const DesiredState&) const = default;
 };
@@ -53,8 +68,14 @@ struct DesiredState {
 /// What a container of the service is called on this host.
 std::string container_name(const Project& project, const Service& service, int number = 1);
 
-/// What a project asks for, names and hashes worked out. Pure.
-DesiredState desired_state(const Project& project);
+/// What a project asks for, names and hashes worked out. `scale` goes before what the file says of
+/// the number of containers of a service. Pure.
+DesiredState desired_state(const Project& project, const std::map<std::string, int>& scale = {});
+
+/// What a single container beside those of its service asks for; `service` is that service as the
+/// user wants it this once. Pure.
+DesiredState desired_one_off(const Project& project, const Service& service,
+                             const std::string& name);
 
 /// What was found on this machine, read once before planning.
 struct ObservedContainer {
@@ -62,9 +83,14 @@ struct ObservedContainer {
     std::string config_hash = {};
     std::string image_id = {};
     bool running = false;  ///< Running, restarting or paused: the guard has it in hand.
+    bool healthy = false;
+    bool completed = false;  ///< It has run, and ended with status 0.
+    bool one_off = false;
+    int number = 1;
     std::vector<std::string> networks = {};
     std::vector<std::string> needs =
-        {};  ///< As recorded when it was created; gives the stop order.
+        {};                        ///< As recorded when it was created; gives the stop order.
+    std::vector<Gate> gates = {};  ///< As recorded.
 };
 struct ObservedNetwork {
     std::string config_hash = {};

@@ -31,6 +31,10 @@ Result<void> perform(const Step& step, Actuator& actuator) {
         case StepKind::StopContainer:
             TRY_DOING(actuator.stop_container(name), "stop container '{}'", name);
             return {};
+        case StepKind::AwaitContainer:
+            TRY_DOING(actuator.await_container(name, step.awaited), "wait for '{}' {}", name,
+                      compose::name_of(step.awaited));
+            return {};
         case StepKind::RemoveContainer:
             TRY_DOING(actuator.remove_container(name), "remove container '{}'", name);
             return {};

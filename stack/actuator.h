@@ -24,6 +24,10 @@ public:
     virtual Result<void> start_container(const std::string& name) = 0;
     virtual Result<void> stop_container(const std::string& name) = 0;
     virtual Result<void> remove_container(const std::string& name) = 0;
+    /// Blocks until the condition holds. @errors Cancelled where the user doesn't want it any more
+    virtual Result<void> await_container(const std::string& name, compose::Awaited condition) = 0;
+    /// How it stands with a wait, for people.
+    virtual std::string standing_of(const std::string& name) = 0;
 };
 
 /// Calls the function of `actuator` that `step` names.

@@ -256,6 +256,8 @@ Result<Endpoint> choose_endpoint(const Wish& wish) {
     if (wish.network->driver == "bridge")
         endpoint.host_link = network::link_name("dvv-", inputs.id + "\n" + wish.network->name);
     endpoint.aliases = {inputs.name, inputs.wanted->service, inputs.id.substr(0, 12)};
+    // A one-off container is not asked for by its service's names, unless it is told to be.
+    if (!inputs.wanted->aliases) std::erase(endpoint.aliases, inputs.wanted->service);
     for (const std::string& alias : attachment.aliases) {
         if (std::find(endpoint.aliases.begin(), endpoint.aliases.end(), alias) ==
             endpoint.aliases.end())

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -40,16 +41,25 @@ public:
         // threads_, declared last, is destroyed first: that joins them before the queues go.
     }
 
+    /// A step that waits for something has a thread of its own, so that it keeps nobody from work.
+    void give_apart(StepId id) {
+        waiters_.emplace_back([this, id] { finish(id, perform(plan_.steps[id], actuator_)); });
+    }
+
     void give(StepId id) {
         const std::lock_guard lock(mutex_);
         waiting_.push_back(id);
         step_is_there_.notify_one();
     }
 
-    /// Waits for the next step to end.
-    Finished take() {
+    /// Waits for the next step to end, at most `patience` where that is not 0.
+    std::optional<Finished> take(std::chrono::milliseconds patience) {
         std::unique_lock lock(mutex_);
-        result_is_there_.wait(lock, [&] { return !finished_.empty(); });
+        const auto there = [&] { return !finished_.empty(); };
+        if (patience.count() == 0)
+            result_is_there_.wait(lock, there);
+        else if (!result_is_there_.wait_for(lock, patience, there))
+            return std::nullopt;
         Finished next = std::move(finished_.front());
         finished_.pop_front();
         return next;
@@ -64,11 +74,14 @@ private:
             const StepId id = waiting_.front();
             waiting_.pop_front();
             lock.unlock();
-            Result<void> result = perform(plan_.steps[id], actuator_);
-            lock.lock();
-            finished_.push_back({id, std::move(result)});
-            result_is_there_.notify_one();
+            finish(id, perform(plan_.steps[id], actuator_));
         }
+    }
+
+    void finish(StepId id, Result<void> result) {
+        const std::lock_guard lock(mutex_);
+        finished_.push_back({id, std::move(result)});
+        result_is_there_.notify_one();
     }
 
     const Plan& plan_;
@@ -80,6 +93,7 @@ private:
     std::deque<Finished> finished_;
     bool closed_ = false;
     std::vector<std::jthread> threads_;
+    std::vector<std::jthread> waiters_;
 };
 
 std::size_t worker_count(const Plan& plan, int parallel) {
@@ -93,6 +107,7 @@ public:
     Execution(const Plan& plan, Actuator& actuator, const ExecuteOptions& options,
               const OnEvent& on_event)
         : plan_(plan),
+          actuator_(actuator),
           options_(options),
           on_event_(on_event),
           limit_(worker_count(plan, options.parallel)),
@@ -112,13 +127,14 @@ public:
     std::vector<FailedStep> run() {
         for (;;) {
             begin_what_can_begin();
-            if (in_flight_ == 0) break;
-            Finished finished = workers_.take();
-            --in_flight_;
-            if (finished.result.ok())
-                succeed(finished.id);
-            else
-                fail(finished.id, std::move(finished.result).error());
+            if (in_flight_ == 0 && waits_.empty()) break;
+            std::optional<Finished> finished = workers_.take(waits_.empty() ? kForEver : kReport);
+            if (!finished) {
+                report_waits();
+                continue;
+            }
+            if (waits_.erase(finished->id) == 0) --in_flight_;
+            end(finished->id, std::move(finished->result));
         }
         std::vector<FailedStep> failed;
         for (auto& [id, error] : failed_) failed.push_back({plan_.steps[id], std::move(error)});
@@ -126,6 +142,10 @@ public:
     }
 
 private:
+    using Clock = std::chrono::steady_clock;
+    static constexpr std::chrono::milliseconds kForEver{0};
+    static constexpr std::chrono::milliseconds kReport{1000};
+
     void begin_what_can_begin() {
         while (in_flight_ < limit_ && !ready_.empty() && !cancelled_) {
             cancelled_ = options_.cancelled && options_.cancelled();
@@ -133,13 +153,43 @@ private:
             const StepId id = *ready_.begin();
             ready_.erase(ready_.begin());
             tell(StepEvent::Kind::Begun, id, nullptr);
+            if (plan_.steps[id].kind == compose::StepKind::AwaitContainer) {
+                waits_[id] = Clock::now();
+                workers_.give_apart(id);
+                continue;
+            }
             ++in_flight_;
             workers_.give(id);
         }
     }
 
+    void report_waits() {
+        if (!on_event_) return;
+        for (const auto& [id, begun] : waits_) {
+            StepEvent event{StepEvent::Kind::Waiting, &plan_.steps[id], nullptr};
+            event.elapsed = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - begun);
+            event.standing = actuator_.standing_of(plan_.steps[id].resource.name);
+            on_event_(event);
+        }
+    }
+
+    void end(StepId id, Result<void> result) {
+        if (result.ok()) return succeed(id);
+        if (result.error().kind() == ErrorKind::Cancelled) {  // the user's will is no failure
+            cancelled_ = true;
+            return skip_dependents(id);
+        }
+        if (!plan_.steps[id].optional) return fail(id, std::move(result).error());
+        tell(StepEvent::Kind::Failed, id, &result.error());
+        let_go(id);
+    }
+
     void succeed(StepId id) {
         tell(StepEvent::Kind::Done, id, nullptr);
+        let_go(id);
+    }
+
+    void let_go(StepId id) {
         for (const StepId dependent : dependents_[id])
             if (--unmet_[dependent] == 0) ready_.insert(dependent);
     }
@@ -164,10 +214,13 @@ private:
     }
 
     void tell(StepEvent::Kind kind, StepId id, const Error* error) {
-        if (on_event_) on_event_({kind, &plan_.steps[id], error});
+        if (!on_event_) return;
+        StepEvent event{kind, &plan_.steps[id], error};
+        on_event_(event);
     }
 
     const Plan& plan_;
+    Actuator& actuator_;
     const ExecuteOptions& options_;
     const OnEvent& on_event_;
     std::size_t limit_;
@@ -177,6 +230,7 @@ private:
     std::vector<bool> skipped_;
     std::set<StepId> ready_;
     std::size_t in_flight_ = 0;
+    std::map<StepId, Clock::time_point> waits_;  ///< Those that wait, and since when.
     bool cancelled_ = false;
     std::map<StepId, Error> failed_;
 };

@@ -3,6 +3,7 @@
 #include "compose/plan.h"
 #include "stack/actuator.h"
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -11,10 +12,13 @@ namespace davit::stack {
 
 /// What happened to one step; for progress lines and tests.
 struct StepEvent {
-    enum class Kind { Begun, Done, Failed, Skipped };  ///< Skipped: a step it needs has failed.
+    /// Skipped: a step it needs has failed. Waiting: an AwaitContainer goes on.
+    enum class Kind { Begun, Done, Failed, Skipped, Waiting };
     Kind kind = Kind::Begun;
     const compose::Step* step = nullptr;
-    const Error* error = nullptr;  ///< Set for Failed.
+    const Error* error = nullptr;     ///< Set for Failed.
+    std::chrono::seconds elapsed{0};  ///< Of Waiting.
+    std::string standing = {};        ///< Of Waiting: what it is waiting for, for people.
 };
 /// Called from the thread that calls `execute`, never from two at once.
 using OnEvent = std::function<void(const StepEvent&)>;

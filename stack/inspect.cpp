@@ -225,7 +225,7 @@ std::map<std::string, std::string> compose_labels(const ContainerRecord& record)
     add("config-hash", record.config_hash);
     add("container-number", std::to_string(record.number));
     add("image", image_digest(record));
-    add("oneoff", "False");
+    add("oneoff", record.one_off ? "True" : "False");
     add("project", record.project);
     add("project.config_files", files);
     add("project.working_dir", record.working_dir);

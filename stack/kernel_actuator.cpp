@@ -9,6 +9,7 @@
 #include "runtime/guard_client.h"
 #include "runtime/spec.h"
 #include "stack/allocate_networks.h"
+#include "stack/await.h"
 #include "stack/claims.h"
 #include "stack/lower_network.h"
 #include "stack/volumes.h"
@@ -171,10 +172,11 @@ Result<void> KernelActuator::make_state_folders(const ContainerRecord& record) c
     return make_directories(record.state_dir + "/logs", 0700);
 }
 
-Result<void> KernelActuator::make_mount_sources(const ContainerRecord& record) const {
+Result<void> KernelActuator::make_mount_sources(const ContainerRecord& record, bool renew) const {
     for (const MountRecord& mount : record.mounts) {
         // A named volume has its own step; a missing bind source is made, as Docker does.
         if (mount.type == "volume" && !mount.anonymous) continue;
+        if (renew && mount.anonymous) TRY(remove_tree(mount.source));
         if (!exists(mount.source)) TRY(make_directories(mount.source, 0755));
     }
     return {};
@@ -215,7 +217,7 @@ Result<void> KernelActuator::create_container(const std::string& name) {
         TRY(write_inline_files(record, inputs.wanted->config));
         if (record.uid_base != 0)
             TRY(make_device_nodes(inputs.devices, record.state_dir + "/devices", record.uid_base));
-        TRY(make_mount_sources(record));
+        TRY(make_mount_sources(record, world_.renew_anonymous));
         TRY(write_json(bundle + "/config.json", config, Sync::No));
         // Whose namespaces it joins must run first, as it does when this one is started.
         return inputs.joins.run_dirs.empty() ? bring_up(record) : Result<void>();
@@ -306,7 +308,7 @@ Result<void> KernelActuator::start_container(const std::string& name) {
         // starting it, perhaps before it had a network: whatever is left of that run ends now.
         TRY(runtime::stop(run_dir, 0, record.stop_timeout));
         TRY(runtime::remove_leftovers(paths().container(world_.project, name)));
-        TRY(make_mount_sources(record));
+        TRY(make_mount_sources(record, false));
         TRY(bring_up(record));
     }
     Result<void> started = runtime::start(run_dir);
@@ -315,6 +317,16 @@ Result<void> KernelActuator::start_container(const std::string& name) {
             log::warn("stack", "{}, ignoring", done.error().to_string());
     }
     return started;
+}
+
+Result<void> KernelActuator::await_container(const std::string& name, compose::Awaited condition) {
+    AwaitOptions options;
+    options.cancel_fd = world_.cancel_fd;
+    return stack::await_container(paths(), world_.project, name, condition, options);
+}
+
+std::string KernelActuator::standing_of(const std::string& name) {
+    return stack::standing_of(paths(), world_.project, name);
 }
 
 Result<void> KernelActuator::withdraw(const std::string& name) {

@@ -23,6 +23,8 @@ public:
         const Choices* choices = nullptr;                ///< Null for `down` and `stop`.
         const compose::DesiredState* desired = nullptr;  ///< Null for `down` and `stop`.
         std::optional<std::chrono::milliseconds> stop_timeout = {};
+        int cancel_fd = -1;            ///< Readable: waits are given up.
+        bool renew_anonymous = false;  ///< New containers get empty anonymous volumes.
     };
     explicit KernelActuator(World world);
 
@@ -34,6 +36,8 @@ public:
     Result<void> start_container(const std::string& name) override;
     Result<void> stop_container(const std::string& name) override;
     Result<void> remove_container(const std::string& name) override;
+    Result<void> await_container(const std::string& name, compose::Awaited condition) override;
+    std::string standing_of(const std::string& name) override;
 
 private:
     const Paths& paths() const { return world_.environment->paths; }
@@ -44,7 +48,7 @@ private:
     Result<void> make_state_folders(const ContainerRecord& record) const;
     Result<void> write_inline_files(const ContainerRecord& record,
                                     const compose::Service& service) const;
-    Result<void> make_mount_sources(const ContainerRecord& record) const;
+    Result<void> make_mount_sources(const ContainerRecord& record, bool renew) const;
     Result<void> bring_up(const ContainerRecord& record);
     Result<void> take_in_hand(const ContainerRecord& record);
     Result<void> connect(const ContainerRecord& record, const UniqueFd& netns) const;

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <functional>
 
 namespace davit::stack {
 namespace {
@@ -23,6 +24,7 @@ KernelActuator::World world_of(const Environment& environment, const LifeRequest
     world.project = request.project;
     world.seen = &seen;
     world.stop_timeout = request.stop_timeout;
+    world.cancel_fd = request.cancel_fd;
     return world;
 }
 
@@ -77,11 +79,22 @@ Error not_a_signal(const std::string& text) {
         .help("name one such as SIGTERM, or its number");
 }
 
-FailedStep failed_kill(const std::string& name, Error error) {
-    compose::Step step;
-    step.kind = compose::StepKind::StopContainer;
-    step.resource = {compose::ResourceKind::Container, name};
-    return {std::move(step), std::move(error)};
+/// Asks the guards of the running ones for something that changes no record.
+Result<Failures> tell_guards(const Environment& environment, const LifeRequest& request,
+                             const char* what,
+                             const std::function<Result<void>(const std::string&)>& ask) {
+    Failures failed;
+    for (const ContainerView& view : TRY(list_containers(environment.paths, request.project))) {
+        const std::string& name = view.record.name;
+        if (!request.containers.contains(name) || view.state.pid == 0) continue;
+        Result<void> done = ask(environment.paths.run_container(request.project, name));
+        if (done) continue;
+        compose::Step step;
+        step.resource = {compose::ResourceKind::Container, name};
+        failed.push_back(
+            {std::move(step), std::move(done).error().doing("{} container '{}'", what, name)});
+    }
+    return failed;
 }
 
 }  // namespace
@@ -102,7 +115,8 @@ Result<Failures> start(const Environment& environment, const LifeRequest& reques
 Result<Failures> restart(const Environment& environment, const LifeRequest& request) {
     const std::set<std::string> names = whole_ones(environment, request);
     return carry_out(
-        environment, request, [&](const auto& seen) { return compose::plan_restart(seen, names); },
+        environment, request,
+        [&](const auto& seen) { return compose::plan_restart(seen, names, !request.no_deps); },
         true);
 }
 
@@ -132,23 +146,22 @@ Result<Failures> remove(const Environment& environment, const RemoveRequest& req
 }
 
 Result<Failures> kill(const Environment& environment, const LifeRequest& request, int signal) {
-    const Paths& paths = environment.paths;
-    if (!exists(paths.project(request.project))) return Failures();
     if (signal == SIGKILL) {
         LifeRequest at_once = request;
         at_once.stop_timeout = std::chrono::milliseconds(0);
         return stop(environment, at_once);
     }
-    Failures failed;
-    for (const ContainerView& view : TRY(list_containers(paths, request.project))) {
-        const std::string& name = view.record.name;
-        if (!request.containers.contains(name) || view.state.pid == 0) continue;
-        Result<void> sent = runtime::kill(paths.run_container(request.project, name), signal);
-        if (!sent)
-            failed.push_back(
-                failed_kill(name, std::move(sent).error().doing("kill container '{}'", name)));
-    }
-    return failed;
+    return tell_guards(environment, request, "kill", [signal](const std::string& run_dir) {
+        return runtime::kill(run_dir, signal);
+    });
+}
+
+Result<Failures> pause(const Environment& environment, const LifeRequest& request) {
+    return tell_guards(environment, request, "pause", runtime::pause);
+}
+
+Result<Failures> unpause(const Environment& environment, const LifeRequest& request) {
+    return tell_guards(environment, request, "unpause", runtime::unpause);
 }
 
 Result<int> parse_signal(const std::string& text) {
@@ -173,7 +186,9 @@ Result<Plan> preview(const Environment& environment, const LifeRequest& request,
     switch (action) {
         case LifeAction::Stop: return compose::plan_stop(seen.state, request.containers);
         case LifeAction::Start: return compose::plan_start(seen.state, request.containers);
-        case LifeAction::Restart: return compose::plan_restart(seen.state, request.containers);
+        case LifeAction::None: return Plan();
+        case LifeAction::Restart:
+            return compose::plan_restart(seen.state, request.containers, !request.no_deps);
         case LifeAction::Remove: return compose::plan_remove(seen.state, request.containers, false);
         case LifeAction::RemoveAll:
             return compose::plan_remove(seen.state, request.containers, true);

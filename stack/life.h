@@ -15,6 +15,8 @@ struct LifeRequest {
     std::string project = {};
     std::set<std::string> containers = {};  ///< By name; those that are gone are passed over.
     std::optional<std::chrono::milliseconds> stop_timeout = {};  ///< -t
+    bool no_deps = false;  ///< Of restart: without those that are restarted along.
+    int cancel_fd = -1;    ///< Readable: waiting for containers is given up.
     ExecuteOptions options = {};
     OnEvent on_event = {};
 };
@@ -41,11 +43,15 @@ Result<Failures> remove(const Environment& environment, const RemoveRequest& req
 /// will that it ends: no restart policy brings it back. @source moby daemon/kill.go
 Result<Failures> kill(const Environment& environment, const LifeRequest& request, int signal);
 
+/// Stops the processes of the running ones where they are, or lets the paused ones go on.
+Result<Failures> pause(const Environment& environment, const LifeRequest& request);
+Result<Failures> unpause(const Environment& environment, const LifeRequest& request);
+
 /// The number of "SIGTERM", "term" or "15". @errors InvalidInput
 Result<int> parse_signal(const std::string& text);
 
 /// What these would do, for --dry-run. Changes nothing, takes no lock.
-enum class LifeAction { Stop, Start, Restart, Remove, RemoveAll };
+enum class LifeAction { Stop, Start, Restart, Remove, RemoveAll, None };
 Result<compose::Plan> preview(const Environment& environment, const LifeRequest& request,
                               LifeAction action);
 

@@ -39,7 +39,7 @@ std::map<std::string, std::string> labels(const ContainerInputs& in) {
     all["com.docker.compose.container-number"] = fmt::format("{}", in.wanted->number);
     all["com.docker.compose.config-hash"] = in.wanted->config_hash;
     all["com.docker.compose.image"] = "sha256:" + in.image->id;
-    all["com.docker.compose.oneoff"] = "False";
+    all["com.docker.compose.oneoff"] = in.wanted->one_off ? "True" : "False";
     return all;
 }
 
@@ -138,6 +138,8 @@ ContainerRecord make_record(const ContainerInputs& in) {
     }
     record.endpoints = in.endpoints;
     record.needs = in.wanted->needs;
+    record.gates = in.wanted->gates;
+    record.one_off = in.wanted->one_off;
     record.restart = service.restart;
     record.logging = service.logging;
     record.resources = service.resources;

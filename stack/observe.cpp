@@ -51,7 +51,13 @@ Result<Observation> observe(const Environment& environment, const std::string& p
         found.running = in_hand(state.status) && runtime::guard_alive(state);
         for (const Endpoint& endpoint : record.endpoints)
             found.networks.push_back(endpoint.network);
+        found.healthy = state.health && state.health->status == runtime::HealthStatus::Healthy;
+        found.completed = state.status == runtime::Status::Exited && !state.started_at.empty() &&
+                          state.exit_code == 0 && state.error.empty();
+        found.one_off = record.one_off;
+        found.number = record.number;
         found.needs = record.needs;
+        found.gates = record.gates;
     }
     const std::map<std::string, VolumeRecord> volumes = TRY(read_volumes(paths));
     for (const auto& [name, record] : volumes) seen.state.volumes.push_back(name);

@@ -25,11 +25,14 @@ struct Prepared {
 Result<Prepared> prepare(const Environment& environment, const UpRequest& request) {
     Prepared prepared;
     const compose::Project& project = request.loaded->project;
-    prepared.desired = compose::desired_state(project);
+    prepared.desired = request.desired != nullptr ? *request.desired
+                                                  : compose::desired_state(project, request.scale);
     prepared.seen = TRY(observe(environment, project.name));
     TRY(observe_images(environment, prepared.desired, prepared.seen.state));
     prepared.plan = compose::plan_up(prepared.desired, prepared.seen.state, request.options,
                                      request.loaded->places);
+    // What else the project has is not what a single container is about.
+    if (request.desired != nullptr) prepared.plan.warnings.clear();
     return prepared;
 }
 
@@ -152,6 +155,8 @@ Result<std::vector<FailedStep>> up(const Environment& environment, const UpReque
     world.choices = &choices;
     world.desired = &prepared.desired;
     world.stop_timeout = request.stop_timeout;
+    world.cancel_fd = request.cancel_fd;
+    world.renew_anonymous = request.renew_anonymous;
     KernelActuator actuator(std::move(world));
     // A davit that was killed may have left a bridge half made, and others may have changed it or
     // flushed the rules: making it once more brings it to what it should be.

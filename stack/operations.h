@@ -27,6 +27,11 @@ struct UpRequest {
     const compose::LoadedProject* loaded = nullptr;
     compose::UpOptions options = {};
     std::optional<std::chrono::milliseconds> stop_timeout = {};  ///< -t
+    std::map<std::string, int> scale = {};                       ///< --scale, by service.
+    bool renew_anonymous = false;                                ///< --renew-anon-volumes
+    int cancel_fd = -1;  ///< Readable: waiting for containers is given up.
+    /// Asked for instead of what the file says: the one container of `run`.
+    const compose::DesiredState* desired = nullptr;
 };
 
 /// Works out what `up` would do. Changes nothing, takes no lock: for `plan` and `--dry-run`.

@@ -47,6 +47,26 @@ Json to_json(const compose::Port& port) {
             {"published_last", port.published_last}};
 }
 
+constexpr const char* kAwaited[] = {"started", "healthy", "completed", "running"};
+
+Json to_json(const compose::Gate& gate) {
+    return {{"container", gate.container},
+            {"condition", kAwaited[static_cast<std::size_t>(gate.condition)]},
+            {"required", gate.required},
+            {"restart", gate.restart}};
+}
+
+compose::Gate gate_of(const Json& json) {
+    compose::Gate gate;
+    gate.container = value_or<std::string>(json, "container", "");
+    const std::string condition = value_or<std::string>(json, "condition", "started");
+    for (std::size_t i = 0; i < std::size(kAwaited); ++i)
+        if (condition == kAwaited[i]) gate.condition = static_cast<compose::Awaited>(i);
+    gate.required = value_or(json, "required", true);
+    gate.restart = value_or(json, "restart", false);
+    return gate;
+}
+
 compose::Port port_of(const Json& json) {
     compose::Port port;
     port.host_ip = value_or<std::string>(json, "host_ip", "");
@@ -208,6 +228,8 @@ Json to_json(const ContainerRecord& record) {
             {"mounts", list_of(record.mounts)},
             {"endpoints", list_of(record.endpoints)},
             {"needs", record.needs},
+            {"gates", list_of(record.gates)},
+            {"one_off", record.one_off},
             {"restart",
              {{"condition", word_of(record.restart.condition)},
               {"max_attempts", record.restart.max_attempts}}},
@@ -275,6 +297,8 @@ ContainerRecord container_of(const Json& json) {
     record.mounts = read_list(json, "mounts", mount_of);
     record.endpoints = read_list(json, "endpoints", endpoint_of);
     record.needs = value_or<Texts>(json, "needs", {});
+    record.gates = read_list(json, "gates", gate_of);
+    record.one_off = value_or(json, "one_off", false);
     const Json restart = value_or<Json>(json, "restart", Json::object());
     record.restart.condition = condition_of(value_or<std::string>(restart, "condition", "no"));
     record.restart.max_attempts = value_or(restart, "max_attempts", 0);

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/result.h"
 #include "compose/project.h"
+#include "compose/state.h"
 #include "runtime/health.h"
 
 #include <chrono>
@@ -91,7 +92,9 @@ struct ContainerRecord {
     std::vector<compose::Port> ports = {};        ///< With the host port that was chosen.
     std::vector<MountRecord> mounts = {};
     std::vector<Endpoint> endpoints = {};
-    std::vector<std::string> needs = {};  ///< Containers it depends on.
+    std::vector<std::string> needs = {};    ///< Containers it depends on.
+    std::vector<compose::Gate> gates = {};  ///< Of these, those with more to say than that.
+    bool one_off = false;                   ///< Made by `run`.
     compose::RestartPolicy restart = {};
     compose::Logging logging = {};
     compose::Resources resources = {};

@@ -30,7 +30,8 @@ const ContainerRecord* first_of_service(const std::map<std::string, ContainerRec
                                         const std::string& service) {
     const ContainerRecord* first = nullptr;
     for (const auto& [name, record] : project)
-        if (record.service == service && (first == nullptr || record.number < first->number))
+        if (record.service == service && !record.one_off &&
+            (first == nullptr || record.number < first->number))
             first = &record;
     return first;
 }

@@ -81,7 +81,7 @@ Result<ContainerView> find_container(const Paths& paths, const std::string& proj
     if (found != all.end()) return *found;
     const ContainerView* of_service = nullptr;
     for (const ContainerView& view : all) {
-        if (!in_project(view) || view.record.service != text) continue;
+        if (!in_project(view) || view.record.service != text || view.record.one_off) continue;
         if (of_service == nullptr || view.record.number < of_service->record.number)
             of_service = &view;
     }

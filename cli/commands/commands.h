@@ -32,12 +32,63 @@ struct UpFlags {
     std::optional<int> timeout_s = {};
     bool no_log_prefix = false;
     bool no_color = false;
+    bool timestamps = false;
+    bool no_recreate = false;
+    bool no_deps = false;
+    bool always_recreate_deps = false;
+    bool renew_anon_volumes = false;
+    bool wait = false;
+    std::optional<int> wait_timeout_s = {};
+    bool abort_on_exit = false;
+    bool abort_on_failure = false;
+    std::string exit_code_from = {};
+    bool attach_dependencies = false;
+    std::vector<std::string> attach = {};
+    std::vector<std::string> no_attach = {};
+    std::vector<std::string> scale = {};  ///< "web=3"
+    bool yes = false;                     ///< Accepted: nothing is asked.
     std::vector<std::string> services = {};
+};
+
+struct RunFlags {
+    bool detach = false;
+    bool remove = false;
+    std::string name = {};
+    std::vector<std::string> env = {};
+    std::vector<std::string> env_files = {};
+    std::vector<std::string> publish = {};
+    bool service_ports = false;
+    std::vector<std::string> volumes = {};
+    std::vector<std::string> labels = {};
+    bool no_deps = false;
+    bool no_tty = false;
+    bool tty = false;  ///< Accepted: it is the default on a terminal.
+    bool interactive = true;
+    std::string entrypoint = {};
+    std::string user = {};
+    std::string working_dir = {};
+    std::vector<std::string> cap_add = {};
+    std::vector<std::string> cap_drop = {};
+    std::string restart = {};
+    std::string pull = {};  ///< Policy, over that of the service.
+    bool quiet_pull = false;
+    bool use_aliases = false;
+    bool remove_orphans = false;
+    std::string service = {};
+    std::vector<std::string> command = {};
+};
+
+struct ScaleFlags {
+    bool no_deps = false;
+    std::vector<std::string> words = {};
 };
 
 struct CreateFlags {
     bool force_recreate = false;
+    bool no_recreate = false;
     bool remove_orphans = false;
+    std::vector<std::string> scale = {};
+    bool yes = false;
     std::vector<std::string> services = {};
 };
 
@@ -51,6 +102,11 @@ struct PsFlags {
     bool all = false;
     bool quiet = false;
     bool services_only = false;
+    bool no_trunc = false;
+    bool orphans =
+        true;  ///< Accepted; containers of services that the file doesn't have are shown.
+    std::vector<std::string> statuses = {};
+    std::vector<std::string> filters = {};
     std::string format = "table";
     std::vector<std::string> services = {};
 };
@@ -58,6 +114,7 @@ struct PsFlags {
 struct LogsFlags {
     bool follow = false;
     std::string tail = "all";
+    int index = 0;
     bool timestamps = false;
     std::string since = {};
     std::string until = {};
@@ -171,21 +228,22 @@ struct VersionFlags {
     std::string format = "pretty";
 };
 
-using Command =
-    std::variant<std::monostate, UpFlags, CreateFlags, DownFlags, StopFlags, PsFlags, LogsFlags,
-                 InspectFlags, PlanFlags, ConfigFlags, ConvertFlags, ExecFlags, ImagesFlags,
-                 LoadFlags, BuildFlags, ImportFlags, TagFlags, RmiFlags, VersionFlags,
-                 // about containers that are there
-                 StartFlags, RestartFlags, KillFlags, RmFlags, PortFlags, TopFlags, LsFlags,
-                 WaitFlags, StatsFlags, EventsFlags, CopyFlags, VolumesFlags,
-                 // volume …
-                 VolumeListFlags, VolumeInspectFlags, VolumeCreateFlags, VolumeRemoveFlags,
-                 VolumePruneFlags,
-                 // registries and archives
-                 PullFlags, LoginFlags, LogoutFlags, PushFlags, SaveFlags, ImageInspectFlags,
-                 HistoryFlags, ImageCheckFlags, ImagePruneFlags, SystemDfFlags>;
+using Command = std::variant<
+    std::monostate, UpFlags, RunFlags, ScaleFlags, CreateFlags, DownFlags, StopFlags, PsFlags,
+    LogsFlags, InspectFlags, PlanFlags, ConfigFlags, ConvertFlags, ExecFlags, ImagesFlags,
+    LoadFlags, BuildFlags, ImportFlags, TagFlags, RmiFlags, VersionFlags,
+    // about containers that are there
+    StartFlags, RestartFlags, PauseFlags, UnpauseFlags, AttachFlags, KillFlags, RmFlags, PortFlags,
+    TopFlags, LsFlags, WaitFlags, StatsFlags, EventsFlags, CopyFlags, VolumesFlags,
+    // volume …
+    VolumeListFlags, VolumeInspectFlags, VolumeCreateFlags, VolumeRemoveFlags, VolumePruneFlags,
+    // registries and archives
+    PullFlags, LoginFlags, LogoutFlags, PushFlags, SaveFlags, ImageInspectFlags, HistoryFlags,
+    ImageCheckFlags, ImagePruneFlags, SystemDfFlags>;
 
 void declare(CLI::App& command, UpFlags& flags);
+void declare(CLI::App& command, RunFlags& flags);
+void declare(CLI::App& command, ScaleFlags& flags);
 void declare(CLI::App& command, CreateFlags& flags);
 void declare(CLI::App& command, DownFlags& flags);
 void declare(CLI::App& command, PsFlags& flags);
@@ -203,6 +261,8 @@ void declare(CLI::App& command, RmiFlags& flags);
 void declare(CLI::App& command, VersionFlags& flags);
 
 Result<int> run(const Context& context, const UpFlags& flags);
+Result<int> run(const Context& context, const RunFlags& flags);
+Result<int> run(const Context& context, const ScaleFlags& flags);
 Result<int> run(const Context& context, const CreateFlags& flags);
 Result<int> run(const Context& context, const DownFlags& flags);
 Result<int> run(const Context& context, const PsFlags& flags);

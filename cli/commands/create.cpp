@@ -8,6 +8,10 @@ void declare(CLI::App& command, CreateFlags& flags) {
     command.add_flag("--force-recreate", flags.force_recreate, "Recreate what has not changed too");
     command.add_flag("--remove-orphans", flags.remove_orphans,
                      "Remove containers of services that the file doesn't have");
+    command.add_flag("--no-recreate", flags.no_recreate, "Leave what is there as it is");
+    command.add_option("--scale", flags.scale, "SERVICE=NUMBER of containers; may be repeated")
+        ->allow_extra_args(false);
+    command.add_flag("-y,--yes", flags.yes, "Accepted: nothing is asked");
     command.add_option("SERVICE", flags.services, "Only these services and what they depend on");
 }
 
@@ -15,6 +19,8 @@ Result<int> run(const Context& context, const CreateFlags& flags) {
     UpFlags up;
     up.force_recreate = flags.force_recreate;
     up.remove_orphans = flags.remove_orphans;
+    up.no_recreate = flags.no_recreate;
+    up.scale = flags.scale;
     up.services = flags.services;
     up.no_start = true;
     return run(context, up);

@@ -20,7 +20,9 @@ namespace {
 Result<stack::ContainerView> container_of(const Target& target, const ExecFlags& flags) {
     const auto views = TRY(stack::list_containers(target.environment.paths, target.project));
     for (const stack::ContainerView& view : views)
-        if (view.record.service == flags.service && view.record.number == flags.index) return view;
+        if (view.record.service == flags.service && view.record.number == flags.index &&
+            !view.record.one_off)
+            return view;
     const bool known = std::any_of(views.begin(), views.end(), [&](const auto& view) {
         return view.record.service == flags.service;
     });

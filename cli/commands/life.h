@@ -50,6 +50,22 @@ struct PortFlags {
     std::string port = {};
 };
 
+struct PauseFlags {
+    std::vector<std::string> services = {};
+};
+
+struct UnpauseFlags {
+    std::vector<std::string> services = {};
+};
+
+struct AttachFlags {
+    std::string detach_keys = {};
+    int index = 0;
+    bool no_stdin = false;
+    bool sig_proxy = true;
+    std::string service = {};
+};
+
 struct TopFlags {
     std::vector<std::string> services = {};
 };
@@ -130,6 +146,9 @@ void declare(CLI::App& command, RestartFlags& flags);
 void declare(CLI::App& command, KillFlags& flags);
 void declare(CLI::App& command, RmFlags& flags);
 void declare(CLI::App& command, PortFlags& flags);
+void declare(CLI::App& command, PauseFlags& flags);
+void declare(CLI::App& command, UnpauseFlags& flags);
+void declare(CLI::App& command, AttachFlags& flags);
 void declare(CLI::App& command, TopFlags& flags);
 void declare(CLI::App& command, LsFlags& flags);
 void declare(CLI::App& command, WaitFlags& flags);
@@ -149,6 +168,9 @@ Result<int> run(const Context& context, const RestartFlags& flags);
 Result<int> run(const Context& context, const KillFlags& flags);
 Result<int> run(const Context& context, const RmFlags& flags);
 Result<int> run(const Context& context, const PortFlags& flags);
+Result<int> run(const Context& context, const PauseFlags& flags);
+Result<int> run(const Context& context, const UnpauseFlags& flags);
+Result<int> run(const Context& context, const AttachFlags& flags);
 Result<int> run(const Context& context, const TopFlags& flags);
 Result<int> run(const Context& context, const LsFlags& flags);
 Result<int> run(const Context& context, const WaitFlags& flags);

@@ -36,6 +36,8 @@ void declare(CLI::App& command, LogsFlags& flags) {
     command.add_flag("-f,--follow", flags.follow, "Go on until all containers have ended");
     command.add_option("-n,--tail", flags.tail, "Lines from the end, of each container");
     command.add_flag("-t,--timestamps", flags.timestamps, "Show when each line was written");
+    command.add_option("--index", flags.index, "Which container of the service")
+        ->check(CLI::PositiveNumber);
     command.add_option("--since", flags.since, "Only lines from then on: a time, or 10m");
     command.add_option("--until", flags.until, "Only lines up to then: a time, or 10m");
     command.add_flag("--no-log-prefix", flags.no_log_prefix, "Leave the names out");
@@ -58,7 +60,8 @@ Result<int> run(const Context& context, const LogsFlags& flags) {
         const bool wanted =
             flags.services.empty() || std::find(flags.services.begin(), flags.services.end(),
                                                 view.record.service) != flags.services.end();
-        return !wanted || view.record.log_path.empty();
+        const bool index = flags.index == 0 || view.record.number == flags.index;
+        return !wanted || !index || view.record.log_path.empty() || view.record.one_off;
     });
     request.follow = flags.follow;
     request.view_options.prefix = !flags.no_log_prefix;

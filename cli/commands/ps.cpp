@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <set>
 
 namespace davit::cli {
@@ -24,18 +25,38 @@ Result<std::string> listing(const std::vector<stack::ContainerView>& views, cons
         return text;
     }
     const TimePoint now = std::chrono::system_clock::now();
-    if (flags.format == "table") return container_table(views, now);
+    if (flags.format == "table") return container_table(views, now, flags.no_trunc);
     const bool is_template = flags.format.find("{{") != std::string::npos;
     if (flags.format != "json" && !is_template)
         return Error(ErrorKind::InvalidInput, fmt::format("unknown format '{}'", flags.format))
             .help("use table, json or a template such as '{{.Name}}'");
     for (const stack::ContainerView& view : views) {
-        const Json row = container_row(view, now);
+        const Json row = container_row(view, now, flags.no_trunc);
         text += is_template ? TRY(fill_template(flags.format, row))
                             : row.dump(-1, ' ', false, Json::error_handler_t::replace);
         text += '\n';
     }
     return text;
+}
+
+/// The words of --status and of `--filter status=`. @errors InvalidInput
+Result<std::vector<std::string>> wanted_statuses(const PsFlags& flags) {
+    constexpr std::array<std::string_view, 7> kKnown = {
+        "paused", "restarting", "removing", "running", "dead", "created", "exited"};
+    std::vector<std::string> statuses = flags.statuses;
+    for (const std::string& filter : flags.filters) {
+        constexpr std::string_view kStatus = "status=";
+        if (!filter.starts_with(kStatus))
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("unknown filter {}", filter.substr(0, filter.find('='))))
+                .help("use status=running and the like");
+        statuses.push_back(filter.substr(kStatus.size()));
+    }
+    for (const std::string& status : statuses)
+        if (std::find(kKnown.begin(), kKnown.end(), status) == kKnown.end())
+            return Error(ErrorKind::InvalidInput, fmt::format("unknown status '{}'", status))
+                .help("use paused, restarting, running, created or exited");
+    return statuses;
 }
 
 }  // namespace
@@ -44,11 +65,18 @@ void declare(CLI::App& command, PsFlags& flags) {
     command.add_flag("-a,--all", flags.all, "Also those that don't run");
     command.add_flag("-q,--quiet", flags.quiet, "Only ids");
     command.add_flag("--services", flags.services_only, "Only names of services");
+    command.add_option("--status", flags.statuses, "Only those that are so: running, exited, …")
+        ->allow_extra_args(false);
+    command.add_option("--filter", flags.filters, "status=running and the like")
+        ->allow_extra_args(false);
+    command.add_flag("--no-trunc", flags.no_trunc, "Whole ids and commands");
+    command.add_flag("--orphans", flags.orphans, "Accepted: orphans are shown");
     command.add_option("--format", flags.format, "table, json (one object a line) or a template");
     command.add_option("SERVICE", flags.services, "Only these services");
 }
 
 Result<int> run(const Context& context, const PsFlags& flags) {
+    const std::vector<std::string> statuses = TRY(wanted_statuses(flags));
     const TargetOrExit found = TRY(find_target(context, FileNeed::Optional));
     if (!found.target) return found.exit_code;
     const Target& target = *found.target;
@@ -61,7 +89,11 @@ Result<int> run(const Context& context, const PsFlags& flags) {
         const bool wanted =
             flags.services.empty() || std::find(flags.services.begin(), flags.services.end(),
                                                 view.record.service) != flags.services.end();
-        return !wanted || (!flags.all && !is_up(view));
+        if (!wanted) return true;
+        if (!statuses.empty())
+            return std::find(statuses.begin(), statuses.end(),
+                             runtime::to_string(view.state.status)) == statuses.end();
+        return !flags.all && (!is_up(view) || view.record.one_off);
     });
     to_stdout(TRY(listing(views, flags)));
     return kOk;

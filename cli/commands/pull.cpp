@@ -68,8 +68,8 @@ std::set<std::string> with_dependencies(const compose::Project& project,
         queue.pop_back();
         const auto service = project.services.find(name);
         if (service == project.services.end() || !selected.insert(name).second) continue;
-        queue.insert(queue.end(), service->second.depends_on.begin(),
-                     service->second.depends_on.end());
+        for (const compose::Dependency& need : service->second.depends_on)
+            queue.push_back(need.service);
     }
     return selected;
 }

@@ -17,6 +17,7 @@ Result<int> run(const Context& context, const RestartFlags& flags) {
     LifeCommand command;
     command.words = flags.services;
     command.timeout_s = flags.timeout_s;
+    command.no_deps = flags.no_deps;
     command.action = stack::LifeAction::Restart;
     command.operation = [](const auto& environment, const auto& request) {
         return stack::restart(environment, request);

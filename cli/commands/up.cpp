@@ -1,24 +1,18 @@
+#include "base/strings.h"
+#include "cli/attached_up.h"
 #include "cli/build_view.h"
 #include "cli/commands/commands.h"
 #include "cli/data_root.h"
 #include "cli/exit_code.h"
-#include "cli/interrupts.h"
 #include "cli/plan_text.h"
-#include "cli/progress.h"
 #include "cli/pull_images.h"
 #include "cli/render.h"
-#include "cli/stream.h"
-#include "cli/target.h"
+#include "cli/scale_words.h"
 #include "compose/build.h"
-#include "runtime/guard_client.h"
-#include "stack/life.h"
+#include "stack/await.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <atomic>
-#include <csignal>
-#include <set>
-#include <thread>
 
 namespace davit::cli {
 namespace {
@@ -28,16 +22,10 @@ namespace {
 constexpr int kLastAttached = 3;
 constexpr int kLastDetached = 2;
 
-std::optional<std::chrono::milliseconds> timeout_of(const UpFlags& flags) {
-    if (!flags.timeout_s) return std::nullopt;
-    return std::chrono::seconds(*flags.timeout_s);
-}
-
 /// The services that were asked for, with all that they depend on; all where none was named.
-std::set<std::string> selected_services(const compose::Project& project,
-                                        const std::vector<std::string>& asked) {
+std::set<std::string> selected_services(const compose::Project& project, const UpFlags& flags) {
     std::set<std::string> selected;
-    std::vector<std::string> queue = asked;
+    std::vector<std::string> queue = flags.services;
     if (queue.empty())
         for (const auto& [name, service] : project.services) queue.push_back(name);
     while (!queue.empty()) {
@@ -45,133 +33,87 @@ std::set<std::string> selected_services(const compose::Project& project,
         queue.pop_back();
         const auto service = project.services.find(name);
         if (service == project.services.end() || !selected.insert(name).second) continue;
-        queue.insert(queue.end(), service->second.depends_on.begin(),
-                     service->second.depends_on.end());
+        if (flags.no_deps) continue;
+        for (const compose::Dependency& need : service->second.depends_on)
+            queue.push_back(need.service);
     }
     return selected;
 }
 
-int report(const std::vector<stack::FailedStep>& failed, bool colour) {
-    for (const stack::FailedStep& step : failed) to_stderr(render(step, colour));
-    return failed.empty() ? kOk : kFailed;
+/// Flags that say the opposite of each other. @source docker/compose cmd/compose/up.go
+Result<void> check_flags(const UpFlags& flags) {
+    const auto both = [](const char* one, const char* other) {
+        return Error(ErrorKind::InvalidInput,
+                     fmt::format("{} and {} are incompatible", one, other));
+    };
+    const bool aborts =
+        flags.abort_on_exit || flags.abort_on_failure || !flags.exit_code_from.empty();
+    if (flags.force_recreate && flags.no_recreate) return both("--force-recreate", "--no-recreate");
+    if (flags.always_recreate_deps && flags.no_recreate)
+        return both("--always-recreate-deps", "--no-recreate");
+    if (flags.renew_anon_volumes && flags.no_recreate)
+        return both("--renew-anon-volumes", "--no-recreate");
+    if (flags.detach && (aborts || !flags.attach.empty() || flags.attach_dependencies))
+        return both("--detach", aborts ? "--abort-on-container-exit" : "--attach");
+    if (flags.wait && aborts) return both("--wait", "--abort-on-container-exit");
+    if (!flags.attach.empty() && flags.attach_dependencies)
+        return both("--attach", "--attach-dependencies");
+    return {};
 }
 
-/// What an attached `up` does about Ctrl-C, beside the stream of logs.
-class Stopper {
-public:
-    Stopper(const Context& context, const Target& target, const UpFlags& flags,
-            std::vector<std::string> services, Progress& progress)
-        : colour_(context.terminal.err_colour),
-          target_(target),
-          services_(std::move(services)),
-          timeout_(timeout_of(flags)),
-          progress_(progress) {}
-
-    /// Acts on the Ctrl-C's that have come since; true when stopping has ended.
-    bool step(const ContainerWatch& watch) {
-        const int count = Interrupts::count();
-        if (count >= 1 && !thread_.joinable()) begin(watch);
-        if (count >= 2 && !forced_) force();
-        return finished_;
+/// Several containers of a service can't have one name, nor one port of the host.
+Result<void> check_scale(const compose::LoadedProject& loaded,
+                         const std::map<std::string, int>& scale) {
+    for (const auto& [name, service] : loaded.project.services) {
+        const auto asked = scale.find(name);
+        const int count = asked == scale.end() ? service.scale : asked->second;
+        if (count <= 1) continue;
+        if (!service.container_name.empty())
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("service '{}' is to have {} containers, and one name, '{}', "
+                                     "for all of them",
+                                     name, count, service.container_name))
+                .at(loaded.places.find("services." + name + ".container_name"))
+                .help("take 'container_name' out");
+        for (std::size_t i = 0; i < service.ports.size(); ++i) {
+            if (service.ports[i].published == 0) continue;
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("service '{}' is to have {} containers, and only one of them "
+                                     "can have port {} of the host",
+                                     name, count, service.ports[i].published))
+                .at(loaded.places.find(fmt::format("services.{}.ports[{}]", name, i)))
+                .help("leave the host's port out: each container gets a free one");
+        }
     }
+    return {};
+}
 
-    /// Waits for the end of stopping, where it has begun.
-    void wait() {
-        if (thread_.joinable()) thread_.join();
-    }
-
-private:
-    void begin(const ContainerWatch& watch) {
-        to_stderr("Gracefully stopping... (press Ctrl+C again to force)\n");
-        thread_ = std::jthread([this, &watch] {
-            const auto failed = stop();
-            if (!failed)
-                to_stderr(render(failed.error(), colour_));
-            else
-                report(*failed, colour_);
-            finished_ = true;
-            watch.wake();
-        });
-    }
-
-    Result<stack::Failures> stop() {
-        stack::LifeRequest request;
-        request.project = target_.project;
-        for (const stack::ContainerView& view : ours()) request.containers.insert(view.record.name);
-        request.stop_timeout = timeout_;
-        request.on_event = progress_.listener();
-        return stack::stop(target_.environment, request);
-    }
-
-    std::vector<stack::ContainerView> ours() const {
-        auto views = stack::list_containers(target_.environment.paths, target_.project);
-        if (!views) return {};
-        std::erase_if(*views, [&](const stack::ContainerView& view) {
-            return !services_.empty() && std::find(services_.begin(), services_.end(),
-                                                   view.record.service) == services_.end();
-        });
-        return *std::move(views);
-    }
-
-    /// Kills what the graceful stop is still waiting for; that then ends by itself.
-    void force() {
-        forced_ = true;
-        const stack::Paths& paths = target_.environment.paths;
-        // One that has ended meanwhile can't be killed, and needn't be.
-        for (const stack::ContainerView& view : ours())
-            (void)runtime::kill(paths.run_container(target_.project, view.record.name), SIGKILL);
-    }
-
-    bool colour_;
-    const Target& target_;
-    std::vector<std::string> services_;
-    std::optional<std::chrono::milliseconds> timeout_;
-    Progress& progress_;
-    bool forced_ = false;
-    std::atomic<bool> finished_ = false;
-    std::jthread thread_;  // last: joined before what it uses goes
-};
-
-/// Shows the logs of the containers until all have ended or Ctrl-C has stopped them.
-Result<int> attach(const Context& context, const Target& target, const UpFlags& flags,
-                   const Interrupts& interrupts, std::chrono::system_clock::time_point since,
-                   Progress& progress) {
-    const std::set<std::string> started = selected_services(target.loaded->project, flags.services);
-    StreamRequest request;
-    request.paths = target.environment.paths;
-    request.views = TRY(stack::list_containers(request.paths, target.project));
-    std::erase_if(request.views, [&](const stack::ContainerView& view) {
-        return started.count(view.record.service) == 0 || view.record.log_path.empty();
-    });
-    request.log_options.since = since;  // what went on running has said the rest to others
-    request.view_options.prefix = !flags.no_log_prefix;
-    request.view_options.colour = context.terminal.out_colour && !flags.no_color;
-    request.view_options.terminal = context.terminal.out_is_terminal;
-    request.stderr_apart = true;
-    request.tell_exits = true;
-
-    std::string names;
-    for (const stack::ContainerView& view : request.views)
-        names += (names.empty() ? "" : ", ") + short_name(view.record.name, target.project);
-    if (Interrupts::count() == 0) to_stderr(fmt::format("Attaching to {}\n", harmless(names)));
-
-    const std::vector<std::string> to_stop =
-        flags.services.empty() ? std::vector<std::string>()
-                               : std::vector<std::string>(started.begin(), started.end());
-    const ContainerWatch watch =
-        TRY(ContainerWatch::create(interrupts, run_dirs(request.paths, request.views)));
-    Stopper stopper(context, target, flags, to_stop, progress);
-    const Result<void> streamed = stream(request, &watch, [&] { return stopper.step(watch); });
-    stopper.wait();
-    TRY(streamed);
-    return Interrupts::count() > 0 ? kInterrupted : kOk;
+Result<stack::UpRequest> request_of(const Context& context, const Target& target,
+                                    const UpFlags& flags) {
+    stack::UpRequest request;
+    request.loaded = &*target.loaded;
+    request.options.force_recreate = flags.force_recreate;
+    request.options.no_recreate = flags.no_recreate;
+    request.options.no_deps = flags.no_deps;
+    request.options.always_recreate_deps = flags.always_recreate_deps;
+    request.options.remove_orphans =
+        flags.remove_orphans || context.is_on("COMPOSE_REMOVE_ORPHANS");
+    request.options.ignore_orphans = context.is_on("COMPOSE_IGNORE_ORPHANS");
+    request.options.services = flags.services;
+    request.options.no_start = flags.no_start;
+    request.renew_anonymous = flags.renew_anon_volumes;
+    if (flags.timeout_s) request.stop_timeout = std::chrono::seconds(*flags.timeout_s);
+    request.scale = TRY(parse_scale(flags.scale));
+    for (const auto& [service, count] : request.scale) TRY(check_services(target, {service}, {}));
+    TRY(check_scale(*target.loaded, request.scale));
+    return request;
 }
 
 /// Pulls the images that the policies ask for. @errors the first failure, at the place in the file
 Result<void> bring_images(const Context& context, const Target& target, const UpFlags& flags) {
     const compose::Project& project = target.loaded->project;
     const std::string& data_root = target.environment.paths.data_root;
-    std::set<std::string> services = selected_services(project, flags.services);
+    std::set<std::string> services = selected_services(project, flags);
     // What is built has no registry that it must come from.
     std::erase_if(services, [&](const std::string& service) {
         return compose::is_built(*target.loaded, service);
@@ -189,53 +131,117 @@ Result<void> bring_images(const Context& context, const Target& target, const Up
     return {};
 }
 
+int preview(const Context& context, const Target& target, const compose::Plan& plan) {
+    for (const std::string& warning : plan.warnings)
+        to_stderr(render_warning(warning, context.terminal.err_colour));
+    to_stdout(plan_text(plan, target.project, context.terminal.out_colour));
+    return kOk;
+}
+
+/// `--wait`: all of them run, and are healthy where their health is checked.
+Result<int> wait_for_all(const AttachedUp& up) {
+    const stack::Paths& paths = up.target.environment.paths;
+    stack::AwaitOptions options;
+    options.cancel_fd = up.interrupts.fd();
+    if (up.flags.wait_timeout_s)
+        options.deadline =
+            std::chrono::steady_clock::now() + std::chrono::seconds(*up.flags.wait_timeout_s);
+    std::vector<stack::FailedStep> failed;
+    for (const stack::ContainerView& view : TRY(stack::list_containers(paths, up.target.project))) {
+        const std::string& name = view.record.name;
+        if (view.record.one_off || !up.started.contains(view.record.service)) continue;
+        up.progress.say(name, "Waiting");
+        Result<void> waited = stack::await_container(paths, up.target.project, name,
+                                                     compose::Awaited::Running, options);
+        if (waited) {
+            up.progress.say(name, "Healthy");
+            continue;
+        }
+        if (waited.error().kind() == ErrorKind::Cancelled) return kInterrupted;
+        compose::Step step;
+        step.kind = compose::StepKind::AwaitContainer;
+        step.resource = {compose::ResourceKind::Container, name};
+        failed.push_back({std::move(step), std::move(waited).error()});
+    }
+    return report_failures(paths, up.target.project, failed, up.context.terminal.err_colour);
+}
+
+void declare_recreation(CLI::App& command, UpFlags& flags) {
+    command.add_flag("--force-recreate", flags.force_recreate, "Recreate what has not changed too");
+    command.add_flag("--no-recreate", flags.no_recreate, "Leave what is there as it is");
+    command.add_flag("--always-recreate-deps", flags.always_recreate_deps,
+                     "Recreate what the services depend on");
+    command.add_flag("--no-deps", flags.no_deps, "Leave what the services depend on alone");
+    command.add_flag("-V,--renew-anon-volumes", flags.renew_anon_volumes,
+                     "Begin with empty anonymous volumes where containers are recreated");
+    command.add_flag("--remove-orphans", flags.remove_orphans,
+                     "Remove containers of services that the file doesn't have");
+    command.add_option("--scale", flags.scale, "SERVICE=NUMBER of containers; may be repeated")
+        ->allow_extra_args(false);
+}
+
+void declare_attaching(CLI::App& command, UpFlags& flags) {
+    command.add_flag("--abort-on-container-exit", flags.abort_on_exit,
+                     "Stop all when one container has ended");
+    command.add_flag("--abort-on-container-failure", flags.abort_on_failure,
+                     "Stop all when one container has failed");
+    command.add_option("--exit-code-from", flags.exit_code_from,
+                       "Exit with the status of this service; implies --abort-on-container-exit");
+    command.add_option("--attach", flags.attach, "Show the output of this service only")
+        ->allow_extra_args(false);
+    command.add_option("--no-attach", flags.no_attach, "Don't show the output of this service")
+        ->allow_extra_args(false);
+    command.add_flag("--attach-dependencies", flags.attach_dependencies,
+                     "Also show the output of what the services depend on");
+    command.add_flag("--no-log-prefix", flags.no_log_prefix, "Leave the names out of the logs");
+    command.add_flag("--no-color", flags.no_color, "No colours in the logs");
+    command.add_flag("--timestamps", flags.timestamps, "Show when each line was written");
+}
+
 }  // namespace
 
 void declare(CLI::App& command, UpFlags& flags) {
     command.add_flag("-d,--detach", flags.detach, "Return when everything has started");
-    command.add_flag("--force-recreate", flags.force_recreate, "Recreate what has not changed too");
-    command.add_flag("--remove-orphans", flags.remove_orphans,
-                     "Remove containers of services that the file doesn't have");
     command.add_flag("--build", flags.build, "Build images before anything is started");
     command.add_flag("--no-build", flags.no_build, "Build no image, even where one is missing");
     command.add_flag("--quiet-build", flags.quiet_build, "Don't show what builds say");
     command.add_flag("--no-start", flags.no_start, "Create, but don't start");
-    command.add_option("--pull", flags.pull, "Bring images: always, missing or never");
-    command.add_flag("--quiet-pull", flags.quiet_pull, "Print no progress of that");
+    command.add_flag("--wait", flags.wait, "Return when everything runs and is healthy");
+    command.add_option("--wait-timeout", flags.wait_timeout_s, "Seconds to wait at most")
+        ->check(CLI::NonNegativeNumber);
     command.add_option("-t,--timeout", flags.timeout_s, "Seconds to wait for a container to stop")
         ->check(CLI::NonNegativeNumber);
-    command.add_flag("--no-log-prefix", flags.no_log_prefix, "Leave the names out of the logs");
-    command.add_flag("--no-color", flags.no_color, "No colours in the logs");
+    command.add_option("--pull", flags.pull, "Bring images: always, missing or never");
+    command.add_flag("--quiet-pull", flags.quiet_pull, "Print no progress of that");
+    command.add_flag("-y,--yes", flags.yes, "Accepted: nothing is asked");
+    declare_recreation(command, flags);
+    declare_attaching(command, flags);
     command.add_option("SERVICE", flags.services, "Only these services and what they depend on");
 }
 
-Result<int> run(const Context& context, const UpFlags& flags) {
+Result<int> run(const Context& context, const UpFlags& given) {
+    UpFlags flags = given;
+    if (!flags.exit_code_from.empty()) flags.abort_on_exit = true;
+    TRY(check_flags(flags));
     const Progress::Style style = TRY(parse_progress(context.globals.progress));
     TargetOrExit found = TRY(find_target(context, FileNeed::Required, flags.services));
     if (!found.target) return found.exit_code;
     Target& target = *found.target;
-    TRY(check_services(target, flags.services, {}));
-    stack::UpRequest request;
-    request.loaded = &*target.loaded;
-    request.options.force_recreate = flags.force_recreate;
-    request.options.remove_orphans = flags.remove_orphans;
-    request.options.services = flags.services;
-    request.options.no_start = flags.no_start;
-    request.stop_timeout = timeout_of(flags);
-    const bool colour = context.terminal.err_colour;
-    if (context.globals.dry_run) {
-        const compose::Plan plan = TRY(stack::preview_up(target.environment, request));
-        for (const std::string& warning : plan.warnings) to_stderr(render_warning(warning, colour));
-        to_stdout(plan_text(plan, target.project, context.terminal.out_colour));
-        return kOk;
-    }
+    for (const auto* words : {&flags.services, &flags.attach, &flags.no_attach})
+        TRY(check_services(target, *words, {}));
+    if (!flags.exit_code_from.empty()) TRY(check_services(target, {flags.exit_code_from}, {}));
+    stack::UpRequest request = TRY(request_of(context, target, flags));
+    if (context.globals.dry_run)
+        return preview(context, target, TRY(stack::preview_up(target.environment, request)));
     target.environment.runtime_program = TRY(find_runtime(context));
 
-    const bool attached = !flags.detach && !flags.no_start;
+    const bool attached = !flags.detach && !flags.no_start && !flags.wait;
     const Interrupts interrupts =
         TRY(Interrupts::install(attached ? kLastAttached : kLastDetached));
+    request.cancel_fd = interrupts.fd();
     stack::ExecuteOptions execute_options;
     execute_options.cancelled = [] { return Interrupts::count() > 0; };
+    execute_options.parallel = context.globals.parallel;
     if (!flags.no_build) {
         ServiceBuilds builds;
         builds.services = flags.services;
@@ -247,22 +253,26 @@ Result<int> run(const Context& context, const UpFlags& flags) {
     }
     // Before anything is changed, and before the project's lock is taken: it may take long.
     TRY(bring_images(context, target, flags));
+    const bool colour = context.terminal.err_colour;
     Progress progress(style, colour);
     std::vector<std::string> warnings;
-    const auto begun = std::chrono::system_clock::now();
+    AttachedUp up{context, target, flags, interrupts, progress};
+    up.since = std::chrono::system_clock::now();
+    up.started = selected_services(target.loaded->project, flags);
     const auto failed =
         stack::up(target.environment, request, execute_options, progress.listener(), warnings);
     for (const std::string& warning : warnings) to_stderr(render_warning(warning, colour));
     if (!failed) return std::move(failed).error();
-    const int status = report(*failed, colour);
+    const int status = report_failures(target.environment.paths, target.project, *failed, colour);
     if (status != kOk) return status;
-    const std::set<std::string> started = selected_services(target.loaded->project, flags.services);
-    const auto views = TRY(stack::list_containers(target.environment.paths, target.project));
-    for (const stack::ContainerView& view : views)
-        if (view.state.status == runtime::Status::Running && started.count(view.record.service) > 0)
+    for (const stack::ContainerView& view :
+         TRY(stack::list_containers(target.environment.paths, target.project)))
+        if (view.state.status == runtime::Status::Running &&
+            up.started.contains(view.record.service))
             progress.running(view.record.name);
-    if (!attached) return Interrupts::count() > 0 ? kInterrupted : kOk;
-    return attach(context, target, flags, interrupts, begun, progress);
+    if (attached) return attach_to_all(up);
+    if (Interrupts::count() > 0) return kInterrupted;
+    return flags.wait && !flags.no_start ? wait_for_all(up) : Result<int>(kOk);
 }
 
 }  // namespace davit::cli

@@ -200,3 +200,22 @@ TEST_CASE("help and version go to standard output") {
     CHECK(exit_of({"--version"}).out == "davit version " + version_number() + "\n");
     CHECK(exit_of({"-v"}).out == "davit version " + version_number() + "\n");
 }
+
+TEST_CASE("what stands behind the service of run is the program's") {
+    const RunFlags flags = flags_of<RunFlags>(
+        {"run", "--rm", "-e", "A=b", "-p", "80:80", "web", "sh", "-c", "x", "--rm", "-e"});
+    CHECK(flags.remove);
+    CHECK(flags.env == Words{"A=b"});
+    CHECK(flags.publish == Words{"80:80"});
+    CHECK(flags.service == "web");
+    CHECK(flags.command == Words{"sh", "-c", "x", "--rm", "-e"});
+    CHECK(flags_of<RunFlags>({"run", "web"}).interactive);
+}
+
+TEST_CASE("commands of commands take their own flags") {
+    CHECK(flags_of<VolumeListFlags>({"volume", "ls", "-q"}).quiet);
+    CHECK(flags_of<VolumeRemoveFlags>({"volume", "rm", "-f", "a", "b"}).names == Words{"a", "b"});
+    CHECK(exit_of({"volume", "ls", "--help"}).out.find("--filter") != std::string::npos);
+    CHECK(flags_of<UpFlags>({"up", "--scale", "a=2", "--scale", "b=3", "web"}).scale ==
+          Words{"a=2", "b=3"});
+}

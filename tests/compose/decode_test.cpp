@@ -199,7 +199,7 @@ networks:
     web.user = "1000:1000";
     web.hostname = "web";
     web.container_name = "the-web";
-    web.depends_on = {"db"};
+    web.depends_on = {{"db"}};
     web.restart = {RestartPolicy::Condition::OnFailure, 3};
     web.labels = {{"a", "1"}, {"b", "true"}, {"c", ""}};
     web.logging = {"local", {{"max-size", "10m"}, {"max-file", "3"}}};

@@ -103,7 +103,7 @@ TEST_CASE("every setting but depends_on changes the hash") {
         CHECK(hashes.insert(config_hash(project, changed)).second);
     }
     Service depending = service;
-    depending.depends_on = {"db"};
+    depending.depends_on = {{"db"}};
     CHECK(config_hash(project, depending) == config_hash(project, service));
 
     service.volumes = {{MountType::Volume, "data", "/b"}};

@@ -37,7 +37,7 @@ TEST_CASE("what runs is not started and what is not named is left alone") {
 }
 
 TEST_CASE("restart stops all of them before the first comes back") {
-    CHECK(to_string(plan_restart(shop(), kBoth)) ==
+    CHECK(to_string(plan_restart(shop(), kBoth, true)) ==
           "[] -> #0 container:shop-web-1 StopContainer (asked for by restart)\n"
           "[0] -> #1 container:shop-db-1 StopContainer (asked for by restart)\n"
           "[1] -> #2 container:shop-db-1 StartContainer (asked for by restart)\n"
@@ -51,4 +51,18 @@ TEST_CASE("rm takes what rests and with stop also what runs") {
           "[] -> #0 container:shop-db-1 StopContainer (asked for by rm)\n"
           "[0] -> #1 container:shop-db-1 RemoveContainer (asked for by rm)\n");
     CHECK(plan_remove(shop(), kBoth, false).empty());
+}
+
+TEST_CASE("restart takes along what depends_on.restart ties to it") {
+    ObservedState state = shop();
+    state.containers["shop-web-1"].gates = {{"shop-db-1", Awaited::Healthy, true, true}};
+    CHECK(to_string(plan_restart(state, {"shop-db-1"}, true)) ==
+          "[] -> #0 container:shop-web-1 StopContainer (asked for by restart)\n"
+          "[0] -> #1 container:shop-db-1 StopContainer (asked for by restart)\n"
+          "[1] -> #2 container:shop-db-1 StartContainer (asked for by restart)\n"
+          "[2] -> #3 container:shop-db-1 AwaitContainer ('shop-web-1' waits for it to be healthy)\n"
+          "[0,2,3] -> #4 container:shop-web-1 StartContainer (asked for by restart)\n");
+    CHECK(to_string(plan_restart(state, {"shop-db-1"}, false)) ==
+          "[] -> #0 container:shop-db-1 StopContainer (asked for by restart)\n"
+          "[0] -> #1 container:shop-db-1 StartContainer (asked for by restart)\n");
 }

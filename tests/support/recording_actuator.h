@@ -46,6 +46,10 @@ public:
     Result<void> remove_container(const std::string& name) override {
         return note("remove container " + name);
     }
+    Result<void> await_container(const std::string& name, compose::Awaited condition) override {
+        return note(std::string("await ") + name + " " + compose::name_of(condition));
+    }
+    std::string standing_of(const std::string& name) override { return name + " stands"; }
 
 private:
     Result<void> note(const std::string& call) {
