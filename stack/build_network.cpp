@@ -74,33 +74,36 @@ Result<void> BuildNetwork::ensure_bridge(BuildPlace& place) {
     record.project = kBuildProject;
     record.bridge = network::link_name("dvb-", paths_.run_root + "\n" + kBuildProject);
     const auto known = read_record(network_file(paths_), 1);
-    network::Cidr4 subnet;
-    if (known) {
-        subnet = TRY(network::parse_cidr4(string_or(*known, "subnet")));
+    const Json ours = known ? known->value("subnets", Json::array()) : Json::array();
+    network::Cidr subnet;
+    if (!ours.empty() && ours.front().is_string()) {
+        subnet = TRY(network::parse_cidr(ours.front().get<std::string>()));
     } else {
-        std::vector<network::Cidr4> taken = TRY(network::used_subnets());
-        const std::vector<network::Cidr4> claimed = TRY(claimed_subnets(paths_));
+        std::vector<network::Cidr> taken = TRY(network::used_subnets());
+        const std::vector<network::Cidr> claimed = TRY(claimed_subnets(paths_));
         taken.insert(taken.end(), claimed.begin(), claimed.end());
-        subnet = TRY(network::pick_subnet(network::default_pool(), taken));
+        subnet = TRY(network::pick_subnet(network::default_pools(), taken));
     }
-    record.subnet = to_string(subnet);
     place.gateway = network::gateway_of(subnet);
+    record.subnets = {{to_string(subnet), to_string(place.gateway), {}, {}}};
     place.bridge = record.bridge;
     TRY(write_network_claim(paths_, record));
     network::BridgeSpec bridge;
     bridge.name = record.bridge;
     bridge.alias = "davit build";
     bridge.mtu = TRY(network::uplink_mtu());
-    bridge.address = {place.gateway, subnet.prefix};
+    bridge.addresses = {{place.gateway, subnet.prefix}};
     TRY(network::ensure_bridge(bridge));
-    std::set<network::Ipv4> used;
+    network::AddressSpace space;
+    space.subnet = subnet;
+    space.taken.insert(place.gateway);
     const std::vector<std::string> names = TRY(places(paths_));
     for (const std::string& name : names) {
         const auto text = read_file(folder_of(paths_) + "/" + name + "/address");
         if (!text) continue;
-        if (const auto ip = network::parse_ipv4(*text)) used.insert(*ip);
+        if (const auto ip = network::parse_ipv4(*text)) space.taken.insert(*ip);
     }
-    place.address = {TRY(network::pick_address(subnet, used, std::nullopt)), subnet.prefix};
+    place.address = {TRY(network::pick_address(space, std::nullopt)), subnet.prefix};
     return write_in_place(place.run_dir + "/address", to_string(place.address.address), 0600);
 }
 
@@ -137,11 +140,11 @@ Result<void> BuildNetwork::connect(const BuildPlace& place, const UniqueFd& netn
     network::AttachSpec spec;
     spec.bridge = place.bridge;
     spec.host_link = network::link_name("dvv-", place.id + "\nbuild");
-    spec.address = place.address;
-    spec.gateway = place.gateway;
+    spec.addresses = {place.address};
+    spec.gateways = {place.gateway};
     spec.mac = network::mac_for(place.address.address);
     spec.mtu = TRY(network::uplink_mtu());
-    return network::attach(netns, spec);
+    return network::attach(netns, {spec});
 }
 
 Result<void> BuildNetwork::tear_down() {

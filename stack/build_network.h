@@ -32,8 +32,8 @@ public:
     std::string id = {};  ///< 64 hex digits.
     std::string run_dir = {};
     std::uint32_t uid_base = 0;
-    network::Cidr4 address = {};  ///< With the prefix; all zero without a network.
-    network::Ipv4 gateway = {};
+    network::Cidr address = {};  ///< With the prefix; all zero without a network.
+    network::Ip gateway = {};
     std::string bridge = {};
 
 private:

@@ -49,7 +49,7 @@ Json bind(const std::string& target, const std::string& source) {
 
 std::string hosts_of(const builder::RunRequest& request, const BuildPlace& place) {
     network::HostEntry own;
-    if (!place.bridge.empty()) own = {place.address.address, {kHostname}};
+    if (!place.bridge.empty()) own = network::HostEntry{place.address.address, {kHostname}};
     std::string text = network::render_hosts(own, {});
     for (const std::string& host : request.limits.extra_hosts) {
         const std::size_t equals = host.find('=');

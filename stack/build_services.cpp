@@ -103,8 +103,9 @@ std::vector<std::string> selected(const BuildServicesRequest& request) {
     for (std::size_t i = 0; request.dependencies && i < names.size(); ++i) {
         const auto service = services.find(names[i]);
         if (service == services.end()) continue;
-        for (const std::string& need : service->second.depends_on)
-            if (std::find(names.begin(), names.end(), need) == names.end()) names.push_back(need);
+        for (const compose::Dependency& need : service->second.depends_on)
+            if (std::find(names.begin(), names.end(), need.service) == names.end())
+                names.push_back(need.service);
     }
     return names;
 }
