@@ -14,6 +14,7 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -43,6 +44,22 @@ Result<void> inside(const UniqueFd& netns, Body body) {
     Result<void> done = body();
     if (::setns(home.get(), CLONE_NEWNET) == -1) ::abort();
     return done;
+}
+
+/// Brings the loopback of the calling thread's network up, before davit connects the container.
+/// With IP_FREEBIND alone the kernel would forget the address, and answer from 127.0.0.1.
+Result<void> loopback_up() {
+    const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!fd) return Error::from_errno(errno, "socket(2)");
+    ifreq request{};
+    request.ifr_name[0] = 'l';
+    request.ifr_name[1] = 'o';
+    if (::ioctl(fd.get(), SIOCGIFFLAGS, &request) == -1)
+        return Error::from_errno(errno, "ioctl(2)");
+    request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);
+    if (::ioctl(fd.get(), SIOCSIFFLAGS, &request) == -1)
+        return Error::from_errno(errno, "ioctl(2)");
+    return {};
 }
 
 struct Address {
@@ -153,13 +170,12 @@ Result<std::unique_ptr<DnsServer>> DnsServer::open(DnsSettings settings, const U
 
 Result<void> DnsServer::bind(const UniqueFd& netns) {
     return inside(netns, [&]() -> Result<void> {
+        TRY(loopback_up());
         const Address address = address_of(kAddress, settings_.port);
         for (const int type : {SOCK_DGRAM, SOCK_STREAM}) {
             UniqueFd fd(::socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
             if (!fd) return Error::from_errno(errno, "socket(2)");
             const int on = 1;
-            // The loopback comes up when the container is connected, which is later.
-            ::setsockopt(fd.get(), IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
             if (type == SOCK_STREAM)
                 ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
             if (::bind(fd.get(), address.get(), address.length) == -1)

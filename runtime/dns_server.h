@@ -17,7 +17,7 @@ namespace davit::runtime {
 /// passed to the host's servers, from the host's namespace.
 class DnsServer {
 public:
-    /// Binds the sockets in `netns`, whose loopback need not be up yet. The loop must outlive it.
+    /// Brings the loopback of `netns` up and binds the sockets there. The loop must outlive it.
     /// @errors Busy where the port is taken
     static Result<std::unique_ptr<DnsServer>> open(DnsSettings settings, const UniqueFd& netns,
                                                    EventLoop& loop);
