@@ -16,7 +16,7 @@ namespace {
 
 /// Commands of docker compose and docker that davit doesn't have yet: asking for one is no typing
 /// mistake.
-const std::vector<std::string> kNotYet = {"commit", "diff",   "export", "network",
+const std::vector<std::string> kNotYet = {"commit",  "diff",   "export", "network",
                                           "publish", "rename", "update", "watch"};
 
 void declare_globals(CLI::App& app, Globals& globals) {

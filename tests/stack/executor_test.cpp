@@ -28,6 +28,7 @@ compose::Step step(StepKind kind, const std::string& name,
 
 std::string word(StepEvent::Kind kind) {
     switch (kind) {
+        case StepEvent::Kind::Waiting: return "waiting";
         case StepEvent::Kind::Begun: return "begun";
         case StepEvent::Kind::Done: return "done";
         case StepEvent::Kind::Failed: return "failed";

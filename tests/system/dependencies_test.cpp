@@ -18,11 +18,6 @@ bool contains(const std::string& text, const std::string& part) {
     return text.find(part) != std::string::npos;
 }
 
-std::string file_text(const std::string& path) {
-    const Result<std::string> text = read_file(path);
-    return text ? *text : std::string();
-}
-
 /// web waits for db to be healthy and for job to have ended; `well` is when db is, `job` what job
 /// does.
 std::string chain(const std::string& well, const std::string& job) {
