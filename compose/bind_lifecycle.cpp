@@ -106,7 +106,8 @@ void bind_scale(const Node& node, Service& service, Diagnostics& diagnostics) {
     if (scale == nullptr || !scale->is_scalar()) return;
     constexpr std::int64_t kMost = 10000;
     const auto count = parse_integer(scale->text);
-    if (count && *count >= 0 && *count <= kMost)
+    if (count && *count < 0) return;  // has been refused before: see consistency.cpp
+    if (count && *count <= kMost)
         service.scale = static_cast<int>(*count);
     else
         diagnostics.error(fmt::format("a service can have 0 to {} containers", kMost),

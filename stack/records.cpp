@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "stack/record_parts.h"
 
 // How each record looks on disk. Adding a field: one line in to_json, one in the reader, where an
 // absent field must get the value that older records meant.
@@ -12,14 +13,6 @@ constexpr int kVersion = 1;
 
 using Texts = std::vector<std::string>;
 using TextMap = std::map<std::string, std::string>;
-
-/// The value at `key`, or `otherwise` where it is missing or null. A wrong type throws, which
-/// decode_json turns into an Error.
-template <typename T>
-T value_or(const Json& json, const char* key, T otherwise) {
-    const auto found = json.find(key);
-    return found == json.end() || found->is_null() ? otherwise : found->get<T>();
-}
 
 const char* word_of(compose::RestartPolicy::Condition condition) {
     using enum compose::RestartPolicy::Condition;
@@ -147,30 +140,6 @@ compose::Device device_of(const Json& json) {
     return device;
 }
 
-Json to_json(const compose::Privileges& privileges) {
-    return {{"cap_add", privileges.cap_add},
-            {"cap_drop", privileges.cap_drop},
-            {"no_new_privileges", privileges.no_new_privileges},
-            {"unfiltered", privileges.unfiltered},
-            {"unmasked_paths", privileges.unmasked_paths},
-            {"privileged", privileges.privileged},
-            {"seccomp_file", privileges.seccomp_file},
-            {"host_users", privileges.host_users}};
-}
-
-compose::Privileges privileges_of(const Json& json) {
-    compose::Privileges privileges;
-    privileges.cap_add = value_or<Texts>(json, "cap_add", {});
-    privileges.cap_drop = value_or<Texts>(json, "cap_drop", {});
-    privileges.no_new_privileges = value_or(json, "no_new_privileges", false);
-    privileges.unfiltered = value_or(json, "unfiltered", false);
-    privileges.unmasked_paths = value_or(json, "unmasked_paths", false);
-    privileges.privileged = value_or(json, "privileged", false);
-    privileges.seccomp_file = value_or<std::string>(json, "seccomp_file", "");
-    privileges.host_users = value_or(json, "host_users", false);
-    return privileges;
-}
-
 Json to_json(const SubnetRecord& subnet) {
     return {{"subnet", subnet.subnet},
             {"gateway", subnet.gateway},
@@ -248,7 +217,7 @@ Json to_json(const ContainerRecord& record) {
               {"options", record.resolver.options},
               {"search", record.resolver.search},
               {"extra_hosts", record.resolver.extra_hosts}}},
-            {"privileges", to_json(record.privileges)},
+            {"privileges", privileges_json(record.privileges)},
             {"links", record.links},
             {"network_mode", record.network_mode},
             {"relay_ports", record.relay_ports},

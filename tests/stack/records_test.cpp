@@ -73,6 +73,7 @@ ContainerRecord full_record() {
     endpoint.sysctls = {{"net.ipv4.conf.IFNAME.log_martians", "1"}};
     record.endpoints = {endpoint};
     record.needs = {"shop-db-1"};
+    record.gates = {{"shop-db-1", compose::Awaited::Healthy, true, true}};
     record.links = {"db:database"};
     record.network_mode = "service:db";
     record.relay_ports = true;

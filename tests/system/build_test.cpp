@@ -100,7 +100,7 @@ TEST_CASE("stages give each other files, and one that nothing needs is not built
     box.load_busybox();
     box.write("Dockerfile",
               "ARG BASE=local/busybox:1\nFROM $BASE AS make\nARG WHO=nobody\n"
-              "RUN mkdir /out && echo \"hello $WHO\" > /out/x && chown 7:8 /out/x && chmod 640 "
+              "RUN mkdir /out && echo \"hello $WHO\" > /out/x && chown 7:8 /out/x && chmod 644 "
               "/out/x\n"
               "FROM $BASE AS never\nRUN false\n"
               "FROM $BASE AS last\nENV A=1 B=two\nENV A=2 C=$A\nRUN chmod 1777 /tmp\nUSER app\n"
@@ -112,7 +112,7 @@ TEST_CASE("stages give each other files, and one that nothing needs is not built
     CHECK(!contains(said, "RUN false"));
     CHECK(in_image(box,
                    "cat /in/x /doc /tmp/id; echo $A $B $C; stat -c '%a %u %g %n' /in/x /y /doc") ==
-          "hello you\nfor two\n1000\n2 two 1\n640 7 8 /in/x\n600 1000 50 /y\n644 0 0 /doc\n");
+          "hello you\nfor two\n1000\n2 two 1\n644 7 8 /in/x\n600 1000 50 /y\n644 0 0 /doc\n");
     const Outcome target = box.davit({"build", "--target", "nevr", "."});
     CHECK(target.status == 1);
     CHECK(contains(target.err, "has no stage 'nevr'"));

@@ -248,7 +248,10 @@ services:
     CHECK(run.status == 7);
     CHECK(contains(run.out, "a $b big\n"));
     CHECK(contains(run.err, "trouble\n"));
-    CHECK_FALSE(contains(box.davit_ok({"ps", "-a"}), "-run-"));
+    const std::string left = box.davit_ok({"ps", "-a"});
+    CAPTURE(left);
+    CAPTURE(run.err);
+    CHECK_FALSE(contains(left, "web-run-"));
 
     const Outcome missing = box.davit({"run", "--rm", "web", "nosuchprogram"});
     CHECK(missing.status == 127);

@@ -206,6 +206,7 @@ TEST_CASE("names are answered in each container and others are asked of the host
                "    depends_on: [db]\n") +
         server("db", "    networks: {default: {ipv4_address: 10.79.0.9}, closed: {}}\n") +
         server("lone", "    networks: [closed]\n") + server("own", "    expose: [\"53\"]\n") +
+        server("asks", "    dns: [10.79.0.1]\n") +
         "networks: {default: {ipam: {config: [{subnet: 10.79.0.0/24}]}}, closed: {internal: "
         "true}}\n");
     box.davit_ok({"up", "-d"});
@@ -240,6 +241,14 @@ TEST_CASE("names are answered in each container and others are asked of the host
         box.write("resolv.conf", "nameserver 127.0.0.54\n");
         CHECK(dig(box, web, {"+short", "example.net"}) == "192.0.2.7");
         CHECK(other.asked() == 1);
+    }
+
+    {
+        // A service may name a server of its own.
+        const FakeServer named("10.79.0.1");
+        CHECK(dig(box, "dt-dns-asks-1", {"+short", "example.com"}) == "192.0.2.7");
+        CHECK(named.asked() == 1);
+        CHECK(dig(box, "dt-dns-asks-1", {"+short", "db"}) == "10.79.0.9");
     }
 
     // A container that serves names itself may have port 53, and is answered all the same.
