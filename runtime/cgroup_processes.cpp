@@ -122,7 +122,10 @@ Result<void> Cgroup::remove() const {
         std::string above = folder;
         for (;;) {
             above.resize(above.rfind('/'));
-            if (above.size() <= mount_length || ::rmdir(above.c_str()) == -1) break;
+            // One with others below it stays; an empty one may still be letting go of a process.
+            if (above.size() <= mount_length || with_below(above).size() > 1 ||
+                remove_folder(above) != 0)
+                break;
         }
     }
     return first_failure;

@@ -322,7 +322,9 @@ TEST_CASE(
         REQUIRE(::waitpid(launcher, nullptr, 0) == launcher);
         REQUIRE(runtime::stop(box.run_dir(), 0, milliseconds(0)).ok());
         REQUIRE(runtime::remove_leftovers(box.bundle()).ok());
-        CHECK(eventually([&] { return box.leftovers().find("cgroup") == std::string::npos; }));
+        const bool clean =
+            eventually([&] { return box.leftovers().find("cgroup") == std::string::npos; });
+        CHECK_MESSAGE(clean, box.leftovers());
         const auto state = runtime::observe_state(box.run_dir());
         CHECK(state->pid == 0);
         CHECK_FALSE(runtime::guard_alive(*state));
