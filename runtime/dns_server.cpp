@@ -95,7 +95,7 @@ bool is_loopback(const std::string& server) {
 
 std::uint16_t random_id() {
     std::uint16_t id = 0;
-    (void)::getrandom(&id, sizeof id, 0);
+    (void)!::getrandom(&id, sizeof id, 0);  // an id of 0 serves as well as any
     return id;
 }
 

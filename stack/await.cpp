@@ -20,11 +20,8 @@ using runtime::HealthStatus;
 using runtime::Status;
 using Clock = std::chrono::steady_clock;
 
-bool has_ended(const ContainerState& state) {
-    return state.status == Status::Exited ||
-           (state.pid == 0 && state.status != Status::Restarting &&
-            state.status != Status::Created);
-}
+/// A process that is gone while its guard lives has not ended yet: how is about to be written down.
+bool has_ended(const ContainerState& state) { return state.status == Status::Exited; }
 
 std::string last_probe(const ContainerState& state) {
     if (!state.health || state.health->log.empty()) return {};
