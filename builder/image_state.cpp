@@ -204,7 +204,7 @@ void ImageState::add_history(const std::string& created_by, bool empty) {
 
 std::string absolute_path(const ImageState& state, const std::string& text) {
     std::string cwd = state.word("WorkingDir");
-    if (cwd.empty()) cwd = "/";
+    if (cwd.empty()) cwd += '/';
     std::string path = clean_path(text.starts_with('/') ? text : cwd + "/" + text);
     const bool folder = text.ends_with('/') || text == "." || text.ends_with("/.");
     if (folder && path != "/") path += '/';
