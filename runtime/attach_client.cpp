@@ -138,8 +138,14 @@ bool Attachment::Inside::read_input() {
 /// How the run ended, once it has; else nothing.
 Result<std::optional<Attachment::End>> Attachment::Inside::read_packet() const {
     std::array<char, kAttachBytes + 1> buffer{};
-    const ssize_t got =
-        sys::retry_on_eintr([&] { return ::recv(socket.get(), buffer.data(), buffer.size(), 0); });
+    const auto receive = [&] {
+        return sys::retry_on_eintr(
+            [&] { return ::recv(socket.get(), buffer.data(), buffer.size(), 0); });
+    };
+    ssize_t got = receive();
+    // A guard that ends without having read our last packet resets the connection; what it said
+    // before that is still there to be read.
+    if (got == -1 && errno == ECONNRESET) got = receive();
     if (got <= 0) return std::optional<End>(End{.lost = true});
     const std::string_view text(buffer.data() + 1, static_cast<std::size_t>(got) - 1);
     const auto kind = static_cast<AttachPacket>(buffer.front());

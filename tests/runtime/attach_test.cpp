@@ -8,6 +8,7 @@
 #include <functional>
 #include <poll.h>
 #include <sys/socket.h>
+#include <thread>
 
 // Clients that watch a container's output and write its input.
 
@@ -145,6 +146,46 @@ TEST_CASE("a client that wants all output gets it however slowly it reads [root]
     CHECK(text.size() == 4088895);
     CHECK(text.ends_with("\n600000\n"));
     CHECK(box.await_end().exit_code == 0);
+}
+
+namespace {
+
+/// A guard that ends while a client says that its input has ended. Returns what the client heard.
+Result<runtime::Attachment::End> heard_of_a_hasty_guard() {
+    const davit::testing::TempDir dir;
+    const Result<UniqueFd> listener = runtime::listen_control(dir.path());
+    REQUIRE(listener.ok());
+    std::thread guard([&] {
+        const UniqueFd client(::accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC));
+        (void)runtime::receive_packet(client);
+        Json answer = runtime::ok_answer();
+        answer["input"] = true;
+        (void)runtime::send_packet(client, answer);
+        pollfd spoken{client.get(), POLLIN, 0};
+        (void)::poll(&spoken, 1, 20000);
+        (void)!::send(client.get(), "x4", 2, MSG_NOSIGNAL);
+    });
+    Result<runtime::Attachment> client = runtime::Attachment::open(dir.path(), {});
+    REQUIRE(client.ok());
+    Result<runtime::Attachment::End> end = client->run();
+    guard.join();
+    return end;
+}
+
+}  // namespace
+
+TEST_CASE("the end of a run is heard also by a client whose last word nobody has read") {
+    const UniqueFd before(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
+    const UniqueFd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    REQUIRE(::dup2(nothing.get(), STDIN_FILENO) == STDIN_FILENO);
+    // It depends on who is quicker: every third time or so it is the guard.
+    for (int round = 0; round < 40; ++round) {
+        const Result<runtime::Attachment::End> end = heard_of_a_hasty_guard();
+        REQUIRE(end.ok());
+        CHECK_FALSE(end->lost);
+        CHECK(end->exit_code == 4);
+    }
+    ::dup2(before.get(), STDIN_FILENO);
 }
 
 TEST_CASE("detach keys are what a terminal sends for them") {

@@ -227,6 +227,35 @@ TEST_CASE("after cancelling no step begins and what runs is waited for") {
     CHECK(heard.events == std::vector<std::string>{"begun a", "done a"});
 }
 
+TEST_CASE("a wait keeps nobody from work and an optional one stops nobody") {
+    Plan plan;
+    plan.add(step(StepKind::AwaitContainer, "db"));
+    plan.add(step(StepKind::CreateContainer, "other"));
+    plan.add(step(StepKind::StartContainer, "web", {0}));
+    plan.steps[0].awaited = compose::Awaited::Healthy;
+    // With a single worker the wait and the other step still meet.
+    Meeting meeting(2);
+    RecordingActuator actuator;
+    actuator.failures = {{"await db to be healthy", "ill"}};
+    actuator.during = [&](const std::string& call) {
+        if (call != "start container web") meeting.come();
+    };
+    auto failed = execute(plan, actuator, in_parallel(1), {});
+    REQUIRE(failed.size() == 1);
+    CHECK(failed[0].step.kind == StepKind::AwaitContainer);
+    CHECK(actuator.calls().size() == 2);
+
+    plan.steps[0].optional = true;
+    Meeting again(2);
+    RecordingActuator lenient;
+    lenient.failures = actuator.failures;
+    lenient.during = [&](const std::string& call) {
+        if (call != "start container web") again.come();
+    };
+    CHECK(execute(plan, lenient, in_parallel(1), {}).empty());
+    CHECK(lenient.calls().size() == 3);
+}
+
 TEST_CASE("events and the question for cancelling come from the calling thread") {
     Plan plan;
     for (int i = 0; i < 20; ++i) plan.add(step(StepKind::CreateContainer, std::to_string(i)));

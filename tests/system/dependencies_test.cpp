@@ -245,6 +245,7 @@ services:
     box.davit_ok({"up", "-d"});
     const Outcome run = box.davit({"run", "--rm", "-e", "COLOUR=a $b", "web", "sh", "-c",
                                    "echo $COLOUR $SIZE; echo trouble >&2; exit 7"});
+    CAPTURE(run.err);
     CHECK(run.status == 7);
     CHECK(contains(run.out, "a $b big\n"));
     CHECK(contains(run.err, "trouble\n"));
