@@ -238,6 +238,8 @@ Result<void> StageBuilder::add_mounts(const Instruction& instruction, RunRequest
                 case RunMountType::Tmpfs: request.tmpfs.push_back({target, mount.size_bytes}); break;
                 case RunMountType::Secret: TRY(add_secret(mount, request)); break;
                 case RunMountType::Ssh:
+                    // As with BuildKit where no agent is handed in: one that isn't required is
+                    // left out.
                     if (mount.required)
                         return Error(ErrorKind::Unsupported,
                                      "mounts of type ssh are not supported yet")

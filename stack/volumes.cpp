@@ -113,6 +113,9 @@ Result<std::string> create_volume(const Paths& paths, const NewVolume& wanted) {
             return Error(ErrorKind::InvalidInput,
                          fmt::format("the option '{}' means nothing", printable(key)))
                 .help("the driver 'local' knows type, o and device");
+    if (!wanted.options.empty())
+        return Error(ErrorKind::Unsupported, "volumes with options are not supported yet")
+            .help("leave --opt out, and mount a folder with 'volumes' of the service instead");
     const std::string name = wanted.name.empty() ? random_hex(32) : wanted.name;
     if (!can_be_name(name))
         return Error(ErrorKind::InvalidInput,

@@ -16,7 +16,7 @@ namespace davit::cli {
 struct PullFlags {
     bool quiet = false;
     bool include_deps = false;
-    bool ignore_buildable = false;  ///< Accepted: only what has no image can be built so far.
+    bool ignore_buildable = false;
     bool ignore_failures = false;
     bool parallel = false;  ///< Accepted.
     std::string policy = {};

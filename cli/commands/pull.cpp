@@ -5,6 +5,7 @@
 #include "cli/pull_images.h"
 #include "cli/render.h"
 #include "cli/target.h"
+#include "compose/build.h"
 #include "image/reference.h"
 
 #include <CLI/CLI.hpp>
@@ -119,7 +120,10 @@ Result<int> run(const Context& context, const PullFlags& flags) {
     const std::string& data_root = target->environment.paths.data_root;
     // A pull that was asked for asks the registry, but for services that must not.
     std::set<std::string> asked;
+    Diagnostics said_by_build;  // what is wrong with a 'build:' is for those who build
+    const auto builds = compose::find_builds(*target->loaded, said_by_build);
     for (const std::string& name : names) {
+        if (flags.ignore_buildable && builds.contains(name)) continue;
         const std::string& own = project.services.at(name).pull_policy;
         if (own != "never" && own != "build") asked.insert(name);
     }

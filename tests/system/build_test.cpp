@@ -2,6 +2,7 @@
 #include "base/strings.h"
 #include "tests/support/command.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/text.h"
 
 #include <algorithm>
 #include <csignal>
@@ -14,15 +15,12 @@
 
 // Images from Dockerfiles, as users build them.
 using namespace davit;
+using davit::testing::contains;
 using davit::testing::eventually;
 using davit::testing::Outcome;
 using davit::testing::Sandbox;
 
 namespace {
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 int count(const std::string& text, const std::string& part) {
     int found = 0;

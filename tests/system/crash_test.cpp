@@ -1,6 +1,7 @@
 #include "base/file.h"
 #include "base/strings.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/text.h"
 
 #include <csignal>
 #include <doctest/doctest.h>
@@ -10,16 +11,13 @@
 
 using namespace davit;
 using davit::testing::Background;
+using davit::testing::contains;
 using davit::testing::eventually;
 using davit::testing::http_get;
 using davit::testing::Outcome;
 using davit::testing::Sandbox;
 
 namespace {
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 /// Whether the server, which may still be starting, gives an answer with `words` in it.
 bool answers(const std::string& ip, int port, const std::string& words) {

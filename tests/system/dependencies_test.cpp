@@ -1,6 +1,7 @@
 #include "base/file.h"
 #include "base/strings.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/text.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -8,15 +9,12 @@
 // Dependencies and their conditions, several containers of a service, `up` in all its forms, `run`.
 using namespace davit;
 using davit::testing::Background;
+using davit::testing::contains;
 using davit::testing::eventually;
 using davit::testing::Outcome;
 using davit::testing::Sandbox;
 
 namespace {
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 /// web waits for db to be healthy and for job to have ended; `well` is when db is, `job` what job
 /// does.

@@ -2,6 +2,7 @@
 #include "tests/support/command.h"
 #include "tests/support/sandbox.h"
 #include "tests/support/skip.h"
+#include "tests/support/text.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -9,15 +10,12 @@
 
 // Further programs in a container that runs.
 using namespace davit;
+using davit::testing::contains;
 using davit::testing::eventually;
 using davit::testing::Outcome;
 using davit::testing::Sandbox;
 
 namespace {
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 constexpr const char* kSleeper = R"(
 services:

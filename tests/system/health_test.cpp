@@ -1,6 +1,7 @@
 #include "base/file.h"
 #include "base/strings.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/text.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -8,15 +9,12 @@
 
 // Health checks and pauses, as the guard carries them out.
 using namespace davit;
+using davit::testing::contains;
 using davit::testing::eventually;
 using davit::testing::Outcome;
 using davit::testing::Sandbox;
 
 namespace {
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 std::string health_of(const Sandbox& box, const std::string& container) {
     return box.inspect(container, "{{.State.Health.Status}}");

@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "base/strings.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/text.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -9,6 +10,7 @@
 
 using namespace davit;
 using davit::testing::Background;
+using davit::testing::contains;
 using davit::testing::eventually;
 using davit::testing::http_get;
 using davit::testing::Outcome;
@@ -33,10 +35,6 @@ services:
 volumes:
   data:
 )";
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 std::string file_text(const std::string& path) {
     const Result<std::string> text = read_file(path);
@@ -252,4 +250,21 @@ TEST_CASE("events tell the life of containers as it happens and afterwards") {
     CHECK(eventually([&] { return contains(file_text(out), "\"exitCode\":\"137\""); }));
     box.davit_ok({"rm", "-f"});
     CHECK(eventually([&] { return contains(file_text(out), "\"destroy\""); }));
+}
+
+TEST_CASE("images that can be built are left alone where pull is told so") {
+    const Sandbox box("dt-buildable");
+    box.write("Dockerfile", "FROM scratch\n");
+    // Nobody listens on that port.
+    box.compose("services:\n  a: {build: ., image: \"localhost:1/a:1\"}\n");
+    CHECK(box.davit({"pull", "--ignore-buildable"}).status == 0);
+    CHECK(box.davit({"pull"}).status == 1);
+}
+
+TEST_CASE("options of a volume are refused and nothing is made") {
+    const Sandbox box("dt-volopt");
+    const Outcome outcome = box.davit({"volume", "create", "-o", "type=tmpfs", "x"});
+    CHECK(outcome.status == 1);
+    CHECK(contains(outcome.err, "volumes with options are not supported yet"));
+    CHECK(box.davit_ok({"volume", "ls", "-q"}).empty());
 }

@@ -4,6 +4,7 @@
 #include "tests/support/sandbox.h"
 #include "tests/support/skip.h"
 #include "tests/support/tcp.h"
+#include "tests/support/text.h"
 
 #include <atomic>
 #include <doctest/doctest.h>
@@ -12,6 +13,7 @@
 #include <thread>
 
 using namespace davit;
+using davit::testing::contains;
 using davit::testing::eventually;
 using davit::testing::Outcome;
 using davit::testing::Sandbox;
@@ -19,10 +21,6 @@ using davit::testing::Sandbox;
 // Networks as their users see them; the packets' ways are tested in tests/network.
 
 namespace {
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 /// What `command` prints in the container of `service`.
 std::string said(const Sandbox& box, const std::string& service, const std::string& command) {

@@ -1,6 +1,7 @@
 #include "base/strings.h"
 #include "tests/support/sandbox.h"
 #include "tests/support/skip.h"
+#include "tests/support/text.h"
 #include "tests/system/bundle.h"
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 // davit-runtime as an OCI runtime: what an engine that drives it counts on.
 using namespace davit;
 using davit::testing::Bundle;
+using davit::testing::contains;
 using davit::testing::eventually;
 using davit::testing::Outcome;
 
@@ -18,10 +20,6 @@ std::vector<std::string> sh(const std::string& script) { return {"sh", "-c", scr
 
 constexpr const char* kServer =
     "echo started; trap 'echo got term; exit 7' TERM; while :; do sleep 0.1; done";
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 void start(const Bundle& bundle) {
     const Outcome created = bundle.create();

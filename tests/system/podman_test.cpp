@@ -4,11 +4,13 @@
 #include "tests/support/sandbox.h"
 #include "tests/support/skip.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/text.h"
 
 #include <doctest/doctest.h>
 
 // Podman, which knows nothing of davit, drives davit-runtime.
 using namespace davit;
+using davit::testing::contains;
 using davit::testing::eventually;
 using davit::testing::Outcome;
 using davit::testing::TempDir;
@@ -58,10 +60,6 @@ private:
     TempDir dir_;
     std::string image_;
 };
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 #define NEED_PODMAN()                                                                     \
     do {                                                                                  \

@@ -1,6 +1,7 @@
 #include "base/file.h"
 #include "base/strings.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/text.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -8,15 +9,12 @@
 
 // One test for each key of a service that the kernel can be asked about.
 using namespace davit;
+using davit::testing::contains;
 using davit::testing::eventually;
 using davit::testing::Outcome;
 using davit::testing::Sandbox;
 
 namespace {
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 std::string text_of(const std::string& path) {
     const Result<std::string> text = read_file(path);

@@ -3,6 +3,7 @@
 #include "tests/support/command.h"
 #include "tests/support/sandbox.h"
 #include "tests/support/skip.h"
+#include "tests/support/text.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -13,15 +14,12 @@
 
 // Keys of a service that give it more than its own: the host's things, or another container's.
 using namespace davit;
+using davit::testing::contains;
 using davit::testing::eventually;
 using davit::testing::Outcome;
 using davit::testing::Sandbox;
 
 namespace {
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 std::string namespace_of(const std::string& pid, const char* name) {
     return std::string(trim(

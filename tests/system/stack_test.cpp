@@ -2,6 +2,7 @@
 #include "base/strings.h"
 #include "tests/support/sandbox.h"
 #include "tests/support/skip.h"
+#include "tests/support/text.h"
 
 #include <csignal>
 #include <doctest/doctest.h>
@@ -11,6 +12,7 @@
 
 using namespace davit;
 using davit::testing::Background;
+using davit::testing::contains;
 using davit::testing::eventually;
 using davit::testing::http_get;
 using davit::testing::Outcome;
@@ -34,10 +36,6 @@ services:
 volumes:
   data:
 )";
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 /// Whether the server, which may still be starting, gives an answer with `words` in it.
 bool answers(const std::string& ip, int port, const std::string& words) {
