@@ -42,7 +42,9 @@ Result<UniqueFd> receive_terminal(const UniqueFd& socket) {
 
 void copy_terminal_size(const UniqueFd& terminal) {
     winsize size{};
-    if (::ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0) ::ioctl(terminal.get(), TIOCSWINSZ, &size);
+    // One without a size, as pipes and scripts make them, says nothing.
+    if (::ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0)
+        ::ioctl(terminal.get(), TIOCSWINSZ, &size);
 }
 
 bool copy_some(int from, int to) {
