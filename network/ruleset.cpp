@@ -14,6 +14,14 @@ std::string elements(const std::vector<std::string>& list) {
     return fmt::format(" elements = {{ {} }};", fmt::join(list, ", "));
 }
 
+/// Protocols as numbers: libnftables looks names up in /etc/protocols, which bare machines lack.
+/// Null for what is never published. @source IANA, Assigned Internet Protocol Numbers
+const char* protocol_number(const std::string& protocol) {
+    if (protocol == "tcp") return "6";
+    if (protocol == "udp") return "17";
+    return protocol == "sctp" ? "132" : nullptr;
+}
+
 std::string target_of(const RulePort& port) {
     return fmt::format("{} . {}", to_string(port.target), port.target_port);
 }
@@ -32,6 +40,7 @@ bool is_link_name(const std::string& name) {
 }
 
 /// Every chain, with the reason for every rule in docs/network.md. `@…` are the sets above it.
+/// 1 and 58 are ICMP and ICMPv6, as numbers for the reason at `protocol_number`.
 constexpr const char* kChains = R"(
     chain raw {
         type filter hook prerouting priority raw; policy accept;
@@ -82,7 +91,7 @@ constexpr const char* kChains = R"(
         type filter hook input priority filter; policy accept;
         iifname != @internal accept
         ct state established,related accept
-        meta l4proto { icmp, ipv6-icmp } accept
+        meta l4proto { 1, 58 } accept
         drop
     }
 )";
@@ -112,8 +121,8 @@ Elements elements_of(const Ruleset& rules) {
     }
     for (const RulePort& port : rules.ports) {
         const int family = port.target.v6 ? 1 : 0;
-        const std::string rest =
-            fmt::format("{} . {} : {}", port.protocol, port.host_port, target_of(port));
+        const std::string rest = fmt::format("{} . {} : {}", protocol_number(port.protocol),
+                                             port.host_port, target_of(port));
         if (port.host_ip)
             all.ports[family].push_back(fmt::format("{} . {}", to_string(*port.host_ip), rest));
         else
@@ -132,7 +141,7 @@ Result<void> check(const Ruleset& rules) {
     }
     std::map<std::string, std::string> target_of_port;
     for (const RulePort& port : rules.ports) {
-        if (port.protocol != "tcp" && port.protocol != "udp" && port.protocol != "sctp")
+        if (protocol_number(port.protocol) == nullptr)
             return Error(ErrorKind::InvalidInput,
                          fmt::format("'{}' is not tcp, udp or sctp", port.protocol));
         if (port.host_ip && port.host_ip->v6 != port.target.v6)

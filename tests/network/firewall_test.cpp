@@ -6,8 +6,10 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <netdb.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <thread>
 
@@ -214,6 +216,27 @@ TEST_CASE("a container does not reach services on the host's loopback [ns]") {
         if (!load({})) return 5;  // shows that the packet would have come
         if (!forge_packet(lab.c1, "172.17.0.2", "127.0.0.1", 6000)) return 6;
         return has_mail(service, 2000) ? 0 : 7;
+    });
+}
+
+TEST_CASE("the rules load on a machine that knows no protocol by name [ns]") {
+    // Debian without the package netbase has no /etc/protocols.
+    IN_OWN_NAMESPACES([] {
+        if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return 1;
+        for (const char* file : {"/etc/protocols", "/etc/services"})
+            if (::access(file, F_OK) == 0 &&
+                ::mount("/dev/null", file, nullptr, MS_BIND, nullptr) != 0)
+                return 2;
+        if (::getprotobyname("tcp") != nullptr) return 3;
+        Ruleset rules = Lab::rules();
+        rules.networks.push_back(
+            {.bridge = "dvb-i", .subnets = {*parse_cidr("172.19.0.0/16")}, .internal = true});
+        for (const char* protocol : {"udp", "sctp"})
+            rules.ports.push_back({.protocol = protocol,
+                                   .host_port = 53,
+                                   .target = *parse_ipv4("172.17.0.2"),
+                                   .target_port = 53});
+        return load(rules) ? 0 : 4;
     });
 }
 

@@ -37,10 +37,10 @@ table inet davit {
     set intra { type ifname . ifname; elements = { "dvb-a" . "dvb-a", "dvb-b" . "dvb-b", "dvb-i" . "dvb-i" }; }
     set nets4 { type ifname . ipv4_addr; flags interval; elements = { "dvb-a" . 172.17.0.0/16, "dvb-b" . 172.18.0.0/16, "dvb-i" . 172.19.0.0/16, "dvb-q" . 172.20.0.0/16 }; }
     set nets6 { type ifname . ipv6_addr; flags interval; elements = { "dvb-a" . fd00:1::/64 }; }
-    map p4 { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; elements = { 127.0.0.1 . tcp . 9090 : 172.18.0.3 . 90 }; }
-    map p4any { type inet_proto . inet_service : ipv4_addr . inet_service; elements = { tcp . 8080 : 172.17.0.2 . 80, udp . 53 : 172.18.0.3 . 53, sctp . 7 : 172.18.0.3 . 7 }; }
-    map p6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; elements = { 2001:db8::5 . tcp . 9091 : fd00:1::2 . 91 }; }
-    map p6any { type inet_proto . inet_service : ipv6_addr . inet_service; elements = { tcp . 8080 : fd00:1::2 . 80 }; }
+    map p4 { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; elements = { 127.0.0.1 . 6 . 9090 : 172.18.0.3 . 90 }; }
+    map p4any { type inet_proto . inet_service : ipv4_addr . inet_service; elements = { 6 . 8080 : 172.17.0.2 . 80, 17 . 53 : 172.18.0.3 . 53, 132 . 7 : 172.18.0.3 . 7 }; }
+    map p6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; elements = { 2001:db8::5 . 6 . 9091 : fd00:1::2 . 91 }; }
+    map p6any { type inet_proto . inet_service : ipv6_addr . inet_service; elements = { 6 . 8080 : fd00:1::2 . 80 }; }
     chain raw {
         type filter hook prerouting priority raw; policy accept;
         iifname != @br return
@@ -90,7 +90,7 @@ table inet davit {
         type filter hook input priority filter; policy accept;
         iifname != @internal accept
         ct state established,related accept
-        meta l4proto { icmp, ipv6-icmp } accept
+        meta l4proto { 1, 58 } accept
         drop
     }
 }
