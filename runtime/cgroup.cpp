@@ -96,6 +96,10 @@ Result<void> check_layout(const SpecResources& wanted, bool v2) {
     if (v2 && wanted.memory_swappiness) return refuse("memory.swappiness");
     if (v2 && wanted.disable_oom_killer) return refuse("memory.disableOOMKiller");
     if (v2 && wanted.memory_kernel_tcp) return refuse("memory.kernelTCP");
+    if (v2 && (wanted.block_io.leaf_weight || !wanted.block_io.leaf_weight_devices.empty()))
+        return refuse("blockIO.leafWeight");
+    if (wanted.memory_kernel.value_or(0) > 0)
+        log::warn("runtime", "memory.kernel is not limited: kernels from 5.16 on can't do that");
     if (v2 && (wanted.net_class || !wanted.net_priorities.empty())) return refuse("network");
     if (!v2 && !wanted.unified.empty()) return refuse("unified");
     const std::int64_t swap = wanted.memory_swap.value_or(0);
@@ -174,9 +178,10 @@ std::vector<std::string> Cgroup::folders() const {
 
 Cgroup Cgroup::at(const std::string& path) { return {find_cgroup_mounts(), path}; }
 
-Result<Cgroup> Cgroup::create(const std::string& path, const SpecResources& resources) {
+Result<Cgroup> Cgroup::create(const std::string& path, const SpecResources& resources,
+                              pid_t holder) {
     Cgroup made = at(path);
-    Result<void> done = made.make(resources);
+    Result<void> done = made.make(resources, holder);
     if (done) return made;
     // Ones in which somebody lives stay: the kernel refuses to remove them.
     if (done.error().kind() != ErrorKind::Busy) (void)made.remove();
@@ -187,7 +192,7 @@ Result<void> Cgroup::make_folder(const std::string& mount) const {
     return make_cgroup(mount, path_, mount == mounts_.unified);
 }
 
-Result<void> Cgroup::make(const SpecResources& resources) {
+Result<void> Cgroup::make(const SpecResources& resources, pid_t holder) {
     const bool v2 = mounts_.layout == CgroupLayout::V2;
     TRY(check_layout(resources, v2));
     std::set<std::string> wanted;
@@ -203,7 +208,8 @@ Result<void> Cgroup::make(const SpecResources& resources) {
     for (const std::string& mount : places) {
         TRY(make_folder(mount));
         const Result<std::string> processes = read_file(mount + path_ + "/cgroup.procs");
-        if (processes && !processes->empty())
+        const bool held = processes && trim(*processes) == fmt::format("{}", holder);
+        if (processes && !processes->empty() && !held)
             return Error(ErrorKind::Busy,
                          fmt::format("processes still live in cgroup '{}'", mount + path_));
     }

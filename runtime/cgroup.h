@@ -44,10 +44,11 @@ std::vector<ControlWrite> control_writes(const SpecResources& resources, bool v2
 class Cgroup {
 public:
     /// Makes the cgroups at `path` ("/davit/shop/web-1") and sets the limits. Ones that are there
-    /// already are taken as they are, unless processes live in them.
+    /// already are taken as they are, unless processes live in them other than `holder`.
     /// @errors Busy where processes live there; Unsupported where a limit needs a controller that
     /// this machine doesn't have
-    static Result<Cgroup> create(const std::string& path, const SpecResources& resources);
+    static Result<Cgroup> create(const std::string& path, const SpecResources& resources,
+                                 pid_t holder = 0);
 
     /// The cgroups at `path`, in which a container runs, ready to be joined.
     /// @errors NotFound where they are gone
@@ -94,7 +95,7 @@ public:
 private:
     Cgroup(CgroupMounts mounts, std::string path)
         : mounts_(std::move(mounts)), path_(std::move(path)) {}
-    Result<void> make(const SpecResources& resources);
+    Result<void> make(const SpecResources& resources, pid_t holder);
     Result<void> make_folder(const std::string& mount) const;
     Result<void> apply(const ControlWrite& write) const;
     Result<void> apply_all(const SpecResources& resources) const;

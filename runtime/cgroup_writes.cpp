@@ -155,6 +155,11 @@ private:
             else
                 add_or("blkio", "blkio.bfq.weight_device", plain, "blkio.weight_device", plain);
         }
+        if (io.leaf_weight.value_or(0) != 0)
+            add("blkio", "blkio.leaf_weight", fmt::format("{}", *io.leaf_weight));
+        for (const SpecBlockDevice& device : io.leaf_weight_devices)
+            add("blkio", "blkio.leaf_weight_device",
+                fmt::format("{}:{} {}", device.major, device.minor, device.value));
         throttle(io.read_bps, "blkio.throttle.read_bps_device", "rbps");
         throttle(io.write_bps, "blkio.throttle.write_bps_device", "wbps");
         throttle(io.read_iops, "blkio.throttle.read_iops_device", "riops");

@@ -31,12 +31,10 @@ namespace davit::runtime {
     ::_exit(127);
 }
 
-namespace {
-
-/// Says how far it is, and waits for the word to go on.
-void wait_at(const ChildPlan& plan, ChildStage stage) {
+void wait_at(const ChildPlan& plan, ChildStage stage, int detail) {
     ChildReport report;
     report.stage = stage;
+    report.detail = detail;
     if (::write(plan.report_fd, &report, sizeof report) != sizeof report) ::_exit(127);
     char word = 0;
     ssize_t got = -1;
@@ -45,6 +43,8 @@ void wait_at(const ChildPlan& plan, ChildStage stage) {
     } while (got == -1 && errno == EINTR);
     if (got != 1) ::_exit(127);  // the guard is gone, and nobody will ever say the word
 }
+
+namespace {
 
 /// By the joiner: a uts namespace that is joined may belong to another user namespace.
 void set_names(const ChildPlan& plan) {
@@ -66,6 +66,7 @@ void connect_streams(const ChildPlan& plan, int terminal) {
 
 [[noreturn]] void run_init(const ChildPlan& plan) {
     ::setsid();
+    join_keyring(plan);
     ::umask(0022);
     const int label_fd = open_label(plan);
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == -1)

@@ -41,6 +41,8 @@ enum class ChildStage : std::uint8_t {
     User,
     Scheduler,
     Seccomp,
+    Listener,  ///< No failure: the child waits until its listener, `detail`, is taken.
+    Keyring,
     Exec,
 };
 
@@ -98,6 +100,7 @@ struct ChildPlan {
     std::uint64_t join_flags = 0;          ///< CLONE_NEW…: the namespaces it has of its own.
     bool detach = false;                   ///< The program is to outlive its parent outside.
     std::vector<unsigned long> cpus = {};  ///< CPUs as sched_setaffinity(2) takes them.
+    std::vector<unsigned long> cpus_before = {};  ///< Those until it has joined the cgroups.
 };
 
 /// The first child: joins cgroups and held namespaces, clones the init process with the remaining

@@ -9,6 +9,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 // A further program in a running container. Runs between clone and execve, as child.cpp does: only
@@ -37,6 +38,7 @@ int open_terminal_of_container(const ChildPlan& plan) {
 [[noreturn]] void run_exec_program(const ChildPlan& plan) {
     if (plan.detach) leave_parent(plan);
     if (::setsid() == -1) fail(plan, ChildStage::Output);
+    join_keyring(plan);
     if (plan.terminal_socket != -1)
         use_terminal(plan, open_terminal_of_container(plan));
     else if (::dup2(plan.stdin_fd, 0) == -1 || ::dup2(plan.stdout_fd, 1) == -1 ||
@@ -49,6 +51,10 @@ int open_terminal_of_container(const ChildPlan& plan) {
 }  // namespace
 
 void run_exec_joiner(const ChildPlan& plan) {
+    const std::vector<unsigned long>& cpus = plan.cpus_before;
+    if (!cpus.empty() &&
+        ::syscall(SYS_sched_setaffinity, 0, cpus.size() * sizeof(unsigned long), cpus.data()) == -1)
+        fail(plan, ChildStage::Scheduler);
     for (const UniqueFd& tasks : *plan.cgroup_tasks) {
         if (::write(tasks.get(), "0", 1) != 1) fail(plan, ChildStage::JoinCgroup);
     }

@@ -12,6 +12,9 @@ namespace davit::runtime {
 [[noreturn]] void fail(const ChildPlan& plan, ChildStage stage, std::size_t index = 0,
                        int detail = 0);
 
+/// Says how far it is, and waits for the word to go on.
+void wait_at(const ChildPlan& plan, ChildStage stage, int detail = 0);
+
 // --- child_mounts.cpp ---
 
 /// Makes the file systems that the joiner has to mount. @source MountedBy::Joiner
@@ -44,6 +47,8 @@ void run_hooks(const ChildPlan& plan, const std::vector<ChildHook>& hooks, Child
 
 /// Opens the file that takes the program's label, while the host's /proc is in sight. -1: none.
 int open_label(const ChildPlan& plan);
+/// A session keyring of its own, so that the program has no part in the caller's. keyrings(7)
+void join_keyring(const ChildPlan& plan);
 /// Makes the working folder inside of the root where it is missing, and enters it.
 void enter_working_directory(const ChildPlan& plan);
 /// Signals as a program expects them: the guard blocks some and ignores SIGPIPE, and both would

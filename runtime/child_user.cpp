@@ -63,8 +63,12 @@ void load_filter(const ChildPlan& plan) {
     program.len = static_cast<unsigned short>(plan.seccomp->size() / sizeof(sock_filter));
     // The kernel only reads the instructions; its interface has no const.
     program.filter = reinterpret_cast<sock_filter*>(const_cast<char*>(plan.seccomp->data()));
-    if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, plan.seccomp_flags, &program) == -1)
-        fail(plan, ChildStage::Seccomp);
+    const long result =
+        ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, plan.seccomp_flags, &program);
+    if (result == -1) fail(plan, ChildStage::Seccomp);
+    if ((plan.seccomp_flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) == 0) return;
+    wait_at(plan, ChildStage::Listener, static_cast<int>(result));
+    ::close(static_cast<int>(result));
 }
 
 /// The kernel's structure, whose header collides with the C library's. @source sched_setattr(2)
@@ -118,6 +122,13 @@ void enter_working_directory(const ChildPlan& plan) {
         fail(plan, ChildStage::WorkingDirectory);
     ::close(folder);
     ::close(root);
+}
+
+void join_keyring(const ChildPlan& plan) {
+    constexpr int kJoinSession = 1;  // KEYCTL_JOIN_SESSION_KEYRING
+    if (!plan.spec->new_keyring || ::syscall(SYS_keyctl, kJoinSession, nullptr) != -1) return;
+    // A kernel without keyrings, or a filter around davit: there is nothing to have a part in.
+    if (errno != ENOSYS && errno != EPERM) fail(plan, ChildStage::Keyring);
 }
 
 void become_user(const ChildPlan& plan) {

@@ -10,6 +10,7 @@
 #include "runtime/hooks.h"
 #include "runtime/labels.h"
 #include "runtime/program.h"
+#include "runtime/seccomp_listener.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -104,7 +105,7 @@ Result<void> Container::create(const Streams& streams, Channels channels) {
                                                   ? "process.terminal needs a console socket"
                                                   : "a console socket needs process.terminal");
     if (!channels.report) channels = TRY(Channels::pipes());
-    cgroup_ = TRY(Cgroup::create(spec_.cgroups_path, spec_.resources));
+    cgroup_ = TRY(Cgroup::create(spec_.cgroups_path, spec_.resources, streams.cgroup_holder));
     ScopeGuard undo([&] {
         discard_init();
         // One whose number was never told, since the joiner was killed, is found by its cgroup.
@@ -243,12 +244,11 @@ Result<void> Container::await(ChildStage stage) {
 
 Result<void> Container::start() {
     if (::write(start_.get(), "s", 1) != 1) return Error::from_errno(errno, "write(2)");
+    const std::optional<ChildReport> failed = TRY(
+        hear_until_executed(report_, start_, {&spec_, pid_, state_json(spec_, "creating", pid_)}));
     start_.reset();
-    ChildReport report;
-    const ssize_t got =
-        sys::retry_on_eintr([&] { return ::read(report_.get(), &report, sizeof report); });
     report_.reset();
-    if (got == sizeof report) return explain(report, spec_);
+    if (failed) return explain(*failed, spec_);
     return run_hooks(spec_.hooks.poststart, state_json(spec_, "running", pid_), "poststart");
 }
 

@@ -23,7 +23,8 @@ struct Streams {
     int err = -1;
     /// Where the other end of the terminal is sent (SCM_RIGHTS), with `process.terminal`; -1: none.
     int terminal_socket = -1;
-    unsigned preserved = 0;  ///< How many descriptors from 3 on the program inherits.
+    unsigned preserved = 0;   ///< How many descriptors from 3 on the program inherits.
+    pid_t cgroup_holder = 0;  ///< A process that may live in the cgroup before; 0: none.
 };
 
 /// The two ways between the init process and who starts it. Pipes, unless `create` gets others:

@@ -142,6 +142,11 @@ Error explain(const ChildReport& report, const Spec& spec) {
                 .help(number == ENOENT ? "check that the image has this program, and its "
                                          "interpreter and libraries"
                                        : "check the program's mode and its architecture");
+        case ChildStage::Keyring:
+            return Error::from_errno(number, "keyctl(2)")
+                .doing("make a session keyring")
+                .help("see 'sysctl kernel.keys' for the limits of this machine");
+        case ChildStage::Listener:
         case ChildStage::Prepared:
         case ChildStage::Created: break;
     }

@@ -9,10 +9,12 @@
 #include "runtime/clone.h"
 #include "runtime/exec_terminal.h"
 #include "runtime/foreground.h"
+#include "runtime/hooks.h"
 #include "runtime/labels.h"
 #include "runtime/oci_commands.h"
 #include "runtime/program.h"
 #include "runtime/seccomp.h"
+#include "runtime/seccomp_listener.h"
 #include "runtime/spec.h"
 
 #include <array>
@@ -101,6 +103,7 @@ private:
     SeccompProgram seccomp_;
     pid_t pid_ = 0;
     UniqueFd report_;
+    UniqueFd start_;
     UniqueFd terminal_;         ///< The master, where there is one.
     UniqueFd terminal_socket_;  ///< Where it comes from.
 };
@@ -112,12 +115,16 @@ Result<void> Execution::launch() {
                                   : Cgroup::running_part(spec_.cgroups_path, options_.part));
     int pid_ends[2];
     int report_ends[2];
-    if (::pipe2(pid_ends, O_CLOEXEC) == -1 || ::pipe2(report_ends, O_CLOEXEC) == -1)
+    int start_ends[2];
+    if (::pipe2(pid_ends, O_CLOEXEC) == -1 || ::pipe2(report_ends, O_CLOEXEC) == -1 ||
+        ::pipe2(start_ends, O_CLOEXEC) == -1)
         return Error::from_errno(errno, "pipe2(2)");
     const UniqueFd pid_read(pid_ends[0]);
     UniqueFd pid_write(pid_ends[1]);
     report_.reset(report_ends[0]);
     UniqueFd report_write(report_ends[1]);
+    const UniqueFd start_read(start_ends[0]);
+    start_.reset(start_ends[1]);
     UniqueFd child_socket;
     const bool own_terminal = options_.terminal && options_.console_socket == -1;
     if (own_terminal) {
@@ -137,6 +144,7 @@ Result<void> Execution::launch() {
     plan.environment = exec_pointers(spec_.env);
     plan.init_pid_fd = pid_write.get();
     plan.report_fd = report_write.get();
+    plan.start_fd = start_read.get();
     plan.stdin_fd = options_.detach ? null.get() : STDIN_FILENO;
     plan.stdout_fd = options_.detach ? null.get() : STDOUT_FILENO;
     plan.stderr_fd = options_.detach ? null.get() : STDERR_FILENO;
@@ -144,6 +152,7 @@ Result<void> Execution::launch() {
     plan.available_capabilities = available_capabilities(spec_);
     plan.seccomp_flags = spec_.seccomp ? seccomp_flags(*spec_.seccomp) : 0;
     plan.cpus = TRY(cpu_mask(spec_.exec_cpus));
+    plan.cpus_before = TRY(cpu_mask(spec_.exec_cpus_before));
     set_label(spec_, plan);
     plan.target_pidfd = target.get();
     plan.join_flags = own_namespaces(spec_.namespaces);
@@ -182,12 +191,16 @@ Result<int> Execution::run() {
         if (Result<UniqueFd> received = receive_terminal(terminal_socket_); received)
             terminal_ = *std::move(received);
     }
-    ChildReport report;
-    const ssize_t got =
-        sys::retry_on_eintr([&] { return ::read(report_.get(), &report, sizeof report); });
-    if (got == sizeof report) {
+    const Result<std::optional<ChildReport>> failed = hear_until_executed(
+        report_, start_, {&spec_, pid_, state_json(spec_, "running", options_.pid)});
+    if (!failed) {
+        if (pid_ != 0) ::kill(pid_, SIGKILL);
         if (pid_ != 0) (void)reap();
-        return tell(report, spec_);
+        return failed.error();
+    }
+    if (*failed) {
+        if (pid_ != 0) (void)reap();
+        return tell(**failed, spec_);
     }
     if (pid_ == 0) return Error(ErrorKind::Internal, "the program ended without a word");
     TRY(write_pid_file(options_.pid_file, pid_));

@@ -34,6 +34,7 @@ Result<int> oci_delete(const OciGlobals& globals, const OciWords& words);
 Result<int> oci_pause(const OciGlobals& globals, const OciWords& words);
 Result<int> oci_resume(const OciGlobals& globals, const OciWords& words);
 Result<int> oci_list(const OciGlobals& globals, const OciWords& words);
+// oci_ps.cpp
 Result<int> oci_ps(const OciGlobals& globals, const OciWords& words);
 
 // oci_exec.cpp
@@ -51,11 +52,11 @@ Result<int> oci_spec(const OciGlobals& globals, const OciWords& words);
 Result<std::string> only_id(const OciArguments& arguments);
 /// Writes to standard output.
 void print(const std::string& text);
-/// Ends what is left of a stopped container: its cgroups, its hooks, its folder.
-
+/// Ends what is left of a stopped container: its cgroups, its folder, and its poststop hooks, whose
+/// failure is only logged.
 Result<void> destroy(const OciContainer& container);
-/// Connects to the socket that wants the terminal. @errors NotFound
-Result<UniqueFd> connect_console(const std::string& path);
+/// Connects to a stream socket of somebody who wants a descriptor. @errors NotFound
+Result<UniqueFd> connect_stream(const std::string& path);
 /// Writes a process number for who manages us. Does nothing without a path.
 Result<void> write_pid_file(const std::string& path, pid_t pid);
 

@@ -8,6 +8,9 @@
 #include "runtime/hooks.h"
 #include "runtime/oci_commands.h"
 #include "runtime/oci_store.h"
+#include "runtime/seccomp_listener.h"
+#include "runtime/spec_json.h"
+#include "runtime/systemd_scope.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -16,6 +19,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <optional>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -45,17 +49,37 @@ Result<std::string> bundle_folder(const OciArguments& arguments) {
     return std::string(resolved);
 }
 
-/// The configuration with a clean path of a cgroup: one that is relative is below ours.
-Result<Json> read_config(const std::string& bundle, const std::string& id) {
+/// The configuration with a clean path of a cgroup: one that is relative is below ours. Where
+/// systemd is to make it, its name stays for later.
+Result<Json> read_config(const std::string& bundle, const std::string& id, bool systemd) {
     Json config = TRY(read_json(bundle + "/config.json"));
     if (!config.is_object() || !config.contains("linux") || !config["linux"].is_object())
         return Error(ErrorKind::InvalidInput,
                      fmt::format("'{}/config.json' has no 'linux' object", bundle));
     std::string path = string_or(config["linux"], "cgroupsPath");
+    if (systemd) {
+        const SystemdScope scope = TRY(parse_systemd_path(path, id));
+        config["annotations"][kSystemdUnit] = scope.unit;
+        config["annotations"][kSystemdSlice] = scope.slice;
+        config["linux"]["cgroupsPath"] = scope.path;
+        return config;
+    }
     if (path.empty()) path = id;
     if (!path.starts_with('/')) path = "/davit/oci/" + path;
     config["linux"]["cgroupsPath"] = clean_path(path);
     return config;
+}
+
+/// Has systemd make the cgroup, and takes its place into the configuration.
+Result<ScopeHolder> start_scope(Json& config, Spec& spec) {
+    const auto unit = spec.annotations.find(kSystemdUnit);
+    if (unit == spec.annotations.end()) return ScopeHolder();
+    SystemdScope scope{spec.annotations.at(kSystemdSlice), unit->second, spec.cgroups_path};
+    const bool v2 = find_cgroup_mounts().layout == CgroupLayout::V2;
+    ScopeHolder holder = TRY(ScopeHolder::start(scope, spec.resources, v2));
+    spec.cgroups_path = scope.path;
+    config["linux"]["cgroupsPath"] = scope.path;
+    return holder;
 }
 
 /// How many descriptors from 3 on the program gets; those of socket activation are counted in.
@@ -103,7 +127,7 @@ Result<Console> open_console(const OciArguments& arguments, const Spec& spec, bo
     Console console;
     const std::string path = arguments.value("console-socket");
     if (!path.empty()) {
-        console.child = TRY(connect_console(path));
+        console.child = TRY(connect_stream(path));
     } else if (spec.terminal && foreground) {
         int ends[2];
         if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == -1)
@@ -116,14 +140,12 @@ Result<Console> open_console(const OciArguments& arguments, const Spec& spec, bo
 
 Result<Made> make(const OciGlobals& globals, const OciArguments& arguments, bool foreground) {
     const std::string id = TRY(only_id(arguments));
-    if (globals.systemd_cgroup)
-        return Error(ErrorKind::Unsupported, "--systemd-cgroup is not supported")
-            .help("let the engine manage cgroups by itself: cgroupfs");
     if (arguments.has("no-pivot"))
         return Error(ErrorKind::Unsupported,
                      "--no-pivot is not supported: the host's mounts could be reached");
     const std::string bundle = TRY(bundle_folder(arguments));
-    const Json config = TRY(read_config(bundle, id));
+    Json config = TRY(read_config(bundle, id, globals.systemd_cgroup));
+    if (arguments.has("no-new-keyring")) config["annotations"][kKeepKeyring] = "yes";
     Spec spec = TRY_DOING(parse_spec(config), "read '{}/config.json'", bundle);
     spec.id = id;
     spec.bundle = bundle;
@@ -132,7 +154,14 @@ Result<Made> make(const OciGlobals& globals, const OciArguments& arguments, bool
     Console console = TRY(open_console(arguments, spec, foreground));
 
     OciContainer stored = TRY(OciContainer::claim(globals.root, id));
-    ScopeGuard undo([&] { (void)stored.forget(); });
+    const std::string unit = string_or(object_at(config, "annotations"), kSystemdUnit);
+    ScopeHolder scope;
+    ScopeGuard undo([&] {
+        scope.end();
+        if (!unit.empty()) stop_scope(unit);
+        (void)stored.forget();
+    });
+    scope = TRY(start_scope(config, spec));
     TRY(write_json(stored.folder() + "/config.json", config, Sync::No));
     Channels channels = TRY(make_channels(stored));
     const SpecHooks hooks = spec.hooks;
@@ -140,6 +169,7 @@ Result<Made> make(const OciGlobals& globals, const OciArguments& arguments, bool
     Streams streams{0, 1, 2};
     streams.terminal_socket = console.child ? console.child.get() : -1;
     streams.preserved = keep;
+    streams.cgroup_holder = scope.pid();
     Result<void> created = container.create(streams, std::move(channels));
     if (!created) {
         (void)run_hooks(hooks.poststop, state_json(container.spec(), "stopped", 0), "poststop");
@@ -169,18 +199,19 @@ Result<void> start_container(const OciContainer& container) {
     if (::fcntl(report_fifo.get(), F_SETFL, 0) == -1) return Error::from_errno(errno, "fcntl(2)");
     const UniqueFd start_fifo = TRY(sys::open(container.start_fifo(), O_WRONLY | O_NONBLOCK));
     if (::write(start_fifo.get(), "s", 1) != 1) return Error::from_errno(errno, "write(2)");
-    ChildReport report;
-    const ssize_t got =
-        sys::retry_on_eintr([&] { return ::read(report_fifo.get(), &report, sizeof report); });
     const Spec spec = TRY(container.spec());
+    const Result<std::optional<ChildReport>> failed = hear_until_executed(
+        report_fifo, start_fifo,
+        {&spec, container.pid(), state_json(spec, "creating", container.pid())});
     ::unlink(container.start_fifo().c_str());
     ::unlink(container.report_fifo().c_str());
-    if (got == sizeof report) {
+    if (!failed || *failed) {
+        const auto process = container.open_process();
+        if (process && !failed) (void)sys::pidfd_send_signal(*process, SIGKILL);
         // Who asks for the state next is to see that it has ended.
         constexpr int kEndMs = 10000;
-        if (const auto process = container.open_process())
-            (void)sys::wait_for_exit(*process, kEndMs);
-        return explain(report, spec);
+        if (process) (void)sys::wait_for_exit(*process, kEndMs);
+        return failed ? explain(**failed, spec) : failed.error();
     }
     const Result<void> told =
         run_hooks(spec.hooks.poststart, state_json(spec, "running", container.pid()), "poststart");
@@ -195,16 +226,17 @@ Result<void> start_container(const OciContainer& container) {
 
 }  // namespace
 
-Result<UniqueFd> connect_console(const std::string& path) {
+Result<UniqueFd> connect_stream(const std::string& path) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.size() >= sizeof address.sun_path)
-        return Error(ErrorKind::InvalidInput, fmt::format("console socket '{}': too long", path));
+        return Error(ErrorKind::InvalidInput,
+                     fmt::format("socket '{}': its path is too long", path));
     path.copy(address.sun_path, sizeof address.sun_path - 1);
     UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!socket) return Error::from_errno(errno, "socket(2)");
     if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == -1)
-        return Error::from_errno(errno, "connect(2)").doing("reach console socket '{}'", path);
+        return Error::from_errno(errno, "connect(2)").doing("reach '{}'", path);
     return socket;
 }
 

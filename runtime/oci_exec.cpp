@@ -91,7 +91,7 @@ Result<int> oci_exec(const OciGlobals& globals, const OciWords& words) {
     const bool terminal = options.process_object->value("terminal", false);
     UniqueFd console;
     if (terminal && arguments.has("console-socket")) {
-        console = TRY(connect_console(arguments.value("console-socket")));
+        console = TRY(connect_stream(arguments.value("console-socket")));
         options.console_socket = console.get();
     } else if (terminal && options.leave) {
         return Error(ErrorKind::InvalidInput, "a detached terminal needs --console-socket");

@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "base/strings.h"
 #include "base/sys.h"
 #include "runtime/capabilities.h"
@@ -5,6 +6,7 @@
 #include "runtime/hooks.h"
 #include "runtime/oci_commands.h"
 #include "runtime/oci_store.h"
+#include "runtime/systemd_scope.h"
 
 #include <cerrno>
 #include <csignal>
@@ -67,23 +69,6 @@ Result<void> force_end(const OciContainer& container) {
     return {};
 }
 
-std::string command_of(pid_t pid) {
-    const Result<std::string> text = read_file(fmt::format("/proc/{}/cmdline", pid));
-    if (!text) return {};
-    std::string words = *text;
-    for (char& c : words) c = c == '\0' ? ' ' : c;
-    return printable(trim(words));
-}
-
-std::string user_of(pid_t pid) {
-    const Result<std::string> text = read_file(fmt::format("/proc/{}/status", pid));
-    if (!text) return "?";
-    for (const std::string& line : split(*text, '\n')) {
-        if (line.starts_with("Uid:")) return split(line, '\t').at(1);
-    }
-    return "?";
-}
-
 }  // namespace
 
 Result<std::string> only_id(const OciArguments& arguments) {
@@ -108,10 +93,17 @@ Result<void> destroy(const OciContainer& container) {
         const Cgroup cgroup = Cgroup::at(spec->cgroups_path);
         (void)cgroup.kill_all();
         TRY(cgroup.remove());
+        if (const auto unit = spec->annotations.find(kSystemdUnit); unit != spec->annotations.end())
+            stop_scope(unit->second);
     }
     TRY(container.forget());
-    // Their failure is told, and keeps nothing: the container is gone.
-    if (spec) return run_hooks(spec->hooks.poststop, state_json(*spec, "stopped", 0), "poststop");
+    if (!spec) return {};
+    // Their failure is told, and keeps nothing, the next one included: the container is gone.
+    const Json state = state_json(*spec, "stopped", 0);
+    for (const SpecHook& hook : spec->hooks.poststop) {
+        if (const Result<void> done = run_hooks({hook}, state, "poststop"); !done)
+            log::warn("runtime", "{}, ignoring", done.error().to_string());
+    }
     return {};
 }
 
@@ -207,22 +199,6 @@ Result<int> oci_list(const OciGlobals& globals, const OciWords& words) {
                 row.at("pid").get<pid_t>(), row.at("status").get<std::string>(),
                 row.at("bundle").get<std::string>(), row.at("created").get<std::string>(), "root");
     }
-    print(text);
-    return 0;
-}
-
-Result<int> oci_ps(const OciGlobals& globals, const OciWords& words) {
-    const OciArguments arguments = TRY(OciArguments::parse(words, {{"format", 'f'}}, false));
-    const OciContainer container = TRY(load_only(globals, arguments));
-    const Cgroup cgroup = TRY(container.cgroup());
-    const std::vector<pid_t> pids = cgroup.processes();
-    if (arguments.value("format") == "json") {
-        print(Json(pids).dump() + "\n");
-        return 0;
-    }
-    std::string text = fmt::format("{:<12} {:<8} {}\n", "UID", "PID", "CMD");
-    for (const pid_t pid : pids)
-        text += fmt::format("{:<12} {:<8} {}\n", user_of(pid), pid, command_of(pid));
     print(text);
     return 0;
 }

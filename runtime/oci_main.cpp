@@ -61,6 +61,18 @@ void write_log(const OciArguments& flags, const std::string& message) {
     (void)!::write(file.get(), (line + "\n").data(), line.size() + 1);
 }
 
+/// Warnings go where the engine looks for them, and to standard error otherwise.
+Result<void> set_log(const OciArguments& flags) {
+    log::Options options;
+    options.file = flags.value("log");
+    if (flags.value("log-format") == "json") options.format = log::Format::Json;
+    if (flags.has("debug"))
+        options.level = log::Level::Debug;
+    else if (flags.has("log-level"))
+        options.level = TRY(log::parse_level(flags.value("log-level")));
+    return log::configure(options);
+}
+
 int tell(const OciArguments& flags, const Error& error) {
     write_log(flags, error.to_string());
     std::string text = "error: " + error.to_string() + "\n";
@@ -98,8 +110,10 @@ int run_oci(const std::vector<std::string>& words) {
     fill_standard_streams();
     const Result<OciArguments> flags = OciArguments::parse(words, global_flags(), true);
     if (!flags) return tell({}, flags.error());
-    if (flags->has("debug"))
-        (void)log::configure({.level = log::Level::Debug, .file = flags->value("log")});
+    if (const Result<void> done = set_log(*flags); !done) return tell(*flags, done.error());
+    if (flags->value("rootless") == "true")
+        return tell(*flags, Error(ErrorKind::Unsupported, "--rootless=true: davit needs root")
+                                .help("run it as root"));
     OciGlobals globals;
     globals.root = flags->value("root", default_root());
     globals.systemd_cgroup =

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/sys.h"
+#include "runtime/seccomp_listener.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -76,12 +77,22 @@ Result<void> add_rule(const Filter& filter, std::uint32_t action, int number,
     return {};
 }
 
+/// @source runc libcontainer/seccomp, which refuses it for the same reason
+Result<void> check_notify(const Json& rule) {
+    for (const Json& name : rule.at("names")) {
+        if (name == "write")
+            return invalid(
+                "SCMP_ACT_NOTIFY can't be used for 'write': the runtime writes itself "
+                "between the filter and the program");
+    }
+    return {};
+}
+
 Result<void> add_rules(const Filter& filter, const Json& rule, std::uint32_t default_action) {
     const std::uint32_t action =
         TRY(parse_action(rule.at("action").get<std::string>(), rule, "errnoRet"));
     if (action == default_action) return {};  // libseccomp refuses a rule that changes nothing
-    if (action == SCMP_ACT_NOTIFY)
-        return Error(ErrorKind::Unsupported, "the seccomp action SCMP_ACT_NOTIFY is not supported");
+    if (action == SCMP_ACT_NOTIFY) TRY(check_notify(rule));
     std::vector<scmp_arg_cmp> comparisons;
     if (const auto args = rule.find("args"); args != rule.end() && args->is_array()) {
         for (const Json& arg : *args) {
@@ -121,7 +132,9 @@ struct FlagRow {
 /// @source linux/seccomp.h. TSYNC says nothing about a process of one thread.
 constexpr FlagRow kFlags[] = {{"SECCOMP_FILTER_FLAG_TSYNC", 0},
                               {"SECCOMP_FILTER_FLAG_LOG", 2},
-                              {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", 4}};
+                              {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", 4},
+                              {"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 32}};
+constexpr unsigned kNewListener = 8;
 
 Result<void> check_flags(const Json& seccomp) {
     const auto flags = seccomp.find("flags");
@@ -141,6 +154,12 @@ Result<SeccompProgram> compile(const Json& seccomp) {
     const std::uint32_t default_action = TRY(
         parse_action(seccomp.at("defaultAction").get<std::string>(), seccomp, "defaultErrnoRet"));
     TRY(check_flags(seccomp));
+    if (default_action == SCMP_ACT_NOTIFY)
+        return invalid("SCMP_ACT_NOTIFY can't be the default action");
+    const std::string listener = string_or(seccomp, "listenerPath");
+    if (asks_listener(seccomp) != !listener.empty())
+        return invalid(listener.empty() ? "the seccomp action SCMP_ACT_NOTIFY needs a listenerPath"
+                                        : "seccomp.listenerPath needs a rule with SCMP_ACT_NOTIFY");
     const Filter filter(seccomp_init(default_action));
     if (!filter) return Error(ErrorKind::System, "libseccomp can't make a filter");
     // A binary tree over the call numbers: some 10 comparisons a call instead of hundreds.
@@ -176,9 +195,9 @@ std::uint64_t fnv1a(std::string_view text) {
 }  // namespace
 
 unsigned seccomp_flags(const Json& seccomp) {
-    unsigned all = 0;
+    unsigned all = asks_listener(seccomp) ? kNewListener : 0;
     const auto flags = seccomp.find("flags");
-    if (flags == seccomp.end() || !flags->is_array()) return 0;
+    if (flags == seccomp.end() || !flags->is_array()) return all;
     for (const Json& flag : *flags) {
         for (const FlagRow& row : kFlags) {
             if (flag == row.name) all |= row.flag;

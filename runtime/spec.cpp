@@ -256,6 +256,7 @@ Result<Spec> decode(const Json& json) {
     spec.sysctl = object_at(linux_part, "sysctl").get<std::map<std::string, std::string>>();
     TRY(refuse_unsupported(json));
     spec.annotations = object_at(json, "annotations").get<std::map<std::string, std::string>>();
+    spec.new_keyring = !spec.annotations.contains(kKeepKeyring);
     TRY(check(spec));
     return spec;
 }

@@ -129,6 +129,10 @@ struct Spec {
     std::optional<int> io_priority = {};  ///< As ioprio_set(2) takes it.
     std::optional<SpecScheduler> scheduler = {};
     std::string exec_cpus = {};  ///< CPUs of a further program, as cpuset.cpus writes them.
+    /// Those that it has until it is in the container's cgroup.
+    std::string exec_cpus_before = {};
+    /// Whether the program gets a session keyring of its own. keyrings(7)
+    bool new_keyring = true;
 
     std::string root_path = {};
     bool root_readonly = false;
@@ -180,7 +184,12 @@ inline constexpr const char* kJoin = "io.davit.join.";
 /// "open": it can be attached to; "once": its end is the program's.
 inline constexpr const char* kStdin = "io.davit.stdin";
 inline constexpr const char* kStopSignal = "io.davit.stop-signal";  ///< Number.
-inline constexpr const char* kDns = "io.davit.dns";                 ///< JSON; see dns_zone.h.
-inline constexpr const char* kListen = "io.davit.listen";           ///< JSON; see guard_ports.h.
+/// Set: the program keeps the caller's session keyring.
+inline constexpr const char* kKeepKeyring = "io.davit.keep-keyring";
+/// The scope of systemd that the cgroup is. @source systemd_scope.h
+inline constexpr const char* kSystemdUnit = "io.davit.systemd-unit";
+inline constexpr const char* kSystemdSlice = "io.davit.systemd-slice";
+inline constexpr const char* kDns = "io.davit.dns";        ///< JSON; see dns_zone.h.
+inline constexpr const char* kListen = "io.davit.listen";  ///< JSON; see guard_ports.h.
 
 }  // namespace davit::runtime

@@ -160,7 +160,9 @@ Result<void> parse_process(const Json& process, Spec& spec) {
     spec.selinux_label = string_or(process, "selinuxLabel");
     spec.io_priority = TRY(parse_io_priority(object_at(process, "ioPriority")));
     spec.scheduler = TRY(parse_scheduler(object_at(process, "scheduler")));
-    spec.exec_cpus = string_or(object_at(process, "execCPUAffinity"), "final");
+    const Json& cpus = object_at(process, "execCPUAffinity");
+    spec.exec_cpus = string_or(cpus, "final");
+    spec.exec_cpus_before = string_or(cpus, "initial");
     return check(spec);
 }
 

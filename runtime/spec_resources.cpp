@@ -43,11 +43,10 @@ void parse_memory(const Json& memory, SpecResources& resources) {
     resources.memory_limit = number_at<std::int64_t>(memory, "limit");
     resources.memory_swap = number_at<std::int64_t>(memory, "swap");
     resources.memory_reservation = number_at<std::int64_t>(memory, "reservation");
+    resources.memory_kernel = number_at<std::int64_t>(memory, "kernel");
     resources.memory_kernel_tcp = number_at<std::int64_t>(memory, "kernelTCP");
     resources.memory_swappiness = number_at<std::uint64_t>(memory, "swappiness");
     resources.disable_oom_killer = memory.value("disableOOMKiller", false);
-    // `kernel` is read over: no kernel since 5.16 can limit it alone, and the specification
-    // deprecates it.
 }
 
 void parse_cpu(const Json& cpu, SpecResources& resources) {
@@ -64,7 +63,18 @@ void parse_cpu(const Json& cpu, SpecResources& resources) {
 
 void parse_block_io(const Json& io, SpecResources& resources) {
     resources.block_io.weight = number_at<std::uint64_t>(io, "weight");
-    resources.block_io.weight_devices = block_devices(io, "weightDevice", "weight");
+    resources.block_io.leaf_weight = number_at<std::uint64_t>(io, "leafWeight");
+    for (const Json& entry : array_at(io, "weightDevice")) {
+        SpecBlockDevice device;
+        device.major = entry.at("major").get<std::int64_t>();
+        device.minor = entry.at("minor").get<std::int64_t>();
+        const auto add = [&](const char* key, std::vector<SpecBlockDevice>& list) {
+            device.value = number_at<std::uint64_t>(entry, key).value_or(0);
+            if (device.value != 0) list.push_back(device);
+        };
+        add("weight", resources.block_io.weight_devices);
+        add("leafWeight", resources.block_io.leaf_weight_devices);
+    }
     resources.block_io.read_bps = block_devices(io, "throttleReadBpsDevice", "rate");
     resources.block_io.write_bps = block_devices(io, "throttleWriteBpsDevice", "rate");
     resources.block_io.read_iops = block_devices(io, "throttleReadIOPSDevice", "rate");

@@ -30,7 +30,9 @@ struct SpecBlockDevice {
 
 struct SpecBlockIo {
     std::optional<std::uint64_t> weight = {};  ///< 10…1000
+    std::optional<std::uint64_t> leaf_weight = {};
     std::vector<SpecBlockDevice> weight_devices = {};
+    std::vector<SpecBlockDevice> leaf_weight_devices = {};
     std::vector<SpecBlockDevice> read_bps = {};
     std::vector<SpecBlockDevice> write_bps = {};
     std::vector<SpecBlockDevice> read_iops = {};
@@ -46,6 +48,7 @@ struct SpecResources {
     std::optional<std::int64_t> memory_limit = {};  ///< Bytes; -1: no limit.
     std::optional<std::int64_t> memory_swap = {};   ///< Bytes, memory included; -1: no limit.
     std::optional<std::int64_t> memory_reservation = {};
+    std::optional<std::int64_t> memory_kernel = {};
     std::optional<std::int64_t> memory_kernel_tcp = {};
     std::optional<std::uint64_t> memory_swappiness = {};  ///< 0…100
     bool disable_oom_killer = false;

@@ -24,7 +24,13 @@ public:
         REQUIRE_MESSAGE(loaded.status == 0, loaded.err);
         image_ = trim(loaded.out.substr(loaded.out.find(':') + 1));
     }
-    ~Podman() { (void)call({"rm", "-af", "-t", "0"}); }
+    ~Podman() {
+        (void)call({"rm", "-af", "-t", "0"});
+        // podman leaves its empty cgroups behind.
+        davit::testing::run({{"sh", "-c",
+                              "find /sys/fs/cgroup/ -maxdepth 2 -name libpod_parent -exec "
+                              "rmdir {} +"}});
+    }
     Podman(const Podman&) = delete;
     Podman& operator=(const Podman&) = delete;
 
