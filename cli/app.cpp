@@ -118,9 +118,11 @@ void declare_commands(CLI::App& app, Command& chosen) {
     add_command<RmiFlags>(app, "rmi", "Remove images", chosen);
     add_command<HistoryFlags>(app, "history", "Show how an image came about", chosen);
     declare_image_commands(app, chosen);
-    CLI::App* system = app.add_subcommand("system", "What takes how much of the disk");
+    CLI::App* system = app.add_subcommand("system", "The disk, and davit itself");
     system->require_subcommand(1);
     add_command<SystemDfFlags>(*system, "df", "Show what takes how much of the disk", chosen);
+    add_command<ReexecFlags>(*system, "reexec",
+                             "Let running containers' guards become the installed version", chosen);
     add_command<VolumesFlags>(app, "volumes", "List the volumes of the project", chosen);
     CLI::App* volume = app.add_subcommand("volume", "List, make and remove volumes");
     volume->require_subcommand(1);

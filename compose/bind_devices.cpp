@@ -1,3 +1,4 @@
+#include "base/bytes.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/strings.h"
@@ -30,6 +31,86 @@ bool is_device_rule(const std::string& text) {
         return number == "*" || (value && *value >= 0 && *value <= 0xFFFFF);
     };
     return numbers.size() == 2 && is_number(numbers[0]) && is_number(numbers[1]);
+}
+
+/// "vendor.com/class=name"
+bool is_cdi_name(const std::string& text) {
+    const std::size_t slash = text.find('/');
+    const std::size_t equals = text.find('=');
+    return slash != 0 && slash != std::string::npos && equals != std::string::npos &&
+           equals > slash + 1 && equals + 1 < text.size();
+}
+
+/// The devices of one entry of `gpus` or of `deploy.resources.reservations.devices`. Docker asks
+/// the driver of the vendor; here the vendor's file for the same device is looked up.
+void bind_request(const Node& item, const char* attribute, Service& service,
+                  Diagnostics& diagnostics) {
+    const std::string driver = text_at(item, "driver");
+    const std::vector<std::string> capabilities = texts_at(item, "capabilities");
+    const bool gpu =
+        std::string_view(attribute) == "gpus" ||
+        std::find(capabilities.begin(), capabilities.end(), "gpu") != capabilities.end();
+    const std::vector<std::string> ids = texts_at(item, "device_ids");
+    const auto add = [&](std::string name) {
+        service.cdi_devices.push_back({std::move(name), attribute});
+    };
+    if (driver == "cdi") {
+        for (const std::string& id : ids) {
+            if (is_cdi_name(id))
+                add(id);
+            else
+                diagnostics.error(fmt::format("'{}' names no device", printable(id)),
+                                  place_of_item(item), "write it as vendor.com/class=name");
+        }
+        return;
+    }
+    const bool known = driver.empty() || driver == "nvidia" || driver == "amd";
+    if (!known || !gpu) {
+        diagnostics.error(driver.empty()
+                              ? std::string("no driver has devices with these "
+                                            "capabilities")
+                              : fmt::format("there is no device driver '{}'", printable(driver)),
+                          place_of_item(item),
+                          "use the capability 'gpu', or 'driver: cdi' with names in 'device_ids'");
+        return;
+    }
+    const std::string kind = driver == "amd" ? "amd.com/gpu" : "nvidia.com/gpu";
+    for (const std::string& id : ids) add(kind + "=" + id);
+    if (!ids.empty()) return;
+    constexpr std::int64_t kMost = 256;
+    const std::int64_t count = parse_integer(text_at(item, "count")).value_or(-1);
+    if (count < 0) return add(kind + "=all");
+    for (std::int64_t i = 0; i < std::min(count, kMost); ++i) add(fmt::format("{}={}", kind, i));
+}
+
+void bind_requests(const Node& node, Service& service, Diagnostics& diagnostics) {
+    if (const Node* list = node.find("gpus")) {
+        for (const Node& item : list->items) bind_request(item, "gpus", service, diagnostics);
+    }
+    const Node* below = node.find("deploy");
+    for (const char* key : {"resources", "reservations", "devices"})
+        below = below != nullptr ? below->find(key) : nullptr;
+    if (below == nullptr) return;
+    for (const Node& item : below->items)
+        bind_request(item, "deploy.resources.reservations.devices", service, diagnostics);
+}
+
+void bind_storage(const Node& node, Service& service, Diagnostics& diagnostics) {
+    const Node* options = node.find("storage_opt");
+    if (options == nullptr) return;
+    for (const Node& option : options->items) {
+        if (option.key != "size") {
+            diagnostics.error(fmt::format("unknown storage option '{}'", printable(option.key)),
+                              option.key_pos, "the only one is 'size', such as 10G");
+            continue;
+        }
+        const Result<std::int64_t> bytes = parse_bytes(option.text);
+        if (bytes && *bytes > 0)
+            service.storage_bytes = *bytes;
+        else
+            diagnostics.error(fmt::format("'{}' is no size", printable(option.text)),
+                              option.place(), "write it such as 10G");
+    }
 }
 
 struct Mode {
@@ -74,6 +155,8 @@ std::vector<BlockLimit> block_limits(const Node& config, const char* key, const 
 }  // namespace
 
 void bind_devices(const Node& node, Service& service, Diagnostics& diagnostics) {
+    bind_requests(node, service, diagnostics);
+    bind_storage(node, service, diagnostics);
     if (const Node* list = node.find("devices")) {
         for (const Node& item : list->items) {
             Device device;
@@ -87,12 +170,8 @@ void bind_devices(const Node& node, Service& service, Diagnostics& diagnostics) 
                 device.target.clear();
             }
             if (device.target.empty()) device.target = device.source;
-            if (!device.source.starts_with('/') && device.source.find('=') != std::string::npos) {
-                diagnostics.error(
-                    fmt::format("devices of the Container Device Interface ('{}') are not "
-                                "supported yet",
-                                printable(device.source)),
-                    place_of_item(item), "name the device's files in /dev");
+            if (is_cdi_name(device.source)) {
+                service.cdi_devices.push_back({device.source, "devices"});
                 continue;
             }
             device.source = clean_path(device.source);

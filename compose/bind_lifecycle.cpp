@@ -126,6 +126,13 @@ std::string option_problem(const std::string& driver, const std::string& name,
         const auto count = parse_integer(value);
         return count && *count >= 1 && *count <= 1000 ? "" : "it must be 1 to 1000";
     }
+    if (name == "compress" && (driver == "json-file" || driver == "local"))
+        return value == "true" || value == "false" ? "" : "it must be 'true' or 'false'";
+    if (name == "mode")
+        return value == "blocking" || value == "non-blocking"
+                   ? ""
+                   : "it must be 'blocking' or 'non-blocking'";
+    if (name == "max-buffer-size") return parse_bytes(value) ? "" : "it must be a size";
     // How these two read is said where the container is made: what they name is of this host.
     if ((driver == "journald" || driver == "syslog") && name == "tag") return {};
     if (driver == "syslog" &&
@@ -153,13 +160,24 @@ void bind_logging(const Node& node, Service& service, Diagnostics& diagnostics) 
     for (const Node& option : options->items) {
         if (!option.is_scalar()) continue;
         const std::string problem = option_problem(service.logging.driver, option.key, option.text);
-        if (problem.empty())
+        // As Docker's json-file takes them, for `logs --details`, which davit hasn't got.
+        constexpr std::array<std::string_view, 5> kDetails = {"labels", "labels-regex", "env",
+                                                              "env-regex", "tag"};
+        const bool detail =
+            service.logging.driver != "syslog" && service.logging.driver != "journald" &&
+            std::find(kDetails.begin(), kDetails.end(), option.key) != kDetails.end();
+        if (detail)
+            diagnostics.warning(
+                fmt::format("'services.{}.logging.options.{}' is not written into the log",
+                            node.key, option.key),
+                option.key_pos);
+        else if (problem.empty())
             service.logging.options[option.key] = option.text;
         else
             diagnostics.error(
                 fmt::format("'services.{}.logging.options.{}': {}", node.key, option.key, problem),
                 option.key_pos,
-                "the options are 'max-size', such as 10m, and 'max-file', such as 3");
+                "the options are 'max-size', such as 10m, 'max-file', such as 3, and 'compress'");
     }
 }
 

@@ -158,11 +158,19 @@ struct Privileges {
 
 /// A device of the host, or a folder of them. @source Compose spec, services "devices"
 struct Device {
-    std::string source = {};  ///< Path on the host, or a CDI name: "vendor/class=name".
+    std::string source = {};  ///< Path on the host.
     std::string target = {};  ///< Path in the container.
     std::string permissions = "rwm";
 
     bool operator==(const Device&) const = default;
+};
+
+/// A device that its vendor describes in a file. @source Container Device Interface, SPEC.md
+struct CdiDevice {
+    std::string name = {};       ///< "vendor.com/class=name"
+    std::string attribute = {};  ///< Of the service, where it was asked for: "gpus".
+
+    bool operator==(const CdiDevice&) const = default;
 };
 
 /// Namespaces that are not the container's own: "" is its own, else "host", "service:NAME" or
@@ -256,6 +264,8 @@ struct Service {
     std::optional<int> oom_score_adj = {};
     std::optional<HealthCheck> healthcheck = {};
     std::vector<Device> devices = {};
+    std::vector<CdiDevice> cdi_devices = {};
+    std::int64_t storage_bytes = 0;  ///< Most in the writable layer; 0: no limit.
     std::vector<std::string> device_cgroup_rules = {};  ///< "c 1:3 rwm"
     Sharing sharing = {};
     std::string cgroup_parent = {};         ///< Absolute, or empty.

@@ -38,7 +38,7 @@ constexpr Attribute kReservationKeys[] = {
      .shape = &kGenerics,
      .support = Support::Ignored,
      .remark = kSwarm},
-    {.name = "devices", .shape = &kReservedDevices, .support = Support::NotYet},
+    {.name = "devices", .shape = &kReservedDevices},
 };
 const Shape kReservations{
     .form = Form::Mapping, .attributes = kReservationKeys, .keep_empty = true};

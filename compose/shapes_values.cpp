@@ -123,12 +123,14 @@ namespace {
 
 const Shape kCount{.form = Form::Integer, .rewrite = rewrite_count, .keep_empty = true};
 
+constexpr const char* kNoDriver = "the files of the Container Device Interface take no options";
+
 constexpr Attribute kDeviceRequestKeys[] = {
     {.name = "capabilities", .shape = &kRepeatedStrings},
     {.name = "driver", .shape = &kString},
     {.name = "count", .shape = &kCount},
     {.name = "device_ids", .shape = &kRepeatedStrings},
-    {.name = "options", .shape = &kLabels},
+    {.name = "options", .shape = &kLabels, .support = Support::Ignored, .remark = kNoDriver},
 };
 const Shape kDeviceRequest{.form = Form::Mapping, .attributes = kDeviceRequestKeys};
 
@@ -137,7 +139,7 @@ constexpr Attribute kReservedKeys[] = {
     {.name = "driver", .shape = &kString},
     {.name = "count", .shape = &kCount},
     {.name = "device_ids", .shape = &kRepeatedStrings},
-    {.name = "options", .shape = &kLabels},
+    {.name = "options", .shape = &kLabels, .support = Support::Ignored, .remark = kNoDriver},
 };
 const Shape kReservedDevice{.form = Form::Mapping, .attributes = kReservedKeys};
 

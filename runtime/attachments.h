@@ -50,6 +50,10 @@ public:
     /// is not the program's.
     void set_input(UniqueFd input, bool keep_open);
     void close_input();
+    /// The descriptor that input goes to; -1: none.
+    int input() const { return input_.get(); }
+    /// Whether there is input that the program hasn't read yet.
+    bool waits() const { return !pending_.empty(); }
 
     void send(AttachPacket kind, std::string_view bytes);
     /// Tells everybody that the run has ended, and lets each go when it has read everything.

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "base/sys.h"
+#include "runtime/cgroup_realtime.h"
 #include "runtime/device_filter.h"
 
 #include <algorithm>
@@ -221,6 +222,14 @@ Result<void> Cgroup::make(const SpecResources& resources, pid_t holder) {
 
 Result<void> Cgroup::apply_all(const SpecResources& resources) const {
     const bool v2 = mounts_.layout == CgroupLayout::V2;
+    if (const std::int64_t runtime = resources.cpu_rt_runtime_us.value_or(0); runtime > 0 && !v2) {
+        constexpr std::int64_t kDefaultPeriod = 1000000;
+        const std::string folder = folder_of("cpu");
+        const auto period = static_cast<std::int64_t>(resources.cpu_rt_period_us.value_or(0));
+        if (!folder.empty())
+            TRY(raise_realtime(folder.substr(0, folder.size() - path_.size()), path_, runtime,
+                               period > 0 ? period : kDefaultPeriod));
+    }
     std::vector<ControlWrite> writes = control_writes(resources, v2);
     for (std::size_t i = 0; i < writes.size(); ++i) {
         Result<void> done = apply(writes[i]);

@@ -52,7 +52,7 @@ Error hook_failed(const ChildReport& report, const std::vector<SpecHook>& hooks,
     if (report.detail == 0)
         return Error::from_errno(report.error_number, "clone3(2)")
             .doing("run {} hook '{}'", kind, path);
-    return Error(ErrorKind::Cancelled, fmt::format("exit status {}", report.detail))
+    return Error(ErrorKind::System, fmt::format("exit status {}", report.detail))
         .doing("run {} hook '{}'", kind, path);
 }
 

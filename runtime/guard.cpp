@@ -37,6 +37,7 @@ Result<Spec> Guard::read_configuration() {
 
 Result<void> Guard::prepare() {
     if (options_.adopt) TRY(read_adopted_state());
+    if (options_.renew) TRY(read_handover());
     Spec spec = TRY(read_configuration());
     policy_ = TRY(parse_restart_policy(annotation_of(spec, kRestart)));
     if (const auto number = parse_integer(annotation_of(spec, kStopSignal)))
@@ -55,7 +56,7 @@ Result<void> Guard::prepare() {
     TRY(take_container(std::move(spec)));
     TRY(check_partners(partners_));
     partners_.clear();
-    control_ = TRY(listen_control(options_.run_dir));
+    if (!control_) control_ = TRY(listen_control(options_.run_dir));
     TRY(loop_.watch(control_.get(), EPOLLIN, [this](std::uint32_t) { on_connect(); }));
     save();
     return {};
@@ -97,6 +98,9 @@ Result<void> Guard::adopt_run() {
     if (const auto began = parse_rfc3339(state_.started_at))
         started_ -=
             std::chrono::duration_cast<Clock::duration>(std::chrono::system_clock::now() - *began);
+    if (input_) attached_->set_input(std::move(input_), terminal_ || !input_once_);
+    if (terminal_)
+        TRY(loop_.watch(terminal_.get(), EPOLLIN, [this](std::uint32_t) { on_terminal(); }));
     if (health_) {
         health_->go_on(state_.pid, state_.health.value_or(Health()));
         if (state_.status == Status::Paused) health_->hold();
@@ -119,6 +123,7 @@ Result<void> Guard::open_ports(const Spec& spec) {
 /// it runs gets back what it would have had.
 void Guard::protect() {
     constexpr const char* kFile = "/proc/self/oom_score_adj";
+    if (was_oom_score_) return;  // it is as it has to be
     const Result<std::string> before = read_file(kFile);
     if (before && write_control_file(kFile, "-999")) was_oom_score_ = std::string(trim(*before));
 }
@@ -162,6 +167,7 @@ Result<void> Guard::open_log(const Spec& spec) {
     options.max_size = parse_integer(annotation_of(spec, kLogMaxSize)).value_or(-1);
     options.max_files =
         static_cast<int>(parse_integer(annotation_of(spec, kLogMaxFile)).value_or(1));
+    if (!annotation_of(spec, kLogCompress).empty()) options.rotation = rotation();
     log_ = TRY(LogFile::open(std::move(options)));
     return {};
 }

@@ -16,6 +16,9 @@ struct GuardOptions {
     UniqueFd launch_lock = {};
     /// Take over the container that the state names, whose guard is gone.
     bool adopt = false;
+    /// This process was the guard of the container already, as another version of this program.
+    /// Goes with `adopt`.
+    bool renew = false;
 };
 
 /// The guard: parent of one container. Keeps its namespaces, writes its log, records its exit,

@@ -14,6 +14,7 @@
 #include <linux/sched.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -279,6 +280,22 @@ Result<void> kill(const std::string& run_dir, int signal) {
 Result<void> pause(const std::string& run_dir) { return ask(run_dir, {{"op", "pause"}}); }
 
 Result<void> unpause(const std::string& run_dir) { return ask(run_dir, {{"op", "unpause"}}); }
+
+Result<bool> renew(const std::string& run_dir, const std::string& program) {
+    const ContainerState state = TRY(read_state(run_dir));
+    if (!guard_alive(state)) return Error(ErrorKind::NotFound, "the container has no guard");
+    struct stat now {};
+    struct stat wanted {};
+    if (::stat(program.c_str(), &wanted) == -1)
+        return Error::from_errno(errno, "stat(2)").doing("find '{}'", program);
+    // The file that it was executed from, which may have no name any more.
+    const std::string executed = fmt::format("/proc/{}/exe", state.guard_pid);
+    if (::stat(executed.c_str(), &now) == 0 && now.st_dev == wanted.st_dev &&
+        now.st_ino == wanted.st_ino)
+        return false;
+    TRY(ask(run_dir, {{"op", "renew"}, {"program", program}}));
+    return true;
+}
 
 Result<void> remove_leftovers(const std::string& bundle) {
     const Result<Json> config = read_json(bundle + "/config.json");

@@ -50,6 +50,11 @@ Result<void> kill(const std::string& run_dir, int signal);
 Result<void> pause(const std::string& run_dir);
 Result<void> unpause(const std::string& run_dir);
 
+/// Has the guard become `program`, which is davit-runtime after an upgrade, without the container
+/// noticing. Does nothing where it is that program already; returns whether it was done.
+/// @errors Busy where the container doesn't run, is being stopped, or has somebody attached
+Result<bool> renew(const std::string& run_dir, const std::string& program);
+
 /// Takes what a guard left behind that is gone now: the cgroups named in the bundle's config.json.
 /// For a container that does not run.
 Result<void> remove_leftovers(const std::string& bundle);

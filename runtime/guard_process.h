@@ -92,6 +92,14 @@ private:
     void begin_stop(int signal, std::chrono::milliseconds timeout);
     void drop(int fd);
 
+    Result<void> prepare_renewal(const std::string& program);
+    void renew(const std::string& program);
+    Result<void> read_handover();
+
+    LogFile::Rotation rotation();
+    void end_compressor();
+    void start_compressor(const std::string& path);
+
     GuardOptions options_;
     EventLoop loop_;
     Timer stop_timer_;
@@ -107,7 +115,10 @@ private:
     std::optional<std::string> was_oom_score_;  ///< Set where it could be changed.
     UniqueFd out_;                              ///< Our ends of the FIFOs.
     UniqueFd err_;
-    UniqueFd terminal_;  ///< Of a container that has one, for this run.
+    UniqueFd terminal_;     ///< Of a container that has one, for this run.
+    UniqueFd input_;        ///< From before this process became this program, until it is used.
+    pid_t compressor_ = 0;  ///< Compresses a rotated log; 0: none.
+    UniqueFd compressor_fd_;
     UniqueFd control_;
     UniqueFd signals_;
     std::unique_ptr<Relay> relay_;

@@ -50,6 +50,14 @@ Json Guard::serve(int fd, Client& client, const Json& request, bool& answer_late
         if (sent && state_.status == Status::Paused) (void)set_paused(false);
         return sent ? ok_answer() : error_answer(sent.error());
     }
+    if (op == "renew") {
+        const std::string program = string_or(request, "program");
+        if (const Result<void> ready = prepare_renewal(program); !ready)
+            return error_answer(ready.error());
+        answer_later = true;
+        if (send_packet(client.socket, ok_answer())) renew(program);
+        return {};
+    }
     if (op == "pause" || op == "unpause") {
         const Result<void> done = set_paused(op == "pause");
         return done ? ok_answer() : error_answer(done.error());

@@ -2,13 +2,16 @@
 #include "base/sys.h"
 #include "runtime/exec_terminal.h"
 #include "runtime/guard_process.h"
+#include "runtime/log_compress.h"
 
 #include <cerrno>
+#include <csignal>
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 // What a container writes and reads: FIFOs or a terminal, its log, and who is attached.
@@ -130,6 +133,32 @@ Result<void> Guard::create_with_terminal() {
         attached_->set_input(std::move(input), true);
     }
     return loop_.watch(terminal_.get(), EPOLLIN, [this](std::uint32_t) { on_terminal(); });
+}
+
+LogFile::Rotation Guard::rotation() {
+    return {.before = [this] { end_compressor(); },
+            .after = [this](const std::string& path) { start_compressor(path); }};
+}
+
+/// One that is not done yet would give the wrong file its name: what it has is left as it is.
+void Guard::end_compressor() {
+    if (compressor_ == 0) return;
+    loop_.forget(compressor_fd_.get());
+    (void)sys::pidfd_send_signal(compressor_fd_, SIGKILL);
+    sys::retry_on_eintr([&] { return ::waitpid(compressor_, nullptr, 0); });
+    compressor_fd_.reset();
+    compressor_ = 0;
+}
+
+void Guard::start_compressor(const std::string& path) {
+    const Result<pid_t> started = spawn_compressor(path);
+    Result<UniqueFd> process = started ? sys::pidfd_open(*started) : started.error();
+    if (!process) return log::error("runtime", "{}", process.error().to_string());
+    compressor_ = *started;
+    compressor_fd_ = *std::move(process);
+    const Result<void> watched =
+        loop_.watch(compressor_fd_.get(), EPOLLIN, [this](std::uint32_t) { end_compressor(); });
+    if (!watched) end_compressor();
 }
 
 void Guard::on_terminal() {

@@ -53,9 +53,9 @@ Result<void> run_hook(const SpecHook& hook, const ChildHook& prepared, const Uni
     sys::retry_on_eintr([&] { return ::waitpid(running.pid, &status, 0); });
     running.pid = -1;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-    return Error(ErrorKind::Cancelled, WIFEXITED(status)
-                                           ? fmt::format("exit status {}", WEXITSTATUS(status))
-                                           : fmt::format("ended by signal {}", WTERMSIG(status)));
+    return Error(ErrorKind::System, WIFEXITED(status)
+                                        ? fmt::format("exit status {}", WEXITSTATUS(status))
+                                        : fmt::format("ended by signal {}", WTERMSIG(status)));
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ namespace davit::runtime {
 Json state_json(const Spec& spec, const std::string& status, pid_t pid);
 
 /// Runs hooks one after the other, each with `state` on its standard input.
-/// @errors Cancelled where one fails, TimedOut where one takes longer than it may
+/// @errors System where one fails, TimedOut where one takes longer than it may
 Result<void> run_hooks(const std::vector<SpecHook>& hooks, const Json& state,
                        const std::string& kind);
 

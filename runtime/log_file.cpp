@@ -182,17 +182,23 @@ void LogFile::rotate() {
     const auto name = [&](int number) {
         return number == 0 ? options_.path : fmt::format("{}.{}", options_.path, number);
     };
-    if (options_.max_files <= 1) {
-        ::unlink(options_.path.c_str());
-    } else {
-        // The oldest one is overwritten by the rename of the one before it.
-        for (int number = options_.max_files - 1; number >= 1; --number)
-            ::rename(name(number - 1).c_str(), name(number).c_str());
+    const Rotation& rotation = options_.rotation;
+    if (rotation.before) rotation.before();
+    if (options_.max_files <= 1) ::unlink(options_.path.c_str());
+    for (int number = options_.max_files - 1; number >= 1; --number) {
+        const std::string to = name(number);
+        const std::string from = name(number - 1);
+        // The oldest one goes, in whichever form it is.
+        ::unlink(to.c_str());
+        ::unlink((to + ".gz").c_str());
+        ::rename(from.c_str(), to.c_str());
+        if (number > 1) ::rename((from + ".gz").c_str(), (to + ".gz").c_str());
     }
     // Where it can't be opened (folder removed by hand), lines are lost and counted until it can.
     file_.reset();
     size_ = 0;
     (void)reopen();
+    if (rotation.after && options_.max_files > 1) rotation.after(name(1));
 }
 
 }  // namespace davit::runtime

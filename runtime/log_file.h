@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -14,14 +15,21 @@ namespace davit::runtime {
 ///
 ///     {"log":"text\n","stream":"stdout","time":"2026-01-02T03:04:05.000000006Z"}
 ///
-/// in `path`, rotated by rename to path.1 (newer) … path.N (older). Never blocks the container:
-/// what can't be written (disk full) is counted and said in a line as soon as writing works again.
+/// in `path`, rotated by rename to path.1 (newer) … path.N (older), or path.1.gz … path.N.gz. Never
+/// blocks the container: what can't be written (disk full) is counted and said in a line as soon as
+/// writing works again.
 class LogFile {
 public:
+    /// What is done around a rotation, by who compresses the files.
+    struct Rotation {
+        std::function<void()> before = {};
+        std::function<void(const std::string& newest)> after = {};
+    };
     struct Options {
         std::string path = {};
         std::int64_t max_size = -1;  ///< Bytes of one file; -1: no limit.
         int max_files = 1;           ///< Files in all, the current one included.
+        Rotation rotation = {};
     };
     enum class Stream { Stdout, Stderr };
 

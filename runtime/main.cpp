@@ -3,6 +3,7 @@
 #include "runtime/exec.h"
 #include "runtime/guard.h"
 #include "runtime/init.h"
+#include "runtime/log_compress.h"
 #include "runtime/oci_main.h"
 
 #include <algorithm>
@@ -15,12 +16,13 @@
 namespace {
 
 constexpr std::string_view kUsage =
-    "usage: davit-runtime guard --bundle DIR --run-dir DIR [--adopt]\n"
+    "usage: davit-runtime guard --bundle DIR --run-dir DIR [--adopt | --renew]\n"
     "       davit-runtime exec --bundle DIR --pid PID --process FILE [--terminal] [--privileged]\n"
     "                          [--detach] [--part NAME]\n"
     "       davit-runtime [--root DIR] [--log FILE] [--log-format text|json] COMMAND …\n"
     "         create, start, run, state, kill, delete, exec, ps, pause, resume, update, events,\n"
     "         list, spec, features: as every OCI runtime has them\n"
+    "       davit-runtime compress-log FILE\n"
     "       davit-runtime init -- PROGRAM [ARGUMENT…]\n"
     "       davit-runtime --version\n"
     "\n"
@@ -38,6 +40,8 @@ int guard_main(int argc, char** argv) {
         const std::string_view flag = argv[i];
         if (flag == "--adopt") {
             options.adopt = true;
+        } else if (flag == "--renew") {
+            options.adopt = options.renew = true;
         } else if (i + 1 == argc) {
             return usage_error();
         } else if (flag == "--bundle") {
@@ -49,9 +53,11 @@ int guard_main(int argc, char** argv) {
         }
     }
     if (options.bundle.empty() || options.run_dir.empty()) return usage_error();
-    if (::fcntl(3, F_SETFD, FD_CLOEXEC) == -1) return usage_error();
-    options.launcher.reset(3);
-    if (::fcntl(4, F_SETFD, FD_CLOEXEC) == 0) options.launch_lock.reset(4);
+    if (!options.renew) {
+        if (::fcntl(3, F_SETFD, FD_CLOEXEC) == -1) return usage_error();
+        options.launcher.reset(3);
+        if (::fcntl(4, F_SETFD, FD_CLOEXEC) == 0) options.launch_lock.reset(4);
+    }
     (void)davit::log::configure(
         {.level = davit::log::Level::Warn, .file = options.run_dir + "/guard.log"});
     return davit::runtime::run_guard(std::move(options));
@@ -99,6 +105,9 @@ int main(int argc, char** argv) {
     const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
     if (davit::runtime::is_oci_call(words)) return davit::runtime::run_oci(words);
     if (command == "exec") return exec_main(argc, argv);
+    // Beside a guard; nobody reads what it would say.
+    if (command == "compress-log" && argc == 3)
+        return davit::runtime::compress_log(argv[2]) ? 0 : 1;
     // In a container, where it is called /dev/init.
     if (command == "init" && argc > 3 && std::string_view(argv[2]) == "--")
         return davit::runtime::run_init_process(argv + 3);

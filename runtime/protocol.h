@@ -9,8 +9,9 @@
 
 /// One JSON object a packet over a SOCK_SEQPACKET socket, between davit and a guard.
 /// Requests: {"op":"start"}, {"op":"stop","signal":15,"timeout_ms":10000},
-/// {"op":"kill","signal":9}, {"op":"pause"}, {"op":"unpause"}, {"op":"attach","input":true,
-/// "all_output":false}, behind whose answer the streams follow (attachments.h). Answers:
+/// {"op":"kill","signal":9}, {"op":"pause"}, {"op":"unpause"}, {"op":"renew","program":PATH},
+/// {"op":"attach","input":true, "all_output":false}, behind whose answer the streams follow
+/// (attachments.h). Answers:
 /// {"ok":true} or {"ok":false,"kind":…,"message":…,"help":…}.
 namespace davit::runtime {
 

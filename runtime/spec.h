@@ -176,6 +176,8 @@ inline constexpr const char* kIdmapRoot = "io.davit.root.idmap";
 inline constexpr const char* kLogPath = "io.davit.log.path";  ///< Absent: output is thrown away.
 inline constexpr const char* kLogMaxSize = "io.davit.log.max-size";  ///< Bytes; "-1": no limit.
 inline constexpr const char* kLogMaxFile = "io.davit.log.max-file";
+/// Set: rotated files are compressed.
+inline constexpr const char* kLogCompress = "io.davit.log.compress";
 inline constexpr const char* kLogTarget = "io.davit.log.target";     ///< JSON; see log_forward.h.
 inline constexpr const char* kRestart = "io.davit.restart";          ///< As Compose writes it.
 inline constexpr const char* kHealthCheck = "io.davit.healthcheck";  ///< JSON; see health.h.

@@ -6,6 +6,7 @@
 #include "runtime/features.h"
 #include "stack/allocate_networks.h"
 #include "stack/claims.h"
+#include "stack/disk_quota.h"
 #include "stack/host_ports.h"
 #include "stack/lower_config.h"
 
@@ -59,6 +60,16 @@ Result<void> check_devices(const ChoiceRequest& request,
     };
     if (auto found = find_devices(container.config.devices); !found)
         return at("devices", std::move(found).error());
+    for (const compose::CdiDevice& device : container.config.cdi_devices) {
+        if (auto found = find_cdi_devices({device}, cdi_folders()); !found)
+            return at(device.attribute.c_str(), std::move(found).error());
+    }
+    if (container.config.storage_bytes > 0) {
+        const std::string& own = container.config.data_root;
+        const std::string& root = own.empty() ? request.environment->paths.data_root : own;
+        if (auto can = check_folder_limits(root); !can)
+            return at("storage_opt", std::move(can).error());
+    }
     if (auto found = find_block_devices(container.config.resources.block_io); !found)
         return at("blkio_config", std::move(found).error());
     return {};
@@ -95,6 +106,12 @@ private:
     std::map<dev_t, bool> answers_;
 };
 
+void add_missing(const std::vector<std::uint32_t>& more, std::vector<std::uint32_t>& list) {
+    for (const std::uint32_t id : more) {
+        if (std::find(list.begin(), list.end(), id) == list.end()) list.push_back(id);
+    }
+}
+
 Result<void> choose_container(const ChoiceRequest& request, const std::string& name,
                               std::set<std::uint32_t>& used_ids, IdmapProbe& probe,
                               Choices& choices) {
@@ -124,9 +141,7 @@ Result<void> choose_container(const ChoiceRequest& request, const std::string& n
         const std::uint32_t id =
             TRY_DOING(resolve_group(group, read_from_layers(layers, "etc/group")),
                       "find a group of service '{}'", inputs.wanted->service);
-        if (std::find(inputs.user.groups.begin(), inputs.user.groups.end(), id) ==
-            inputs.user.groups.end())
-            inputs.user.groups.push_back(id);
+        add_missing({id}, inputs.user.groups);
     }
     inputs.runtime_program = request.environment->runtime_program;
 
@@ -136,6 +151,13 @@ Result<void> choose_container(const ChoiceRequest& request, const std::string& n
     inputs.joins = TRY(find_joins(paths, service, known));
     inputs.devices =
         service.privileges.privileged ? host_devices() : TRY(find_devices(service.devices));
+    inputs.cdi = TRY(find_cdi_devices(service.cdi_devices, cdi_folders()));
+    for (const DeviceNode& device : inputs.cdi.devices) {
+        std::erase_if(inputs.devices,
+                      [&](const DeviceNode& other) { return other.target == device.target; });
+        inputs.devices.push_back(device);
+    }
+    add_missing(inputs.cdi.groups, inputs.user.groups);
     inputs.block_devices = TRY(find_block_devices(service.resources.block_io));
     if (service.sharing.ipc == "shareable")
         inputs.joins.shm_dir = shared_memory_folder(paths.run_container(project.name, name));

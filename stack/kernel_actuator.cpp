@@ -11,6 +11,7 @@
 #include "stack/allocate_networks.h"
 #include "stack/await.h"
 #include "stack/claims.h"
+#include "stack/disk_quota.h"
 #include "stack/lower_network.h"
 #include "stack/volumes.h"
 
@@ -163,9 +164,15 @@ Result<void> KernelActuator::remove_volume(const std::string& name) {
 
 // --- Containers ---
 
-Result<void> KernelActuator::make_state_folders(const ContainerRecord& record) const {
+Result<void> KernelActuator::make_state_folders(const ContainerRecord& record,
+                                                std::int64_t storage_bytes) const {
     const std::string upper = record.state_dir + "/rw/upper";
     TRY(make_directories(record.state_dir, 0700));
+    if (storage_bytes > 0) {
+        TRY(make_directories(record.state_dir + "/rw", 0700));
+        TRY_DOING(limit_folder(record.state_dir + "/rw", storage_bytes, record.id),
+                  "limit the writable layer of '{}'", record.name);
+    }
     TRY(make_directories(upper, 0755));
     TRY(give_to(upper, record.uid_base));
     TRY(make_directories(record.state_dir + "/rw/work", 0700));
@@ -213,7 +220,7 @@ Result<void> KernelActuator::create_container(const std::string& name) {
     const auto make = [&]() -> Result<void> {
         TRY(make_directories(bundle + "/rootfs", 0700));
         TRY(write_record(paths(), record));
-        TRY(make_state_folders(record));
+        TRY(make_state_folders(record, inputs.wanted->config.storage_bytes));
         TRY(write_inline_files(record, inputs.wanted->config));
         if (record.uid_base != 0)
             TRY(make_device_nodes(inputs.devices, record.state_dir + "/devices", record.uid_base));
@@ -358,6 +365,7 @@ Result<void> KernelActuator::remove_container(const std::string& name) {
     }
     TRY(runtime::remove_leftovers(bundle));
     TRY(remove_tree(run_dir));
+    lift_limit(record.state_dir + "/rw");
     if (!record.state_dir.empty() && record.state_dir != bundle)
         TRY(remove_upward(record.state_dir, root_of_state_dir(record.state_dir)));
     return remove_tree(bundle);

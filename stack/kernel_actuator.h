@@ -45,7 +45,8 @@ private:
     /// A network of this project, or of another one. @errors NotFound
     Result<NetworkRecord> network_record(const std::string& name) const;
     Result<std::map<std::string, NetworkRecord>> networks_of(const ContainerRecord& record) const;
-    Result<void> make_state_folders(const ContainerRecord& record) const;
+    Result<void> make_state_folders(const ContainerRecord& record,
+                                    std::int64_t storage_bytes) const;
     Result<void> write_inline_files(const ContainerRecord& record,
                                     const compose::Service& service) const;
     Result<void> make_mount_sources(const ContainerRecord& record, bool renew) const;

@@ -1,6 +1,7 @@
 #include "stack/log_files.h"
 
 #include "base/sys.h"
+#include "stack/compressed_log.h"
 
 #include <algorithm>
 #include <fcntl.h>
@@ -65,28 +66,41 @@ Result<TailStart> find_tail(const UniqueFd& fd, off_t size, std::size_t wanted) 
 
 }  // namespace
 
+/// The file, or what it became when it was compressed. Of one that is `known` only the inode
+/// counts.
+Result<LogFiles::File> LogFiles::open_one(const std::string& path, ino_t known) {
+    File file;
+    Result<UniqueFd> plain = sys::open(path, O_RDONLY | O_NOFOLLOW);
+    if (plain) {
+        file.inode = TRY(look_at(*plain)).st_ino;
+        file.fd = *std::move(plain);
+        return file;
+    }
+    if (plain.error().kind() != ErrorKind::NotFound) return std::move(plain).error();
+    const CompressedLog log = TRY(open_compressed(path + ".gz"));
+    file.inode = log.inode;
+    if (log.inode != known) file.fd = TRY_DOING(decompress_log(log), "read '{}.gz'", path);
+    return file;
+}
+
 Result<std::vector<LogFiles::File>> LogFiles::open_newer_than(ino_t known) const {
     int missing = 0;
     std::vector<File> newest_first;
     for (int number = 0; number < kMostFiles; ++number) {
         const std::string path = number == 0 ? path_ : fmt::format("{}.{}", path_, number);
-        Result<UniqueFd> fd = sys::open(path, O_RDONLY | O_NOFOLLOW);
-        if (!fd && fd.error().kind() == ErrorKind::NotFound) {
+        Result<File> opened = open_one(path, known);
+        if (!opened && opened.error().kind() == ErrorKind::NotFound) {
             // Between two renames of a rotation one name is missing for a moment; two are the end.
             if (++missing == 2) break;
             continue;
         }
-        if (!fd) return std::move(fd).error();
+        if (!opened) return std::move(opened).error();
         missing = 0;
-        const struct stat info = TRY(look_at(*fd));
-        if (info.st_ino == known) break;
-        const bool seen = std::any_of(newest_first.begin(), newest_first.end(),
-                                      [&](const File& file) { return file.inode == info.st_ino; });
-        if (seen) continue;
-        File file;
-        file.fd = *std::move(fd);
-        file.inode = info.st_ino;
-        newest_first.push_back(std::move(file));
+        if (opened->inode == known) break;
+        const bool seen =
+            std::any_of(newest_first.begin(), newest_first.end(),
+                        [&](const File& file) { return file.inode == opened->inode; });
+        if (!seen) newest_first.push_back(*std::move(opened));
     }
     std::reverse(newest_first.begin(), newest_first.end());
     return newest_first;

@@ -15,7 +15,8 @@ namespace davit::stack {
 
 /// The log of one container as one stream of lines, whatever rotation does to its files meanwhile:
 /// `path` is being written, `path`.1 was before it, `path`.2 before that. Rotation is by rename, so
-/// an open descriptor stays on its file and the inode tells where that file stands now.
+/// an open descriptor stays on its file and the inode tells where that file stands now. A file that
+/// was compressed after its rotation (`path`.1.gz) keeps the number in its header.
 class LogFiles {
 public:
     explicit LogFiles(std::string path) : path_(std::move(path)) {}
@@ -42,6 +43,7 @@ private:
     /// Opens the files from the newest to the oldest, or up to the one that is `known`; gives them
     /// oldest first. Opening in this order, a rotation in between hides none.
     Result<std::vector<File>> open_newer_than(ino_t known) const;
+    static Result<File> open_one(const std::string& path, ino_t known);
     static Result<bool> drain(File& file, const std::function<bool(std::string_view)>& on_line);
 
     std::string path_;

@@ -22,6 +22,7 @@ std::vector<std::string> environment(const ContainerInputs& in, const std::strin
         variables[entry.substr(0, equals)] = entry.substr(equals + 1);
     }
     for (const auto& [name, value] : in.wanted->config.environment) variables[name] = value;
+    for (const auto& [name, value] : in.cdi.env) variables[name] = value;
     std::vector<std::string> list;
     for (const auto& [name, value] : variables) list.push_back(name + "=" + value);
     return list;
@@ -186,6 +187,7 @@ Result<Json> make_config(const ContainerInputs& in, const ContainerRecord& recor
     config["linux"] = TRY(linux_json(in, record, capabilities));
     config["annotations"] = TRY(annotations_json(in, record));
     for (const auto& [name, value] : service.annotations) config["annotations"][name] = value;
+    if (!in.cdi.hooks.empty()) config["hooks"] = in.cdi.hooks;
     if (record.entrypoint.empty() && record.cmd.empty())
         return Error(ErrorKind::InvalidInput,
                      fmt::format("neither service '{}' nor its image says what to run",

@@ -4,6 +4,7 @@
 #include "compose/project.h"
 #include "compose/state.h"
 #include "image/store.h"
+#include "stack/cdi.h"
 #include "stack/devices.h"
 #include "stack/records.h"
 #include "stack/sharing.h"
@@ -30,9 +31,10 @@ struct ContainerInputs {
     std::vector<compose::Port> ports = {};  ///< With the host ports that were chosen.
     ResolvedUser user = {};
     std::string state_dir = {};
-    std::string anonymous_dir = {};  ///< Where its anonymous volumes live.
-    std::string volumes_dir = {};    ///< Where named volumes live.
-    std::vector<DeviceNode> devices = {};
+    std::string anonymous_dir = {};        ///< Where its anonymous volumes live.
+    std::string volumes_dir = {};          ///< Where named volumes live.
+    std::vector<DeviceNode> devices = {};  ///< With those of `cdi`.
+    CdiEdits cdi = {};
     std::map<std::string, DeviceNumber> block_devices = {};  ///< By path.
     Joins joins = {};
     std::string runtime_program = {};  ///< davit-runtime, which is also the small process 1.

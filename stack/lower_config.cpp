@@ -123,6 +123,8 @@ Result<void> add_log(const ContainerRecord& record, Json& annotations) {
     annotations[runtime::kLogPath] = record.log_path;
     annotations[runtime::kLogMaxSize] = fmt::format("{}", size);
     annotations[runtime::kLogMaxFile] = fmt::format("{}", *files);
+    if (option("compress", record.logging.driver == "local" ? "true" : "false") == "true")
+        annotations[runtime::kLogCompress] = "yes";
     if (const auto target = TRY(log_target_of(record)))
         annotations[runtime::kLogTarget] = runtime::to_json(*target).dump();
     return {};
@@ -273,6 +275,15 @@ Json mounts_json(const ContainerInputs& in, const ContainerRecord& record,
                          bind_json(mount.destination, mount.source, std::move(options)));
     }
     add_devices(in, record, own);
+    for (const CdiMount& mount : in.cdi.mounts) {
+        std::vector<std::string> options = mount.options;
+        const bool bind = mount.type.empty() || mount.type == "bind";
+        if (bind) options.insert(options.begin(), "rbind");
+        Json json = mount_json(mount.target.c_str(), bind ? "bind" : mount.type.c_str(),
+                               std::move(options));
+        json["source"] = mount.source;
+        own.emplace_back(mount.target, std::move(json));
+    }
     const auto depth = [](const std::string& path) {
         return std::count(path.begin(), path.end(), '/');
     };

@@ -228,6 +228,8 @@ struct VersionFlags {
     std::string format = "pretty";
 };
 
+struct ReexecFlags {};
+
 using Command = std::variant<
     std::monostate, UpFlags, RunFlags, ScaleFlags, CreateFlags, DownFlags, StopFlags, PsFlags,
     LogsFlags, InspectFlags, PlanFlags, ConfigFlags, ConvertFlags, ExecFlags, ImagesFlags,
@@ -239,8 +241,11 @@ using Command = std::variant<
     VolumeListFlags, VolumeInspectFlags, VolumeCreateFlags, VolumeRemoveFlags, VolumePruneFlags,
     // registries and archives
     PullFlags, LoginFlags, LogoutFlags, PushFlags, SaveFlags, ImageInspectFlags, HistoryFlags,
-    ImageCheckFlags, ImagePruneFlags, SystemDfFlags>;
+    ImageCheckFlags, ImagePruneFlags, SystemDfFlags,
+    // system …
+    ReexecFlags>;
 
+void declare(CLI::App& command, ReexecFlags& flags);
 void declare(CLI::App& command, UpFlags& flags);
 void declare(CLI::App& command, RunFlags& flags);
 void declare(CLI::App& command, ScaleFlags& flags);
@@ -260,6 +265,7 @@ void declare(CLI::App& command, TagFlags& flags);
 void declare(CLI::App& command, RmiFlags& flags);
 void declare(CLI::App& command, VersionFlags& flags);
 
+Result<int> run(const Context& context, const ReexecFlags& flags);
 Result<int> run(const Context& context, const UpFlags& flags);
 Result<int> run(const Context& context, const RunFlags& flags);
 Result<int> run(const Context& context, const ScaleFlags& flags);

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/strings.h"
+#include "runtime/log_compress.h"
 #include "tests/support/temp_dir.h"
 
 #include <csignal>
@@ -188,6 +189,34 @@ TEST_CASE("a log of one file begins anew when it is full") {
     REQUIRE(::stat(path.c_str(), &info) == 0);
     CHECK(info.st_size <= 300);
     CHECK(list_directory(dir.path())->size() == 1);
+}
+
+TEST_CASE("compressed files move on with the others, and what is not done yet stays as it is") {
+    const TempDir dir;
+    const std::string path = dir / "log.json";
+    int rotations = 0;
+    LogFile::Options options{path, 300, 4};
+    options.rotation.after = [&](const std::string& newest) {
+        // Every second one is left, as if its compressor had been ended.
+        if (++rotations % 2 == 0) CHECK(compress_log(newest).ok());
+    };
+    auto log = LogFile::open(std::move(options));
+    REQUIRE(log.ok());
+    for (int i = 0; i < 60; ++i) log->append(Stream::Stdout, "xyz\n", kNow);
+    int plain = 0;
+    int compressed = 0;
+    for (int number = 1; number < 4; ++number) {
+        const std::string name = path + "." + std::to_string(number);
+        CHECK(exists(name) != exists(name + ".gz"));
+        plain += exists(name) ? 1 : 0;
+        compressed += exists(name + ".gz") ? 1 : 0;
+    }
+    CHECK(plain + compressed == 3);
+    CHECK(plain >= 1);
+    CHECK(compressed >= 1);
+    CHECK_FALSE(exists(path + ".4"));
+    CHECK_FALSE(exists(path + ".4.gz"));
+    CHECK(list_directory(dir.path())->size() == 4);
 }
 
 TEST_CASE("a record larger than a file gets one of its own") {

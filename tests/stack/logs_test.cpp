@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/sys.h"
+#include "runtime/log_compress.h"
 #include "stack/log_entry.h"
 #include "tests/support/temp_dir.h"
 
@@ -178,6 +179,39 @@ TEST_CASE("following goes on through rotations and loses no line") {
     CHECK(done.ok());
     CHECK(in_order);
     CHECK(expected == kLines);
+}
+
+TEST_CASE("compressed files are read where they belong, and known again") {
+    const TempDir dir;
+    const std::string path = dir / "a.log";
+    for (int i = 0; i < 6; ++i) {
+        append(path, entry(std::to_string(i) + " ", i));
+        if (i < 5) rotate(path, 9);
+    }
+    // 5 is being written, 4 is .1 … 0 is .5
+    for (const char* suffix : {".2", ".3", ".5"})
+        REQUIRE(runtime::compress_log(path + suffix).ok());
+    CHECK(all_of({path}, {}) == "00 01 02 03 04 05 ");
+    CHECK(all_of({path}, tail(4)) == "02 03 04 05 ");
+    // What was read once is not read again when it is compressed meanwhile.
+    int expected = 0;
+    const Result<void> done = follow_logs(
+        {path}, {}, -1, [] { return false; },
+        [&](const LogLine& line) {
+            CHECK(line.text == std::to_string(expected) + " ");
+            if (expected == 5) {
+                rotate(path, 9);
+                CHECK(runtime::compress_log(path + ".1").ok());
+                append(path, entry("6 "));
+            }
+            return ++expected < 7;
+        });
+    CHECK(done.ok());
+    CHECK(expected == 7);
+    // A damaged one is an error that names it.
+    append(dir / "b.log", entry("x"));
+    append(dir / "b.log.1.gz", "no gzip at all");
+    CHECK(all_of({dir / "b.log"}, {}).find("b.log.1.gz") != std::string::npos);
 }
 
 TEST_CASE("following sees folders and files that are made later") {

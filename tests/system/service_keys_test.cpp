@@ -1,11 +1,16 @@
 #include "base/file.h"
+#include "base/scope_guard.h"
 #include "base/strings.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/skip.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/text.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <string>
+#include <sys/mount.h>
+#include <unistd.h>
 
 // One test for each key of a service that the kernel can be asked about.
 using namespace davit;
@@ -241,4 +246,109 @@ configs:
     }));
     box.davit_ok({"down"});
     CHECK(box.world() == before);
+}
+
+TEST_CASE("a vendor's description of a device is carried out") {
+    // The test program has a mount namespace of its own: this /etc/cdi is nobody else's.
+    const davit::testing::TempDir dir;
+    const bool had = exists("/etc/cdi");
+    REQUIRE(make_directories("/etc/cdi", 0755).ok());
+    REQUIRE(::mount(dir.path().c_str(), "/etc/cdi", nullptr, MS_BIND, nullptr) == 0);
+    const ScopeGuard undo([&] {
+        ::umount2("/etc/cdi", MNT_DETACH);
+        if (!had) ::rmdir("/etc/cdi");
+    });
+    REQUIRE(write_in_place(dir / "text", "from the vendor\n", 0644).ok());
+    REQUIRE(write_in_place(
+                dir / "v.yaml",
+                "cdiVersion: 0.6.0\nkind: nvidia.com/gpu\ndevices:\n  - name: all\n"
+                "    containerEdits:\n      env: [CARD=yes]\n"
+                "      deviceNodes: [{path: /dev/card0, hostPath: /dev/full}]\n"
+                "      mounts: [{hostPath: " +
+                    (dir / "text") +
+                    ", containerPath: /opt/text, options: [ro]}]\n"
+                    "      hooks: [{hookName: createContainer, path: /bin/sh, args: [sh, -c, "
+                    "'cat > " +
+                    (dir / "state") + "']}]\n",
+                0644)
+                .ok());
+    for (const char* asks : {"    gpus: all\n", "    devices: [nvidia.com/gpu=all]\n",
+                             "    deploy: {resources: {reservations: {devices: [{capabilities: "
+                             "[gpu]}]}}}\n"}) {
+        CAPTURE(std::string(asks));
+        const OneService a("dt-cdi",
+                           std::string("    command: sh -c 'cat /opt/text; echo $$CARD; echo x > "
+                                       "/dev/card0; sleep 1000'\n") +
+                               asks);
+        CHECK(eventually([&] {
+            const std::string said = a.box().davit({"logs", "--no-log-prefix", "a"}).out;
+            return contains(said, "from the vendor\nyes\n") && contains(said, "No space left");
+        }));
+        CHECK(contains(text_of(dir / "state"), "\"creating\""));
+    }
+    const Sandbox box("dt-cdi2");
+    box.load_busybox();
+    box.compose("services:\n  a:\n    image: local/busybox:1\n    devices: [v.com/c=x]\n");
+    const std::string before = box.world();
+    const Outcome refused = box.davit({"up", "-d"});
+    CHECK(refused.status != 0);
+    CHECK_MESSAGE(contains(refused.err, "there are: nvidia.com/gpu=all"), refused.err);
+    CHECK(contains(refused.err, "compose.yaml:5:5"));
+    CHECK(box.world() == before);
+}
+
+TEST_CASE("a writable layer can be limited where the file system can") {
+    const Sandbox box("dt-quota");
+    box.load_busybox();
+    const std::string file =
+        "services:\n  a:\n    image: local/busybox:1\n    storage_opt: {size: 8m}\n"
+        "    command: dd if=/dev/zero of=/big bs=1M count=20\n";
+    box.compose(file);
+    const std::string before = box.world();
+    const Outcome refused = box.davit({"up", "-d"});
+    if (refused.status != 0) {
+        CHECK_MESSAGE(contains(refused.err, "has no project quotas"), refused.err);
+        CHECK(contains(refused.err, "compose.yaml:5:5"));
+        CHECK(box.world() == before);
+    }
+    // A file system of its own that has them.
+    const davit::testing::TempDir dir;
+    const std::string image = dir / "disk";
+    const std::string root = dir / "root";
+    REQUIRE(make_directories(root, 0755).ok());
+    const Outcome mounted = davit::testing::run(
+        {{"sh", "-c",
+          "truncate -s 400M \"$0\" && mkfs.xfs -q \"$0\" && mount -o loop,prjquota \"$0\" \"$1\"",
+          image, root}});
+    if (mounted.status != 0)
+        SKIP_ON_THIS_MACHINE("needs mkfs.xfs, loop devices and a kernel with quotas of xfs");
+    const ScopeGuard undo([&] { ::umount2(root.c_str(), MNT_DETACH); });
+    box.compose(file + "    x-davit: {data_root: " + root + "/data}\n");
+    const Outcome up = box.davit({"up", "--no-log-prefix"});
+    CHECK_MESSAGE(contains(up.out + up.err, "No space left on device"), (up.out + up.err));
+    box.davit_ok({"down"});
+}
+
+TEST_CASE("limits of block devices and of real-time processes reach the kernel") {
+    const Outcome disk = davit::testing::run({{"sh", "-c", "ls /sys/block | head -1"}});
+    const std::string name = std::string(trim(disk.out));
+    if (name.empty() || !exists("/dev/" + name)) SKIP_ON_THIS_MACHINE("needs a block device");
+    const std::string number = std::string(trim(text_of("/sys/block/" + name + "/dev")));
+    const std::string device = "/dev/" + name;
+    const OneService a("dt-blkio", std::string(kSleep) +
+                                       "    blkio_config:\n"
+                                       "      device_read_bps: [{path: " +
+                                       device +
+                                       ", rate: 1mb}]\n"
+                                       "      device_write_iops: [{path: " +
+                                       device + ", rate: 120}]\n");
+    const std::string v1 =
+        a.control("blkio.throttle.read_bps_device") + a.control("blkio.throttle.write_iops_device");
+    const std::string v2 = a.control("io.max");
+    CHECK_MESSAGE((contains(v1, number + " 1048576\n") || contains(v2, "rbps=1048576")), (v1 + v2));
+    CHECK_MESSAGE((contains(v1, number + " 120\n") || contains(v2, "wiops=120")), (v1 + v2));
+    if (a.control("cpu.shares").empty()) return;  // real time is shared out on v1 alone
+    const OneService real_time(
+        "dt-rt", std::string(kSleep) + "    cpu_rt_period: 1000000\n    cpu_rt_runtime: 2000\n");
+    CHECK(contains(real_time.control("cpu.rt_runtime_us"), "2000\n"));
 }
