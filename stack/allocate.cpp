@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <set>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 
 namespace davit::stack {
 namespace {
@@ -95,6 +96,12 @@ private:
     std::map<dev_t, bool> answers_;
 };
 
+/// What this host is called.
+std::string host_name() {
+    utsname names{};
+    return ::uname(&names) == 0 ? std::string(names.nodename) : std::string();
+}
+
 Result<void> choose_container(const ChoiceRequest& request, const std::string& name,
                               std::set<std::uint32_t>& used_ids, IdmapProbe& probe,
                               Choices& choices) {
@@ -134,6 +141,8 @@ Result<void> choose_container(const ChoiceRequest& request, const std::string& n
     std::map<std::string, ContainerRecord> known = request.seen->containers;
     for (const auto& [other, record] : choices.records) known[other] = record;
     inputs.joins = TRY(find_joins(paths, service, known));
+    inputs.hostname = inputs.joins.hostname;
+    if (service.network_mode == "host") inputs.hostname = host_name();
     inputs.devices =
         service.privileges.privileged ? host_devices() : TRY(find_devices(service.devices));
     inputs.block_devices = TRY(find_block_devices(service.resources.block_io));
