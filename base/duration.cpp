@@ -1,10 +1,14 @@
 #include "base/duration.h"
 
+#include "base/strings.h"
+
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
 #include <ctime>
 #include <fmt/format.h>
+#include <optional>
 
 namespace davit {
 namespace {
@@ -19,6 +23,19 @@ double unit_us(std::string_view unit) {
     if (unit == "d") return 24 * 3600e6;
     if (unit == "w") return 7 * 24 * 3600e6;
     return 0;
+}
+
+/// What "Z" or "+02:00" at the end of a time is ahead of UTC, in seconds.
+std::optional<std::int64_t> offset_of(std::string_view text) {
+    if (text == "Z") return 0;
+    if (text.size() != 6 || (text[0] != '+' && text[0] != '-') || text[3] != ':')
+        return std::nullopt;
+    const auto hours = parse_integer(text.substr(1, 2));
+    const auto minutes = parse_integer(text.substr(4, 2));
+    if (!hours || !minutes || *hours < 0 || *hours > 23 || *minutes < 0 || *minutes > 59)
+        return std::nullopt;
+    const std::int64_t seconds = *hours * 3600 + *minutes * 60;
+    return text[0] == '-' ? -seconds : seconds;
 }
 
 }  // namespace
@@ -88,17 +105,16 @@ Result<std::chrono::system_clock::time_point> parse_rfc3339(std::string_view tex
     long long nanos = 0;
     if (rest != nullptr && *rest == '.') {
         ++rest;
-        for (int digit = 0; std::isdigit(static_cast<unsigned char>(*rest)) != 0; ++digit, ++rest) {
-            if (digit < 9) nanos = nanos * 10 + (*rest - '0');
-            if (digit >= 9) continue;
-        }
-        const auto digits = static_cast<int>(copy.size() - 1 - copy.find('.') - 1);
-        for (int digit = digits; digit < 9; ++digit) nanos *= 10;
+        int digits = 0;
+        for (; std::isdigit(static_cast<unsigned char>(*rest)) != 0; ++digits, ++rest)
+            if (digits < 9) nanos = nanos * 10 + (*rest - '0');
+        for (; digits < 9; ++digits) nanos *= 10;
     }
-    if (rest == nullptr || std::string_view(rest) != "Z")
+    const auto offset = rest == nullptr ? std::nullopt : offset_of(rest);
+    if (!offset)
         return Error(ErrorKind::InvalidInput, fmt::format("'{}' is not a time", text))
             .help("write it as 2026-01-02T03:04:05Z");
-    const std::chrono::seconds seconds(::timegm(&utc));
+    const std::chrono::seconds seconds(::timegm(&utc) - *offset);
     constexpr std::chrono::seconds kFarthest(9'000'000'000);  // of what nanoseconds can count
     if (seconds > kFarthest || seconds < -kFarthest)
         return Error(ErrorKind::InvalidInput, fmt::format("'{}' is too far away", text))

@@ -143,6 +143,8 @@ Result<BuildResult> build(const BuildHost& host, const BuildRequest& request,
     warn_unused(*file, request, diagnostics);
 
     (void)TRY(image::Store::open(host.data_root));
+    // Whoever removes layers sees by this that some may be ours.
+    const FileLock running = TRY(FileLock::shared(image::build_lock_path(host.data_root)));
     const image::Staging staging = TRY(image::Staging::open(host.data_root));
     shared.host = &host;
     shared.request = &request;

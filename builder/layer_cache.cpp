@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 namespace davit::builder {
 namespace {
@@ -21,12 +22,15 @@ std::string LayerCache::key_of(const Json& inputs) {
 }
 
 std::optional<StepRecord> LayerCache::find(const std::string& key) const {
-    const auto json = read_record(root_ + "/build/keys/" + key + ".json", kVersion);
+    const std::string path = root_ + "/build/keys/" + key + ".json";
+    const auto json = read_record(path, kVersion);
     if (!json) return std::nullopt;
     StepRecord record{string_or(*json, "diff_id"), string_or(*json, "created")};
-    if (record.diff_id.empty()) return record;
-    const bool whole = exists(image::layer_path(root_, record.diff_id) + "/meta.json") &&
-                       image::blob_of_layer(root_, record.diff_id).has_value();
+    const bool whole = record.diff_id.empty() ||
+                       (exists(image::layer_path(root_, record.diff_id) + "/meta.json") &&
+                        image::blob_of_layer(root_, record.diff_id).has_value());
+    // The file's time says when it was last of use, for `builder prune --filter until=`.
+    if (whole) (void)::utimensat(AT_FDCWD, path.c_str(), nullptr, 0);
     return whole ? std::optional<StepRecord>(std::move(record)) : std::nullopt;
 }
 

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "base/sys.h"
+#include "builder/mount_stubs.h"
 #include "builder/stage_builder.h"
 
 #include <algorithm>
@@ -24,70 +25,6 @@ constexpr std::array<const char*, 10> kProxies = {
 bool is_proxy(const std::string& name) {
     return std::find(kProxies.begin(), kProxies.end(), name) != kProxies.end();
 }
-
-/// What the container's mounts need to be there, and the layer must not bring.
-class MountStubs {
-public:
-    /// Looks, before the RUN, which of the targets the layers don't have.
-    Result<void> look(const UniqueFd& lower, std::vector<std::string> targets) {
-        for (const char* name :
-             {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev", "/proc", "/sys"})
-            targets.emplace_back(name);
-        for (const std::string& target : targets) {
-            const std::string path = clean_path(target).substr(1);
-            for (std::size_t end = path.find('/');; end = path.find('/', end + 1)) {
-                const std::string part = path.substr(0, end);
-                const auto there = TRY(look_at(lower, part));
-                if (!there) missing_.insert(part);
-                if (there && S_ISDIR(there->st_mode)) folders_[part] = *there;
-                if (end == std::string::npos) break;
-            }
-        }
-        return {};
-    }
-
-    /// Those that nobody put anything into. Children come before their folders.
-    void decide(const std::string& upper, std::uint32_t uid_base) {
-        std::vector<std::string> paths(missing_.begin(), missing_.end());
-        for (const auto& [path, info] : folders_) paths.push_back(path);
-        std::sort(paths.begin(), paths.end(), [](const std::string& a, const std::string& b) {
-            const auto depth = [](const std::string& p) { return std::count(p.begin(), p.end(), '/'); };
-            return depth(a) > depth(b);
-        });
-        for (const std::string& path : paths) {
-            struct stat info {};
-            if (::lstat((upper + "/" + path).c_str(), &info) == -1) continue;
-            const bool stub = missing_.contains(path)
-                                  ? S_ISDIR(info.st_mode) ? is_bare(upper, path)
-                                                          : S_ISREG(info.st_mode) && info.st_size == 0
-                                  : S_ISDIR(info.st_mode) && is_bare(upper, path) &&
-                                        is_same(folders_.at(path), info, uid_base) &&
-                                        !is_opaque(upper + "/" + path);
-            if (stub) left_out_.insert(path);
-        }
-    }
-
-    bool contains(const std::string& path) const { return left_out_.contains(path); }
-
-private:
-    bool is_bare(const std::string& upper, const std::string& path) const {
-        const auto names = list_directory(upper + "/" + path);
-        return names && std::all_of(names->begin(), names->end(), [&](const std::string& name) {
-                   return left_out_.contains(path + "/" + name);
-               });
-    }
-    static bool is_same(const struct stat& before, const struct stat& now, std::uint32_t base) {
-        return before.st_mode == now.st_mode && before.st_uid + base == now.st_uid &&
-               before.st_gid + base == now.st_gid;
-    }
-    static bool is_opaque(const std::string& path) {
-        return ::lgetxattr(path.c_str(), "trusted.overlay.opaque", nullptr, 0) > 0;
-    }
-
-    std::set<std::string> missing_;
-    std::map<std::string, struct stat> folders_;
-    std::set<std::string> left_out_;
-};
 
 /// `RUN <<EOF` alone is a script; with a command, the shell reads the here-documents by itself.
 std::string with_heredocs(const Instruction& instruction) {

@@ -16,8 +16,8 @@ namespace {
 
 /// Commands of docker compose and docker that davit doesn't have yet: asking for one is no typing
 /// mistake.
-const std::vector<std::string> kNotYet = {"commit",  "diff",   "export", "network",
-                                          "publish", "rename", "update", "watch"};
+const std::vector<std::string> kNotYet = {"diff",   "network", "publish",
+                                          "rename", "update",  "watch"};
 
 void declare_globals(CLI::App& app, Globals& globals) {
     // One value a flag: "-f a.yaml up" must not take "up" for a second file.
@@ -118,11 +118,19 @@ void declare_commands(CLI::App& app, Command& chosen) {
     add_command<RmiFlags>(app, "rmi", "Remove images", chosen);
     add_command<HistoryFlags>(app, "history", "Show how an image came about", chosen);
     declare_image_commands(app, chosen);
+    add_command<CommitFlags>(app, "commit", "Make an image of a container's changes", chosen);
+    add_command<ExportFlags>(app, "export", "Write a container's file system as an archive",
+                             chosen);
     CLI::App* system = app.add_subcommand("system", "The disk, and davit itself");
     system->require_subcommand(1);
     add_command<SystemDfFlags>(*system, "df", "Show what takes how much of the disk", chosen);
+    add_command<SystemPruneFlags>(*system, "prune", "Remove what nothing uses", chosen);
     add_command<ReexecFlags>(*system, "reexec",
                              "Let running containers' guards become the installed version", chosen);
+    CLI::App* builder = app.add_subcommand("builder", "Build, and what builds keep");
+    builder->require_subcommand(1);
+    add_command<BuildFlags>(*builder, "build", "Build images from Dockerfiles", chosen);
+    add_command<BuilderPruneFlags>(*builder, "prune", "Remove what builds keep", chosen);
     add_command<VolumesFlags>(app, "volumes", "List the volumes of the project", chosen);
     CLI::App* volume = app.add_subcommand("volume", "List, make and remove volumes");
     volume->require_subcommand(1);

@@ -149,6 +149,21 @@ Result<int> run_life(const Context& context, const LifeCommand& command) {
     return run_life(context, *found.target, selections, command);
 }
 
+std::set<std::string> with_dependencies(const compose::Project& project,
+                                        std::set<std::string> services) {
+    std::vector<std::string> queue(services.begin(), services.end());
+    std::set<std::string> selected;
+    while (!queue.empty()) {
+        const std::string name = std::move(queue.back());
+        queue.pop_back();
+        const auto service = project.services.find(name);
+        if (service == project.services.end() || !selected.insert(name).second) continue;
+        for (const compose::Dependency& need : service->second.depends_on)
+            queue.push_back(need.service);
+    }
+    return selected;
+}
+
 bool confirmed(const std::string& question) {
     to_stderr(question);
     std::string answer;

@@ -5,6 +5,7 @@
 #include "stack/status.h"
 
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,10 @@ Result<int> run_life(const Context& context, const LifeCommand& command);
 /// As above, for a selection that is known already.
 Result<int> run_life(const Context& context, Target& target,
                      const std::vector<Selection>& selections, const LifeCommand& command);
+
+/// `services` and all that they depend on.
+std::set<std::string> with_dependencies(const compose::Project& project,
+                                        std::set<std::string> services);
 
 /// Asks a question on standard error and reads "y" or "yes" from standard input.
 bool confirmed(const std::string& question);

@@ -34,6 +34,9 @@ void bind_seccomp_profile(const Node& node, const std::string& folder, Service& 
                           Diagnostics& diagnostics);
 /// `networks`, `network_mode` and what else decides how the service is connected.
 void bind_networks(const Node& node, Service& service, Diagnostics& diagnostics);
+void bind_network_mode(const Node& node, Service& service, Diagnostics& diagnostics);
+/// Once services and networks are bound: what the networks' drivers and modes mean to the services.
+void settle_networks(const Node& model, Project& project, Diagnostics& diagnostics);
 void bind_mounts(const Node& node, Service& service, Diagnostics& diagnostics);
 void bind_ports(const Node& node, Service& service, Diagnostics& diagnostics);
 void bind_volume(const Node& node, Volume& volume, Diagnostics& diagnostics);

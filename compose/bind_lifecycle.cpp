@@ -79,6 +79,12 @@ void bind_restart(const Node& node, Service& service, Diagnostics& diagnostics) 
                           condition->place(), "use 'none', 'on-failure' or 'any'");
 }
 
+bool shares_with(const Node& node, const std::string& service) {
+    const std::string mode = "service:" + service;
+    return text_at(node, "network_mode") == mode || text_at(node, "pid") == mode ||
+           text_at(node, "ipc") == mode;
+}
+
 void bind_dependencies(const Node& node, Service& service) {
     const Node* needs = node.find("depends_on");
     if (needs == nullptr) return;
@@ -91,7 +97,9 @@ void bind_dependencies(const Node& node, Service& service) {
             dependency.condition = Awaited::Completed;
         const Node* required = need.find("required");
         dependency.required = required == nullptr || required->text != "false";
-        dependency.restart = need.tag != kImplied && true_at(need, "restart");
+        // Namespaces that are shared are lost with the last run of their owner.
+        dependency.restart =
+            (need.tag != kImplied && true_at(need, "restart")) || shares_with(node, need.key);
         service.depends_on.push_back(std::move(dependency));
     }
 }

@@ -105,20 +105,6 @@ Attachment bind_attachment(const Node& node, Diagnostics& diagnostics) {
     return attachment;
 }
 
-void bind_mode(const Node& node, Service& service, Diagnostics& diagnostics) {
-    const std::string mode = text_at(node, "network_mode");
-    if (mode.empty()) return;
-    if (mode == "none") {
-        service.network_mode = mode;
-    } else if (mode == "bridge" || mode == "default") {
-        service.networks.push_back({.network = "default"});
-    } else {
-        diagnostics.error(fmt::format("'network_mode: {}' is not supported yet", printable(mode)),
-                          node.find("network_mode")->place(),
-                          "use 'none', or leave it out for the network 'default'");
-    }
-}
-
 /// "name:alias", the alias being the name where none is said.
 void bind_links(const Node& node, const char* key, std::vector<std::string>& links) {
     for (const std::string& link : texts_in(node, key))
@@ -128,7 +114,7 @@ void bind_links(const Node& node, const char* key, std::vector<std::string>& lin
 }  // namespace
 
 void bind_networks(const Node& node, Service& service, Diagnostics& diagnostics) {
-    bind_mode(node, service, diagnostics);
+    bind_network_mode(node, service, diagnostics);
     if (const Node* networks = node.find("networks"))
         for (const Node& attachment : networks->items)
             service.networks.push_back(bind_attachment(attachment, diagnostics));
@@ -213,18 +199,44 @@ constexpr const char* kDriverOptions[] = {
     "com.docker.network.bridge.host_binding_ipv4",
     "com.docker.network.driver.mtu",
     "com.docker.network.container_iface_prefix",
-    "parent",
-    "macvlan_mode",
-    "ipvlan_mode",
 };
+/// Of the drivers "macvlan" and "ipvlan". @source docker network create, macvlan and ipvlan drivers
+constexpr const char* kSharedOptions[] = {"parent", "macvlan_mode", "ipvlan_mode",
+                                          "com.docker.network.driver.mtu",
+                                          "com.docker.network.container_iface_prefix"};
+
+template <std::size_t kSize>
+bool is_one_of(const char* const (&names)[kSize], const std::string& name) {
+    return std::any_of(std::begin(names), std::end(names),
+                       [&](const char* one) { return name == one; });
+}
+
+/// A mode of macvlan or ipvlan, which the option `key` names. @source linux/if_link.h
+void check_driver_mode(const Node& table, const char* key,
+                       std::initializer_list<std::string_view> modes, Diagnostics& diagnostics) {
+    const Node* mode = table.find(key);
+    if (mode == nullptr || std::find(modes.begin(), modes.end(), mode->text) != modes.end()) return;
+    diagnostics.error(fmt::format("there is no {} '{}'", key, printable(mode->text)), mode->place(),
+                      fmt::format("use one of {}", fmt::join(modes, ", ")));
+}
+
+void bind_network_driver(const Node& node, Network& network, Diagnostics& diagnostics) {
+    bind_driver(node, {"bridge", "default", "macvlan", "ipvlan", "host", "none", "null"}, "network",
+                diagnostics);
+    const std::string driver = text_at(node, "driver");
+    if (driver == "null")
+        network.driver = "none";
+    else if (!driver.empty() && driver != "default")
+        network.driver = driver;
+}
 
 void bind_driver_options(const Node& node, Network& network, Diagnostics& diagnostics) {
     network.driver_opts = bind_table(node.find("driver_opts"));
     const Node* table = node.find("driver_opts");
     if (table == nullptr) return;
     for (const Node& option : table->items) {
-        const bool known = std::any_of(std::begin(kDriverOptions), std::end(kDriverOptions),
-                                       [&](const char* one) { return option.key == one; });
+        const bool known = is_shared_link(network.driver) ? is_one_of(kSharedOptions, option.key)
+                                                          : is_one_of(kDriverOptions, option.key);
         if (!known)
             diagnostics.warning(
                 fmt::format("the driver option '{}' means nothing to davit", printable(option.key)),
@@ -244,6 +256,13 @@ void bind_driver_options(const Node& node, Network& network, Diagnostics& diagno
                               "use 68 to 65535 bytes");
     }
     (void)address_at(*table, "com.docker.network.bridge.host_binding_ipv4", AF_INET, diagnostics);
+    check_driver_mode(*table, "macvlan_mode", {"bridge", "private", "vepa", "passthru"},
+                      diagnostics);
+    check_driver_mode(*table, "ipvlan_mode", {"l2", "l3", "l3s"}, diagnostics);
+    if (const Node* parent = table->find("parent");
+        parent != nullptr && !is_interface_name(parent->text))
+        diagnostics.error(fmt::format("'{}' can't be the name of a link", printable(parent->text)),
+                          parent->place(), "name a link of the host, such as eth0 or eth0.20");
 }
 
 }  // namespace
@@ -255,7 +274,7 @@ void bind_network(const Node& node, Network& network, Diagnostics& diagnostics) 
     network.internal = true_at(node, "internal");
     network.ipv4 = text_at(node, "enable_ipv4") != "false";
     network.ipv6 = true_at(node, "enable_ipv6");
-    bind_driver(node, {"bridge", "default"}, "network", diagnostics);
+    bind_network_driver(node, network, diagnostics);
     bind_driver_options(node, network, diagnostics);
     if (!network.ipv4 && !network.ipv6)
         diagnostics.error(fmt::format("network '{}' has neither IPv4 nor IPv6", node.key),

@@ -73,6 +73,23 @@ std::string container_name(const Project& project, const Service& service, int n
     return fmt::format("{}-{}-{}", project.name, service.name, number);
 }
 
+std::string joined_container(const DesiredState& desired, const std::string& name) {
+    constexpr std::string_view kService = "service:";
+    const DesiredContainer& wanted = desired.containers.at(name);
+    const Service& service = wanted.config;
+    for (const std::string* mode :
+         {&service.network_mode, &service.sharing.pid, &service.sharing.ipc}) {
+        if (!mode->starts_with(kService)) continue;
+        for (const std::string& need : wanted.needs) {
+            const auto other = desired.containers.find(need);
+            if (other != desired.containers.end() && other->second.number == 1 &&
+                other->second.service == mode->substr(kService.size()))
+                return need;
+        }
+    }
+    return {};
+}
+
 /// Networks and volumes that no service uses are left out, as Docker Compose leaves them.
 DesiredState desired_state(const Project& project, const std::map<std::string, int>& scale) {
     DesiredState desired;

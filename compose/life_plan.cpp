@@ -84,8 +84,15 @@ Plan plan_start(const ObservedState& observed, const ContainerNames& names) {
         const auto found = observed.containers.find(name);
         if (found != observed.containers.end() && !found->second.running) resting.insert(name);
     }
+    // Who has the network of one that is started still has that of its last run: it comes along.
+    ContainerNames along;
+    for (const auto& [name, container] : observed.containers)
+        if (container.running && resting.contains(container.network_of)) along.insert(name);
     Plan plan;
-    add_starts(plan, observed, resting, {}, "not running");
+    const LastSteps stopped = add_tear_down(
+        plan, observed, leaving(observed, along, "the network that it shares is made anew", false));
+    resting.insert(along.begin(), along.end());
+    add_starts(plan, observed, resting, stopped, "not running");
     return plan;
 }
 

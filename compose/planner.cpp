@@ -51,6 +51,8 @@ private:
     std::optional<std::string> network_cause(const ObservedContainer& found) const;
     std::string why_misnamed(const ObservedContainer& found) const;
     void follow_restarts();
+    bool follow(const std::string& name, const ObservedContainer& found);
+    bool is_new(const std::string& name) const;
     std::optional<StepId> await(const Gate& gate, const DesiredContainer& wanted);
     bool is_awaited(const std::string& name) const;
     std::optional<std::string> recreate_cause(const DesiredContainer& wanted,
@@ -213,6 +215,7 @@ std::optional<std::string> UpPlanner::recreate_cause(const DesiredContainer& wan
     // One that was never made whole is made, whatever was asked.
     if (options_.no_recreate && !found.config_hash.empty()) return network_cause(found);
     if (wanted.config_hash != found.config_hash) return "configuration changed";
+    if (found.partner_renewed) return "the container whose network it shares was made anew";
     const auto image = observed_.image_ids.find(wanted.config.image);
     if (image != observed_.image_ids.end() && image->second != found.image_id)
         return "image changed";
@@ -227,20 +230,50 @@ std::optional<std::string> UpPlanner::network_cause(const ObservedContainer& fou
     return std::nullopt;
 }
 
-/// Those that `depends_on.restart: true` ties to one that goes.
+/// Whether the container is going to be made, for the first time or anew.
+bool UpPlanner::is_new(const std::string& name) const {
+    const auto leaving = leaving_.find(name);
+    if (leaving != leaving_.end()) return leaving->second.remove;
+    return selected_.contains(name) && find_observed(name) == nullptr;
+}
+
+/// Decides whether `name` goes with another one. Returns whether that is new.
+bool UpPlanner::follow(const std::string& name, const ObservedContainer& found) {
+    const std::string place = place_of(desired_.containers.at(name).service);
+    const std::string joined = joined_container(desired_, name);
+    if (!joined.empty() && is_new(joined)) {
+        // Its users are those of the other one, which get other numbers.
+        if (is_new(name)) return false;
+        leaving_[name] = {fmt::format("'{}', which it joins, is made anew", joined), place, true};
+        return true;
+    }
+    if (!found.running || leaving_.contains(name)) return false;
+    const ObservedContainer* owner = joined.empty() ? nullptr : find_observed(joined);
+    if (owner != nullptr && !owner->running && selected_.contains(joined) &&
+        !(owner->completed && is_awaited(joined))) {
+        leaving_[name] = {fmt::format("'{}', which it joins, is started", joined), place, false};
+        return true;
+    }
+    for (const Gate& gate : desired_.containers.at(name).gates) {
+        if (!gate.restart || !leaving_.contains(gate.container)) continue;
+        leaving_[name] = {fmt::format("'{}' is restarted", gate.container), place, false};
+        return true;
+    }
+    return false;
+}
+
+/// Those that `depends_on.restart: true`, or a namespace that they share, ties to one that goes.
 void UpPlanner::follow_restarts() {
     for (bool again = true; again;) {
         again = false;
-        for (const std::string& name : selected_) {
+        for (const auto& [name, wanted] : desired_.containers) {
             const ObservedContainer* found = find_observed(name);
-            if (found == nullptr || !found->running || leaving_.contains(name)) continue;
-            for (const Gate& gate : desired_.containers.at(name).gates) {
-                if (!gate.restart || !leaving_.contains(gate.container)) continue;
-                leaving_[name] = {fmt::format("'{}' is restarted", gate.container),
-                                  place_of(desired_.containers.at(name).service), false};
-                again = true;
-                break;
-            }
+            // Who shares with one that goes is in it, asked for or not.
+            const bool concerned =
+                selected_.contains(name) || !joined_container(desired_, name).empty();
+            if (found == nullptr || !concerned || !follow(name, *found)) continue;
+            selected_.insert(name);
+            again = true;
         }
     }
 }

@@ -323,6 +323,11 @@ struct Network {
     bool operator==(const Network&) const = default;
 };
 
+/// Whether containers on a network of this driver share a link of the host, with no bridge between.
+inline bool is_shared_link(const std::string& driver) {
+    return driver == "macvlan" || driver == "ipvlan";
+}
+
 struct Project {
     std::string name = {};
     std::string working_dir = {};         ///< Absolute folder against which paths were resolved.

@@ -208,7 +208,7 @@ constexpr Attribute kServiceKeys[] = {
      "the kernel has no such setting for one container any more"},
     {"memswap_limit", &kSwap},
     {"models", &kServiceModels, kIgnored, "davit runs no models"},
-    {"network_mode", &kString, kPartly},
+    {"network_mode", &kString},
     {"networks", &kAttachments},
     {"oom_kill_disable", &kBoolean, kIgnored, "the kernel has no such setting any more"},
     {"oom_score_adj", &kOomScore},

@@ -77,6 +77,10 @@ DesiredState desired_state(const Project& project, const std::map<std::string, i
 DesiredState desired_one_off(const Project& project, const Service& service,
                              const std::string& name);
 
+/// The container of `desired` whose network, processes or IPC objects the container `name` shares
+/// (`network_mode: service:…` and so on); empty where there is none.
+std::string joined_container(const DesiredState& desired, const std::string& name);
+
 /// What was found on this machine, read once before planning.
 struct ObservedContainer {
     std::string service = {};
@@ -91,6 +95,8 @@ struct ObservedContainer {
     std::vector<std::string> needs =
         {};                        ///< As recorded when it was created; gives the stop order.
     std::vector<Gate> gates = {};  ///< As recorded.
+    std::string network_of = {};   ///< The container of the project whose network it shares.
+    bool partner_renewed = false;  ///< The container that it shares with has been made anew since.
 };
 struct ObservedNetwork {
     std::string config_hash = {};

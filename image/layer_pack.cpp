@@ -96,6 +96,9 @@ public:
     }
 
 private:
+    bool may_be_gone(const Error& error) const {
+        return options_.live && (error.error_number() == ENOENT || error.error_number() == ENOTDIR);
+    }
     Result<void> pack_folder(const std::string& folder);
     Result<void> pack(const UniqueFd& parent, const std::string& name, const std::string& path);
     Result<void> add_attributes(TarEntry& entry, const UniqueFd& handle, const struct stat& info);
@@ -112,8 +115,10 @@ private:
 
 /// One descriptor at a time, whatever the depth: each folder is looked up from the root.
 Result<void> Packer::pack_folder(const std::string& folder) {
-    const UniqueFd here = TRY(sys::open_in_root(root_, folder.empty() ? "." : folder,
-                                                O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    Result<UniqueFd> opened = sys::open_in_root(root_, folder.empty() ? "." : folder,
+                                                O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!opened && may_be_gone(opened.error())) return {};
+    const UniqueFd here = TRY(std::move(opened));
     UniqueFd listed = TRY(sys::open_at(here, ".", O_RDONLY | O_DIRECTORY));
     const std::vector<std::string> names = TRY(names_in(std::move(listed)));
     std::vector<std::string> folders;
@@ -140,7 +145,9 @@ Result<void> Packer::mark(const std::string& path) {
 
 Result<void> Packer::pack(const UniqueFd& parent, const std::string& name,
                           const std::string& path) {
-    const UniqueFd handle = TRY(sys::open_at(parent, name, O_PATH | O_NOFOLLOW));
+    Result<UniqueFd> opened = sys::open_at(parent, name, O_PATH | O_NOFOLLOW);
+    if (!opened && may_be_gone(opened.error())) return {};
+    const UniqueFd handle = TRY(std::move(opened));
     struct stat info {};
     if (::fstat(handle.get(), &info) == -1) return failed("fstat(2)");
     TarEntry entry;
@@ -233,17 +240,26 @@ Result<void> Packer::add_attributes(TarEntry& entry, const UniqueFd& handle,
 }
 
 Result<void> Packer::add_content(TarEntry& entry, const UniqueFd& parent, const std::string& name) {
-    const UniqueFd file = TRY(sys::open_at(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+    Result<UniqueFd> opened = sys::open_at(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    if (!opened && may_be_gone(opened.error())) return {};
+    const UniqueFd file = TRY(std::move(opened));
     struct stat info {};
     if (::fstat(file.get(), &info) == -1) return failed("fstat(2)");
-    if (!S_ISREG(info.st_mode)) return refused(entry.path, "changed while it was read");
+    if (!S_ISREG(info.st_mode)) {
+        if (options_.live) return {};
+        return refused(entry.path, "changed while it was read");
+    }
     entry.size = info.st_size;
     TRY(writer_.begin(entry));
     for (std::int64_t left = entry.size; left > 0;) {
         const auto wanted = std::min<std::int64_t>(left, static_cast<std::int64_t>(buffer_.size()));
-        const ssize_t got = sys::retry_on_eintr(
+        ssize_t got = sys::retry_on_eintr(
             [&] { return ::read(file.get(), buffer_.data(), static_cast<std::size_t>(wanted)); });
         if (got == -1) return failed("read(2)");
+        if (got == 0 && options_.live) {
+            std::fill_n(buffer_.begin(), wanted, '\0');
+            got = wanted;
+        }
         if (got == 0) return refused(entry.path, "became shorter while it was read");
         TRY(writer_.write({buffer_.data(), static_cast<std::size_t>(got)}));
         left -= got;

@@ -30,6 +30,9 @@ struct PackOptions {
     /// Later times are written as this one (seconds since 1970; for builds that are the same byte
     /// for byte); nothing: as on disk.
     std::optional<std::int64_t> latest_mtime = {};
+    /// The tree is in use: what is gone when its turn comes is left out, and a file that became
+    /// shorter is filled up with zeros, as tar does. Else these are errors.
+    bool live = false;
     /// Asked for each path ("etc/resolv.conf"); false leaves it out, with what is in it.
     std::function<bool(const std::string&)> wanted = {};
 };
@@ -42,7 +45,8 @@ struct Packed {
 /// Writes what is in the folder `root` (not the folder itself) as one layer, a plain tar: in the
 /// order of the names, with owners, modes, times, hard links, file capabilities and user.*
 /// attributes. The same tree gives the same bytes. Sockets are left out, as Docker leaves them out.
-/// Nothing is followed out of `root`; a file that changes meanwhile is an error.
+/// Nothing is followed out of `root`; a file that changes meanwhile is an error,
+/// unless the tree is `live`.
 /// @errors InvalidInput naming the path @source OCI image-spec, layer.md
 Result<Packed> pack_layer(const UniqueFd& root, ByteSink& sink, const PackOptions& options);
 

@@ -82,6 +82,9 @@ public:
     /// The digest that a tag stands for now, by one HEAD; nothing where the registry doesn't say.
     Result<std::optional<std::string>> tag_digest(const std::string& path, const std::string& tag);
 
+    /// All tags of a repository. @errors NotFound, PermissionDenied
+    Result<std::vector<std::string>> tags(const std::string& path);
+
     /// A small blob, whole and checked.
     Result<std::string> document(const std::string& path, const Blob& blob);
 

@@ -123,6 +123,16 @@ Result<Needed> needed_by(const std::string& data_root, const std::vector<IndexEn
     return needed;
 }
 
+/// Moves a layer out of sight. Needs the store's lock.
+Result<void> throw_away(const std::string& data_root, const std::string& layer,
+                        const std::string& trash) {
+    const std::string place = layer_path(data_root, layer);
+    if (::rename(place.c_str(), fmt::format("{}/{}", trash, layer).c_str()) == 0) return {};
+    const int error_number = errno;
+    if (error_number == ENOENT) return {};
+    return Error::from_errno(error_number, "rename(2)").doing("remove layer '{}'", place);
+}
+
 /// Moves every layer that nobody needs to `trash` and removes such documents: those of the image
 /// that goes, and what commands left that were killed. Returns the layers. Needs the store's lock.
 Result<std::vector<std::string>> sweep(const std::string& data_root, const Needed& needed,
@@ -131,11 +141,7 @@ Result<std::vector<std::string>> sweep(const std::string& data_root, const Neede
     const std::vector<std::string> layers = TRY(list_directory(data_root + "/layers"));
     for (const std::string& layer : layers) {
         if (needed.layers.contains(layer) || !hex_of(layer).ok()) continue;
-        const std::string place = layer_path(data_root, layer);
-        if (::rename(place.c_str(), fmt::format("{}/{}", trash, layer).c_str()) == -1) {
-            const int error_number = errno;
-            return Error::from_errno(error_number, "rename(2)").doing("remove layer '{}'", place);
-        }
+        TRY(throw_away(data_root, layer, trash));
         swept.push_back(layer);
     }
     const std::vector<std::string> blobs = TRY(list_directory(data_root + "/images/blobs/sha256"));
@@ -143,6 +149,18 @@ Result<std::vector<std::string>> sweep(const std::string& data_root, const Neede
         if (!needed.blobs.contains(blob)) TRY(remove_tree(blob_path(data_root, blob)));
     }
     return swept;
+}
+
+/// While a build runs, layers that no image has may be its own: then only those of the images that
+/// go can go.
+Result<void> keep_for_builds(const std::string& data_root, const std::vector<IndexEntry>& going,
+                             Needed& needed) {
+    const Needed theirs = TRY(needed_by(data_root, going, {}));
+    for (const std::string& layer : TRY(list_directory(data_root + "/layers")))
+        if (!theirs.layers.contains(layer)) needed.layers.insert(layer);
+    for (const std::string& blob : TRY(list_directory(data_root + "/images/blobs/sha256")))
+        if (!theirs.blobs.contains(blob)) needed.blobs.insert(blob);
+    return {};
 }
 
 /// What `docker rmi` calls a name.
@@ -153,6 +171,27 @@ std::string shown(const std::string& name) {
 }
 
 }  // namespace
+
+Result<std::int64_t> Store::remove_layers(const std::set<std::string>& diff_ids,
+                                          const std::set<std::string>& ids_in_use) {
+    const Staging trash = TRY(Staging::open(root_));
+    const FileLock lock = TRY(lock_store(root_));
+    const std::vector<IndexEntry> entries = TRY(read_index(root_));
+    const Needed needed = TRY(needed_by(root_, entries, ids_in_use));
+    std::int64_t bytes = 0;
+    for (const std::string& layer : diff_ids) {
+        if (needed.layers.contains(layer) || !hex_of(layer).ok()) continue;
+        const Result<Json> notes = read_record(layer_path(root_, layer) + "/meta.json", 1);
+        if (!notes) continue;
+        bytes += integer_or(*notes, "size");
+        const std::optional<Blob> blob = blob_of_layer(root_, layer);
+        TRY(throw_away(root_, layer, trash.path()));
+        if (!blob || needed.blobs.contains(blob->digest)) continue;
+        TRY(remove_tree(blob_path(root_, blob->digest)));
+        bytes += blob->size;
+    }
+    return bytes;
+}
 
 Result<Store> Store::open(const std::string& data_root) {
     for (const char* folder : {"/images/blobs/sha256", "/images/tmp", "/layers"})
@@ -257,7 +296,10 @@ Result<Removed> Store::remove(const std::string& text, const std::set<std::strin
             return entry.image_id == id && (last || entry.name == store_name(*reference));
         });
         Needed needed;
-        if (last) needed = TRY(needed_by(root_, entries, ids_in_use));
+        if (last) {
+            needed = TRY(needed_by(root_, entries, ids_in_use));
+            if (build_runs(root_)) TRY(keep_for_builds(root_, own, needed));
+        }
         // First out of the index, then out of sight, then off the disk: a kill in between leaves
         // only what nobody refers to.
         TRY(write_index(root_, entries));

@@ -137,6 +137,11 @@ public:
     Result<Removed> remove(const std::string& text, const std::set<std::string>& ids_in_use,
                            bool force);
 
+    /// Removes those of the layers `diff_ids` that no image and no container needs, and their
+    /// blobs. Returns the bytes that this gives back.
+    Result<std::int64_t> remove_layers(const std::set<std::string>& diff_ids,
+                                       const std::set<std::string>& ids_in_use);
+
     const std::string& data_root() const { return root_; }
 
 private:

@@ -3,9 +3,13 @@
 #include "base/digest.h"
 #include "base/duration.h"
 #include "base/strings.h"
+#include "base/sys.h"
 
+#include <cerrno>
 #include <cstdlib>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 
 namespace davit::image {
 namespace {
@@ -141,6 +145,13 @@ Result<void> write_index(const std::string& data_root, const std::vector<IndexEn
 
 Result<FileLock> lock_store(const std::string& data_root) {
     return FileLock::exclusive(data_root + "/images/lock");
+}
+
+std::string build_lock_path(const std::string& data_root) { return data_root + "/build/lock"; }
+
+bool build_runs(const std::string& data_root) {
+    const Result<UniqueFd> lock = sys::open(build_lock_path(data_root), O_RDWR);
+    return lock && ::flock(lock->get(), LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK;
 }
 
 Result<Json> read_blob(const std::string& data_root, const std::string& digest) {

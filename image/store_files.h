@@ -52,6 +52,13 @@ Result<void> write_index(const std::string& data_root, const std::vector<IndexEn
 /// Waits for the lock under which index.json, blobs and layers are changed.
 Result<FileLock> lock_store(const std::string& data_root);
 
+/// A lock that every running build shares: while it is held, layers without an image may be those
+/// of a build.
+std::string build_lock_path(const std::string& data_root);
+
+/// Whether a build runs on this data root.
+bool build_runs(const std::string& data_root);
+
 /// A JSON document of the store, checked against its digest.
 Result<Json> read_blob(const std::string& data_root, const std::string& digest);
 

@@ -30,6 +30,21 @@ Result<void> ensure_bridge(const BridgeSpec& spec);
 /// @errors InvalidInput where it is no bridge
 Result<void> remove_bridge(const std::string& name);
 
+/// The link that macvlan and ipvlan networks share.
+struct ParentSpec {
+    std::string name = {};   ///< "eth0"; "eth0.20": the VLAN 20 of eth0.
+    std::string alias = {};  ///< The network's full name.
+    bool dummy = false;      ///< It leads nowhere: the containers reach each other only.
+};
+
+/// Makes sure that the link is there. A VLAN, or a dummy, that is missing is made, and marked with
+/// the network's name. @errors NotFound where the link is missing; Unsupported where the kernel
+/// has no such links
+Result<void> ensure_parent(const ParentSpec& spec);
+
+/// Removes the link if `ensure_parent` has made it.
+Result<void> remove_parent(const ParentSpec& spec);
+
 /// Whether a link of that name is there.
 Result<bool> link_exists(const std::string& name);
 
@@ -48,7 +63,7 @@ struct AttachSpec {
     /// Settings inside the container, as "net.ipv4.conf.IFNAME.log_martians" and value.
     std::vector<std::pair<std::string, std::string>> sysctls = {};
     bool isolated = false;  ///< From the other isolated ports of its bridge.
-    int mtu = 1500;
+    int mtu = 1500;         ///< 0: the parent's, of a shared link.
 };
 
 /// Connects the network namespace `netns`: a veth pair (one queue each) for each bridge, loopback

@@ -65,9 +65,20 @@ struct SharedLinkRequest {
     std::string name = {};
     int netns = -1;
     std::string mac = {};  ///< macvlan only.
-    int mtu = 1500;
+    int mtu = 1500;        ///< 0: the parent's.
 };
 NlMsg new_shared_link(const SharedLinkRequest& request);
+
+/// A link that others share: "vlan", a part of the wire of `parent` with a number of its own, or
+/// "dummy", which leads nowhere. @source linux/if_link.h, IFLA_VLAN_ID
+struct ParentRequest {
+    std::string name = {};
+    int parent = 0;        ///< Index; 0: a dummy.
+    std::uint16_t id = 0;  ///< Of the VLAN, 1 to 4094.
+};
+NlMsg new_parent(const ParentRequest& request);
+/// The kernel ignores an alias in the message that makes a link. Also sets it up.
+NlMsg set_alias(const std::string& name, const std::string& alias);
 
 NlMsg set_up(const std::string& name);
 /// Settings of a bridge port. Hairpin lets the bridge send a frame back through the port it came

@@ -162,7 +162,8 @@ NlMsg new_shared_link(const SharedLinkRequest& request) {
     nla_put_string(message.get(), IFLA_IFNAME, request.name.c_str());
     nla_put_u32(message.get(), IFLA_LINK, static_cast<std::uint32_t>(request.parent));
     nla_put_u32(message.get(), IFLA_NET_NS_FD, static_cast<std::uint32_t>(request.netns));
-    nla_put_u32(message.get(), IFLA_MTU, static_cast<std::uint32_t>(request.mtu));
+    if (request.mtu != 0)
+        nla_put_u32(message.get(), IFLA_MTU, static_cast<std::uint32_t>(request.mtu));
     const bool macvlan = request.kind == "macvlan";
     if (macvlan) put_mac(message, request.mac);
     const Nest info(message, IFLA_LINKINFO);
@@ -172,6 +173,27 @@ NlMsg new_shared_link(const SharedLinkRequest& request) {
         nla_put_u32(message.get(), IFLA_MACVLAN_MODE, macvlan_mode(request.mode));
     else
         nla_put_u16(message.get(), IFLA_IPVLAN_MODE, ipvlan_mode(request.mode));
+    return message;
+}
+
+NlMsg new_parent(const ParentRequest& request) {
+    NlMsg message = new_link_request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, IFF_UP);
+    nla_put_string(message.get(), IFLA_IFNAME, request.name.c_str());
+    if (request.parent != 0)
+        nla_put_u32(message.get(), IFLA_LINK, static_cast<std::uint32_t>(request.parent));
+    const Nest info(message, IFLA_LINKINFO);
+    nla_put_string(message.get(), IFLA_INFO_KIND, request.parent != 0 ? "vlan" : "dummy");
+    if (request.parent == 0) return message;
+    const Nest data(message, IFLA_INFO_DATA);
+    nla_put_u16(message.get(), IFLA_VLAN_ID, request.id);
+    return message;
+}
+
+NlMsg set_alias(const std::string& name, const std::string& alias) {
+    NlMsg message = new_link_request(RTM_NEWLINK, 0, IFF_UP);
+    nla_put_string(message.get(), IFLA_IFNAME, name.c_str());
+    const std::size_t length = std::min<std::size_t>(alias.size(), IFALIASZ - 1);
+    nla_put(message.get(), IFLA_IFALIAS, static_cast<int>(length), alias.data());
     return message;
 }
 

@@ -29,7 +29,7 @@ std::string annotation_of(const Spec& spec, const char* key) {
 /// The configuration, with the namespaces of others in their places.
 Result<Spec> Guard::read_configuration() {
     Json config = TRY_DOING(read_json(options_.bundle + "/config.json"), "read the configuration");
-    partners_ = TRY(resolve_joins(config));
+    partners_ = TRY(resolve_joins(config, options_.adopt ? state_.pid : 0));
     Spec spec = TRY(parse_spec(config));
     spec.bundle = options_.bundle;
     return spec;

@@ -27,7 +27,7 @@ void set_path(Json& namespaces, const std::string& type, const std::string& path
 
 }  // namespace
 
-Result<Partners> resolve_joins(Json& config) {
+Result<Partners> resolve_joins(Json& config, pid_t own) {
     Partners partners;
     const Json annotations = config.value("annotations", Json::object());
     for (const auto& [key, value] : annotations.items()) {
@@ -35,6 +35,11 @@ Result<Partners> resolve_joins(Json& config) {
         if (!key.starts_with(prefix) || !value.is_string()) continue;
         const std::string type = key.substr(prefix.size());
         const std::string run_dir = value.get<std::string>();
+        if (own != 0) {
+            set_path(config["linux"]["namespaces"], type,
+                     fmt::format("/proc/{}/ns/{}", own, file_of(type)));
+            continue;
+        }
         const ContainerState state = TRY(observe_state(run_dir));
         Result<UniqueFd> process = sys::open_process(state.pid, state.start_ticks);
         if (state.pid == 0 || !process)

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <set>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 
 namespace davit::stack {
 namespace {
@@ -112,6 +113,12 @@ void add_missing(const std::vector<std::uint32_t>& more, std::vector<std::uint32
     }
 }
 
+/// What this host is called.
+std::string host_name() {
+    utsname names{};
+    return ::uname(&names) == 0 ? std::string(names.nodename) : std::string();
+}
+
 Result<void> choose_container(const ChoiceRequest& request, const std::string& name,
                               std::set<std::uint32_t>& used_ids, IdmapProbe& probe,
                               Choices& choices) {
@@ -149,6 +156,8 @@ Result<void> choose_container(const ChoiceRequest& request, const std::string& n
     std::map<std::string, ContainerRecord> known = request.seen->containers;
     for (const auto& [other, record] : choices.records) known[other] = record;
     inputs.joins = TRY(find_joins(paths, service, known));
+    inputs.hostname = inputs.joins.hostname;
+    if (service.network_mode == "host") inputs.hostname = host_name();
     inputs.devices =
         service.privileges.privileged ? host_devices() : TRY(find_devices(service.devices));
     inputs.cdi = TRY(find_cdi_devices(service.cdi_devices, cdi_folders()));

@@ -51,8 +51,9 @@ std::vector<std::string> texts_of(const Json& json, const char* key) {
     return texts;
 }
 
-Result<network::RuleNetwork> read_network_claim(const std::string& path) {
+Result<network::RuleNetwork> read_network_claim(const std::string& path, bool& shared) {
     const Json json = TRY(read_record(path, kVersion));
+    shared = compose::is_shared_link(string_or(json, "driver"));
     network::RuleNetwork claimed;
     claimed.bridge = string_or(json, "bridge");
     for (const std::string& text : texts_of(json, "subnets")) {
@@ -118,6 +119,7 @@ Result<std::vector<Holder>> holders(const Paths& paths) {
 /// The endpoint whose address published ports lead to: the one with the default route.
 const Endpoint* published_endpoint(const ContainerRecord& record, bool v6) {
     for (const Endpoint& endpoint : record.endpoints) {
+        if (endpoint.host_link.empty()) continue;  // the host has no way to a shared link
         const bool has = v6 ? endpoint.default6 && !endpoint.ip6.empty()
                             : endpoint.default4 && !endpoint.ip.empty();
         if (has) return &endpoint;
@@ -143,13 +145,18 @@ Result<void> add_port_claims(const compose::Port& port, const std::string& targe
     return {};
 }
 
-Result<void> gather_networks(const Paths& paths, const std::string& project,
+/// Which networks are meant: those with bridges, which rules are about, or all.
+enum class Which { Bridged, All };
+
+Result<void> gather_networks(const Paths& paths, const std::string& project, Which which,
                              std::vector<network::RuleNetwork>& networks) {
     const std::string folder = networks_folder(paths, project);
     const std::vector<std::string> files = TRY(list_directory(folder));
     for (const std::string& file : files) {
         if (!file.ends_with(".json")) continue;  // a write that was cut short
-        Result<network::RuleNetwork> claimed = read_network_claim(folder + "/" + file);
+        bool shared = false;
+        Result<network::RuleNetwork> claimed = read_network_claim(folder + "/" + file, shared);
+        if (claimed && shared && which == Which::Bridged) continue;
         if (claimed)
             networks.push_back(*std::move(claimed));
         else if (claimed.error().kind() != ErrorKind::NotFound)
@@ -233,6 +240,7 @@ Result<void> write_network_claim(const Paths& paths, const NetworkRecord& record
     return write_json(folder + "/" + record.name + ".json",
                       {{"version", kVersion},
                        {"bridge", record.bridge},
+                       {"driver", record.driver},
                        {"subnets", std::move(subnets)},
                        {"internal", record.internal},
                        {"masquerade", record.masquerade},
@@ -258,7 +266,7 @@ Result<network::Ruleset> gather_rules(const Paths& paths) {
     network::Ruleset rules;
     const std::vector<std::string> projects = TRY(projects_up(paths));
     for (const std::string& project : projects)
-        TRY(gather_networks(paths, project, rules.networks));
+        TRY(gather_networks(paths, project, Which::Bridged, rules.networks));
     const std::vector<Holder> all = TRY(holders(paths));
     for (const Holder& one : all) {
         const auto& ports = one.claims.ports;
@@ -323,7 +331,8 @@ Result<std::vector<std::string>> guests_of(const Paths& paths, const std::string
 Result<std::vector<network::Cidr>> claimed_subnets(const Paths& paths, const std::string& except) {
     std::vector<network::RuleNetwork> networks;
     const std::vector<std::string> projects = TRY(projects_up(paths));
-    for (const std::string& project : projects) TRY(gather_networks(paths, project, networks));
+    for (const std::string& project : projects)
+        TRY(gather_networks(paths, project, Which::All, networks));
     std::vector<network::Cidr> subnets;
     for (const network::RuleNetwork& one : networks) {
         if (one.bridge != except)

@@ -153,9 +153,10 @@ Json host_config_of(const ContainerRecord& record) {
     return {
         {"Binds", binds},
         {"LogConfig", {{"Type", record.logging.driver}, {"Config", record.logging.options}}},
-        {"NetworkMode", !record.network_mode.empty() ? record.network_mode
-                        : record.endpoints.empty()   ? "none"
-                                                     : record.endpoints.front().network},
+        {"NetworkMode", !record.network_id.empty()     ? "container:" + record.network_id
+                        : !record.network_mode.empty() ? record.network_mode
+                        : record.endpoints.empty()     ? "none"
+                                                       : record.endpoints.front().network},
         {"PortBindings", bindings_of(record, false, "")},
         {"RestartPolicy", {{"Name", restart}, {"MaximumRetryCount", record.restart.max_attempts}}},
         {"Memory", limits.memory_bytes},

@@ -58,16 +58,25 @@ std::string root_of_state_dir(std::string folder) {
     return folder;
 }
 
+network::ParentSpec parent_of(const NetworkRecord& record) {
+    return {
+        .name = record.parent, .alias = record.name, .dummy = !record.options.contains("parent")};
+}
+
 /// An endpoint as links, addresses and routes.
 Result<network::AttachSpec> attach_spec(const Endpoint& endpoint, const NetworkRecord& network,
                                         int usual_mtu) {
     network::AttachSpec spec;
-    spec.bridge = network.bridge;
+    const bool shared = compose::is_shared_link(network.driver);
+    spec.driver = network.driver;
+    spec.bridge = shared ? network.parent : network.bridge;
+    spec.mode = network.mode;
     spec.host_link = endpoint.host_link;
     spec.interface = endpoint.interface;
     spec.mac = endpoint.mac;
     spec.isolated = !network.icc;
-    spec.mtu = network.mtu != 0 ? network.mtu : usual_mtu;
+    // A shared link can't carry more than its parent does.
+    spec.mtu = network.mtu != 0 ? network.mtu : shared ? 0 : usual_mtu;
     for (const auto& [name, value] : endpoint.sysctls) spec.sysctls.emplace_back(name, value);
     if (!endpoint.ip.empty())
         spec.addresses.push_back({TRY(network::parse_ip(endpoint.ip)), endpoint.prefix});
@@ -77,6 +86,10 @@ Result<network::AttachSpec> attach_spec(const Endpoint& endpoint, const NetworkR
         const network::Ip ip = TRY(network::parse_ip(text));
         spec.addresses.push_back({ip, ip.v6 ? 64 : 16});
     }
+    // Mode l3 has no neighbours to send through: everything is on the link.
+    spec.default_on_link = network.driver == "ipvlan" && network.mode.starts_with("l3") &&
+                           (endpoint.default4 || endpoint.default6);
+    if (spec.default_on_link) return spec;
     if (endpoint.default4) spec.gateways.push_back(TRY(network::parse_ip(endpoint.gateway)));
     if (endpoint.default6) spec.gateways.push_back(TRY(network::parse_ip(endpoint.gateway6)));
     return spec;
@@ -116,6 +129,7 @@ Result<std::map<std::string, NetworkRecord>> KernelActuator::networks_of(
 
 Result<void> KernelActuator::create_network(const std::string& name) {
     const NetworkRecord record = TRY(network_record(name));
+    if (compose::is_shared_link(record.driver)) return create_shared_network(record);
     network::BridgeSpec bridge;
     bridge.name = record.bridge;
     bridge.alias = record.name;
@@ -132,6 +146,13 @@ Result<void> KernelActuator::create_network(const std::string& name) {
     return rules_.update();
 }
 
+/// A network whose containers share a link of the host: what is made is at most that link.
+Result<void> KernelActuator::create_shared_network(const NetworkRecord& record) const {
+    TRY(write_record(paths(), record));
+    TRY(write_network_claim(paths(), record));
+    return network::ensure_parent(parent_of(record));
+}
+
 Result<void> KernelActuator::remove_network(const std::string& name) {
     const NetworkRecord& record = world_.seen->networks.at(name);
     const std::vector<std::string> guests = TRY(guests_of(paths(), record.bridge, world_.project));
@@ -141,8 +162,12 @@ Result<void> KernelActuator::remove_network(const std::string& name) {
                                  name, fmt::join(guests, ", ")))
             .help("take their projects down first");
     TRY(remove_network_claim(paths(), record));
-    TRY(rules_.update());
-    TRY(network::remove_bridge(record.bridge));
+    if (compose::is_shared_link(record.driver)) {
+        TRY(network::remove_parent(parent_of(record)));
+    } else {
+        TRY(rules_.update());
+        TRY(network::remove_bridge(record.bridge));
+    }
     return remove_tree(paths().networks(world_.project) + "/" + name + ".json");
 }
 
@@ -237,19 +262,39 @@ Result<void> KernelActuator::create_container(const std::string& name) {
     return made;
 }
 
-/// Starts the guard of a container whose bundle is complete, and connects its network.
-Result<void> KernelActuator::bring_up(const ContainerRecord& record) {
-    const std::string run_dir = paths().run_container(record.project, record.name);
-    TRY(make_directories(run_dir, 0700));
-    const std::string files[][2] = {
-        {"/hosts", hosts_of(record)},
-        {"/hostname", record.hostname + "\n"},
-        {"/resolv.conf", resolv_conf_of(record, network::host_resolv_conf())}};
+/// hosts, hostname and resolv.conf: its own, or those of the container whose network it has.
+Result<void> KernelActuator::write_name_files(const ContainerRecord& record,
+                                              const std::string& run_dir) const {
+    std::map<std::string, std::string> files;
+    if (record.network_container.empty()) {
+        const bool hosts_network = record.network_mode == "host";
+        const Result<std::string> hosts =
+            hosts_network ? read_file("/etc/hosts") : Result<std::string>(std::string());
+        files["/hosts"] = hosts_of(record, hosts ? *hosts : std::string());
+        files["/hostname"] = record.hostname + "\n";
+        // The host's network reaches the host's own servers, on its loopback too.
+        const Result<std::string> own = read_file("/etc/resolv.conf");
+        files["/resolv.conf"] =
+            resolv_conf_of(record, hosts_network && own ? *own : network::host_resolv_conf());
+    } else {
+        const std::string owner = paths().run_root + "/" + record.network_container;
+        for (const char* file : {"/hosts", "/hostname", "/resolv.conf"})
+            files[file] = TRY_DOING(read_file(owner + file), "share the network of '{}'",
+                                    record.network_container);
+    }
     for (const auto& [file, text] : files) {
         TRY(write_in_place(run_dir + file, text, 0644));
         // The run root may lie on a file system that can't be idmapped: they belong to the range.
         TRY(give_to(run_dir + file, record.uid_base));
     }
+    return {};
+}
+
+/// Starts the guard of a container whose bundle is complete, and connects its network.
+Result<void> KernelActuator::bring_up(const ContainerRecord& record) {
+    const std::string run_dir = paths().run_container(record.project, record.name);
+    TRY(make_directories(run_dir, 0700));
+    TRY(write_name_files(record, run_dir));
     if (record.sharing.ipc == "shareable") TRY(make_shared_memory(run_dir, record.uid_base));
     const runtime::CreatedContainer created =
         TRY(runtime::launch_guard({.program = world_.environment->runtime_program,
@@ -275,6 +320,8 @@ Result<void> KernelActuator::announce(const ContainerRecord& record) {
 }
 
 Result<void> KernelActuator::connect(const ContainerRecord& record, const UniqueFd& netns) const {
+    // The host's network, or another container's, is connected already.
+    if (record.network_mode == "host" || !record.network_container.empty()) return {};
     if (record.endpoints.empty()) return network::loopback_up(netns);
     std::vector<network::AttachSpec> specs;
     for (const Endpoint& endpoint : record.endpoints) {

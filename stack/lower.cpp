@@ -117,7 +117,9 @@ ContainerRecord make_record(const ContainerInputs& in) {
     record.created = in.created;
     record.working_dir = in.project->working_dir;
     record.files = in.project->files;
-    record.hostname = service.hostname.empty() ? in.id.substr(0, 12) : service.hostname;
+    record.hostname = !service.hostname.empty() ? service.hostname
+                      : !in.hostname.empty()    ? in.hostname
+                                                : in.id.substr(0, 12);
     record.user = service.user.empty() ? in.image->config.user : service.user;
     record.cwd = service.working_dir.empty() ? in.image->config.working_dir : service.working_dir;
     if (record.cwd.empty()) record.cwd = "/";
@@ -149,6 +151,8 @@ ContainerRecord make_record(const ContainerInputs& in) {
     record.links.insert(record.links.end(), service.external_links.begin(),
                         service.external_links.end());
     record.network_mode = service.network_mode;
+    record.network_container = in.joins.network_container;
+    record.network_id = in.joins.network_id;
     record.relay_ports = service.relay_ports;
     record.own_dns = answers_dns(service, in.image->config.exposed_ports);
     record.read_only = service.read_only;

@@ -37,6 +37,7 @@ struct ContainerInputs {
     CdiEdits cdi = {};
     std::map<std::string, DeviceNumber> block_devices = {};  ///< By path.
     Joins joins = {};
+    std::string hostname = {};         ///< Where the service says none; empty: digits of its id.
     std::string runtime_program = {};  ///< davit-runtime, which is also the small process 1.
 };
 

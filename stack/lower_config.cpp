@@ -89,6 +89,7 @@ std::string listen_ports(const ContainerRecord& record) {
     // The guard passes on to an address of either family; internal networks publish nothing.
     std::string target;
     for (const Endpoint& endpoint : record.endpoints) {
+        if (endpoint.host_link.empty()) continue;  // the host has no way to a shared link
         if (endpoint.default4 && !endpoint.ip.empty()) target = endpoint.ip;
         if (endpoint.default6 && !endpoint.ip6.empty() && target.empty()) target = endpoint.ip6;
     }
@@ -163,6 +164,12 @@ std::optional<AttributeProblem> kernel_problem(const compose::Service& service) 
             return AttributeProblem{
                 "sysctls", fmt::format("'{}' is not a container's own, but the host's", name),
                 "set it on the host with sysctl(8)"};
+    }
+    for (const auto& [name, value] : service.sysctls) {
+        if (name.starts_with("net.") && service.network_mode == "host")
+            return AttributeProblem{"sysctls",
+                                    fmt::format("'{}' is the host's with the host's network", name),
+                                    "set it on the host with sysctl(8)"};
     }
     for (const auto& [name, value] : service.annotations) {
         if (name.starts_with("io.davit."))
@@ -304,7 +311,7 @@ Json namespaces_json(const ContainerInputs& in) {
         if (!host) namespaces.push_back({{"type", type}});
     };
     add("pid", sharing.pid == "host");
-    add("network", false);
+    add("network", in.wanted->config.network_mode == "host");
     add("ipc", sharing.ipc == "host");
     add("uts", sharing.uts == "host");
     add("mount", false);
@@ -335,10 +342,13 @@ Result<Json> linux_json(const ContainerInputs& in, const ContainerRecord& record
     linux_part["resources"] = resources_json(in);
     if (Json devices = devices_json(in); !devices.empty())
         linux_part["devices"] = std::move(devices);
-    // Any program may listen on port 80 and send pings: both are its own network's business.
-    linux_part["sysctl"] = {
-        {"net.ipv4.ip_unprivileged_port_start", "0"},
-        {"net.ipv4.ping_group_range", record.uid_base != 0 ? "0 65535" : "0 2147483647"}};
+    // Any program may listen on port 80 and send pings: both are its own network's business, where
+    // it has one of its own.
+    linux_part["sysctl"] = Json::object();
+    if (record.network_mode != "host" && record.network_container.empty())
+        linux_part["sysctl"] = {
+            {"net.ipv4.ip_unprivileged_port_start", "0"},
+            {"net.ipv4.ping_group_range", record.uid_base != 0 ? "0 65535" : "0 2147483647"}};
     for (const auto& [name, value] : service.sysctls) linux_part["sysctl"][name] = value;
     if (!service.privileges.unfiltered && !service.privileges.privileged)
         linux_part["seccomp"] = TRY(seccomp_json(service, capabilities));

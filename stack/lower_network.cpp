@@ -17,9 +17,9 @@ constexpr std::uint16_t kAsidePort = 40053;
 std::vector<std::string> gateways_of(const ContainerRecord& record) {
     std::vector<std::string> gateways;
     for (const Endpoint& endpoint : record.endpoints)
-        if (endpoint.default4) gateways.push_back(endpoint.gateway);
+        if (endpoint.default4 && !endpoint.host_link.empty()) gateways.push_back(endpoint.gateway);
     for (const Endpoint& endpoint : record.endpoints)
-        if (endpoint.default6) gateways.push_back(endpoint.gateway6);
+        if (endpoint.default6 && !endpoint.host_link.empty()) gateways.push_back(endpoint.gateway6);
     return gateways;
 }
 
@@ -51,14 +51,15 @@ runtime::DnsSettings dns_settings(const ContainerRecord& record,
 }
 
 std::string resolv_conf_of(const ContainerRecord& record, const std::string& host) {
-    if (record.network_mode == "host" && record.resolver == compose::Resolver{}) return host;
     const network::ResolverWishes wishes = {record.resolver.servers, record.resolver.search,
                                             record.resolver.options};
+    const bool no_wish = wishes.servers.empty() && wishes.search.empty() && wishes.options.empty();
+    if (record.network_mode == "host" && no_wish) return host;
     if (record.endpoints.empty()) return network::render_resolv_conf(host, wishes);
     return network::render_guarded_resolv_conf(host, wishes, kServer);
 }
 
-std::string hosts_of(const ContainerRecord& record) {
+std::string hosts_of(const ContainerRecord& record, const std::string& host) {
     network::HostEntry own;
     std::vector<network::HostEntry> same;
     for (const Endpoint& endpoint : record.endpoints) {
@@ -74,16 +75,18 @@ std::string hosts_of(const ContainerRecord& record) {
                 same.push_back(std::move(entry));
         }
     }
-    std::string text = network::render_hosts(own, same);
+    const bool hosts_own = record.network_mode == "host" && !host.empty();
+    std::string text = hosts_own ? host : network::render_hosts(own, same);
+    if (hosts_own && !text.ends_with('\n')) text += '\n';
     const std::vector<std::string> gateways = gateways_of(record);
-    for (const std::string& host : record.resolver.extra_hosts) {
-        const std::size_t equals = host.find('=');
-        std::string address = host.substr(equals + 1);
+    for (const std::string& extra : record.resolver.extra_hosts) {
+        const std::size_t equals = extra.find('=');
+        std::string address = extra.substr(equals + 1);
         if (address == "host-gateway" && !gateways.empty()) address = gateways.front();
         // With the host's own network the host is where the container is.
         if (address == "host-gateway" && record.network_mode == "host") address = "127.0.0.1";
         if (address != "host-gateway")
-            text += fmt::format("{}\t{}\n", address, host.substr(0, equals));
+            text += fmt::format("{}\t{}\n", address, extra.substr(0, equals));
     }
     return text;
 }

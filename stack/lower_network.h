@@ -19,7 +19,8 @@ runtime::DnsSettings dns_settings(const ContainerRecord& record,
 std::string resolv_conf_of(const ContainerRecord& record, const std::string& host);
 
 /// /etc/hosts of the container: itself, and `extra_hosts`. Its neighbours are the name server's.
-std::string hosts_of(const ContainerRecord& record);
+/// `host`: the host's, which a container with the host's network reads first.
+std::string hosts_of(const ContainerRecord& record, const std::string& host = {});
 
 /// Rules of nftables inside the container's network namespace that lead 127.0.0.11:53 to the guard
 /// on another port, so that the container can answer on port 53 itself.

@@ -24,6 +24,18 @@ Result<void> add_stray_run_folders(const Paths& paths, const std::string& projec
     return {};
 }
 
+/// What has become of the container whose network this one shares.
+void observe_partner(const Paths& paths, const ContainerRecord& record,
+                     compose::ObservedContainer& found) {
+    const std::size_t slash = record.network_container.find('/');
+    const std::string project = record.network_container.substr(0, slash);
+    const std::string name = record.network_container.substr(slash + 1);
+    if (project == record.project) found.network_of = name;
+    const auto all = read_containers(paths, project);
+    const bool there = all && all->contains(name);
+    found.partner_renewed = all && (!there || all->at(name).id != record.network_id);
+}
+
 }  // namespace
 
 Result<Observation> observe(const Environment& environment, const std::string& project) {
@@ -33,7 +45,8 @@ Result<Observation> observe(const Environment& environment, const std::string& p
     seen.networks = TRY(read_networks(paths, project));
     TRY(add_stray_run_folders(paths, project, seen.containers));
     for (const auto& [name, record] : seen.networks) {
-        const bool in_kernel = TRY(network::link_exists(record.bridge));
+        const bool in_kernel = TRY(network::link_exists(
+            compose::is_shared_link(record.driver) ? record.parent : record.bridge));
         seen.state.networks[name] = {record.config_hash, in_kernel};
     }
     for (const auto& [name, record] : seen.containers) {
@@ -58,6 +71,7 @@ Result<Observation> observe(const Environment& environment, const std::string& p
         found.number = record.number;
         found.needs = record.needs;
         found.gates = record.gates;
+        if (!record.network_container.empty()) observe_partner(paths, record, found);
     }
     const std::map<std::string, VolumeRecord> volumes = TRY(read_volumes(paths));
     for (const auto& [name, record] : volumes) seen.state.volumes.push_back(name);

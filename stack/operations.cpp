@@ -61,24 +61,6 @@ Result<Choices> choose_locked(const ChoiceRequest& request) {
     return choose(request);
 }
 
-/// Removes what belongs to no container, network or lock any more.
-void tidy_project(const Paths& paths, const std::string& project) {
-    // Of a davit that was killed between writing a record and renaming it.
-    const Result<std::vector<std::string>> records = list_directory(paths.networks(project));
-    for (const std::string& name : records ? *records : std::vector<std::string>()) {
-        if (name.ends_with(".tmp")) ::unlink((paths.networks(project) + "/" + name).c_str());
-    }
-    for (const std::string& folder : {paths.containers(project), paths.networks(project)})
-        ::rmdir(folder.c_str());
-    const Result<std::vector<std::string>> left = list_directory(paths.project(project));
-    if (left && (left->empty() || *left == std::vector<std::string>{"lock"})) {
-        ::unlink(paths.project_lock(project).c_str());
-        ::rmdir(paths.project(project).c_str());
-        ::rmdir(paths.projects().c_str());
-        ::rmdir(paths.data_root.c_str());  // only one that was made for this lock is empty
-    }
-}
-
 /// Takes the claims of a choice that failed halfway back, so that nothing has changed.
 void forget_choices(const ChoiceRequest& request) {
     const Paths& paths = request.environment->paths;
@@ -108,6 +90,23 @@ std::set<std::string> anonymous_folders(const Paths& paths, const Observation& s
 }
 
 }  // namespace
+
+void tidy_project(const Paths& paths, const std::string& project) {
+    // Of a davit that was killed between writing a record and renaming it.
+    const Result<std::vector<std::string>> records = list_directory(paths.networks(project));
+    for (const std::string& name : records ? *records : std::vector<std::string>()) {
+        if (name.ends_with(".tmp")) ::unlink((paths.networks(project) + "/" + name).c_str());
+    }
+    for (const std::string& folder : {paths.containers(project), paths.networks(project)})
+        ::rmdir(folder.c_str());
+    const Result<std::vector<std::string>> left = list_directory(paths.project(project));
+    if (left && (left->empty() || *left == std::vector<std::string>{"lock"})) {
+        ::unlink(paths.project_lock(project).c_str());
+        ::rmdir(paths.project(project).c_str());
+        ::rmdir(paths.projects().c_str());
+        ::rmdir(paths.data_root.c_str());  // only one that was made for this lock is empty
+    }
+}
 
 std::string data_root_of_running(const Paths& paths, const std::string& project) {
     const Result<Json> claim = read_record(paths.run_project(project) + "/.project.json", 1);

@@ -59,6 +59,10 @@ Result<std::vector<FailedStep>> down(const Environment& environment, const DownR
                                      const ExecuteOptions& execute_options, const OnEvent& on_event,
                                      bool& found_any);
 
+/// Removes the project's folders where nothing is in them any more but the lock, which the caller
+/// holds.
+void tidy_project(const Paths& paths, const std::string& project);
+
 /// Data root of a project that is up, from the run root's index; empty where it is not up.
 std::string data_root_of_running(const Paths& paths, const std::string& project);
 

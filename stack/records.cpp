@@ -220,6 +220,8 @@ Json to_json(const ContainerRecord& record) {
             {"privileges", privileges_json(record.privileges)},
             {"links", record.links},
             {"network_mode", record.network_mode},
+            {"network_container", record.network_container},
+            {"network_id", record.network_id},
             {"relay_ports", record.relay_ports},
             {"own_dns", record.own_dns},
             {"read_only", record.read_only},
@@ -304,6 +306,8 @@ ContainerRecord container_of(const Json& json) {
             record.health_check = *std::move(read);
     record.links = value_or<Texts>(json, "links", {});
     record.network_mode = value_or<std::string>(json, "network_mode", "");
+    record.network_container = value_or<std::string>(json, "network_container", "");
+    record.network_id = value_or<std::string>(json, "network_id", "");
     record.relay_ports = value_or(json, "relay_ports", false);
     record.own_dns = value_or(json, "own_dns", false);
     record.read_only = value_or(json, "read_only", false);

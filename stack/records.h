@@ -101,6 +101,8 @@ struct ContainerRecord {
     compose::Resolver resolver = {};
     std::vector<std::string> links = {};  ///< "NAME:ALIAS", of containers and services.
     std::string network_mode = {};        ///< As in compose::Service.
+    std::string network_container = {};   ///< "project/name" of the one whose network it shares.
+    std::string network_id = {};          ///< Id of that container.
     bool relay_ports = false;             ///< The guard passes everything on, not the kernel.
     bool own_dns = false;                 ///< It may answer on port 53 itself.
     compose::Privileges privileges = {};

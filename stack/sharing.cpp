@@ -19,7 +19,9 @@ struct Mode {
 };
 
 std::vector<Mode> modes_of(const compose::Service& service) {
-    return {{"pid", &service.sharing.pid}, {"ipc", &service.sharing.ipc}};
+    return {{"pid", &service.sharing.pid},
+            {"ipc", &service.sharing.ipc},
+            {"network", &service.network_mode}};
 }
 
 bool joins(const std::string& mode) {
@@ -68,6 +70,16 @@ Result<Joins> find_joins(const Paths& paths, const compose::Service& service,
                                          partner.name))
                     .help("give its service 'ipc: shareable'");
             found.shm_dir = shared_memory_folder(run_dir);
+        }
+        if (mode.type == std::string_view("network")) {
+            if (partner.network_mode == "host" || !partner.network_container.empty())
+                return Error(ErrorKind::InvalidInput,
+                             fmt::format("container '{}' has no network of its own to share",
+                                         partner.name))
+                    .help("name the one whose network it is");
+            found.network_container = partner.project + "/" + partner.name;
+            found.network_id = partner.id;
+            found.hostname = partner.hostname;
         }
         if (first && found.uid_base != partner.uid_base)
             return Error(ErrorKind::InvalidInput,

@@ -17,8 +17,11 @@ namespace davit::stack {
 struct Joins {
     /// Run folders of the containers joined, by OCI's word for the namespace: "pid", "ipc".
     std::map<std::string, std::string> run_dirs = {};
-    std::uint32_t uid_base = 0;  ///< Of their id range, which is the container's too.
-    std::string shm_dir = {};    ///< On the host, for /dev/shm; empty: one of its own.
+    std::uint32_t uid_base = 0;          ///< Of their id range, which is the container's too.
+    std::string shm_dir = {};            ///< On the host, for /dev/shm; empty: one of its own.
+    std::string network_container = {};  ///< "project/name" of the one whose network it has.
+    std::string network_id = {};         ///< Id of that container.
+    std::string hostname = {};           ///< Of that container.
 };
 
 /// The folder that is /dev/shm of a container whose IPC namespace others may join.

@@ -84,6 +84,10 @@ struct ScaleFlags {
 };
 
 struct CreateFlags {
+    bool build = false;
+    bool no_build = false;
+    std::string pull = {};
+    bool quiet_pull = false;
     bool force_recreate = false;
     bool no_recreate = false;
     bool remove_orphans = false;
@@ -178,7 +182,10 @@ struct ImagesFlags {
     bool quiet = false;
     bool digests = false;
     bool no_trunc = false;
+    bool all = false;  ///< Accepted: no image is hidden.
     std::string format = "table";
+    std::vector<std::string> filters = {};
+    std::string reference = {};
 };
 
 struct BuildFlags {
@@ -241,9 +248,8 @@ using Command = std::variant<
     VolumeListFlags, VolumeInspectFlags, VolumeCreateFlags, VolumeRemoveFlags, VolumePruneFlags,
     // registries and archives
     PullFlags, LoginFlags, LogoutFlags, PushFlags, SaveFlags, ImageInspectFlags, HistoryFlags,
-    ImageCheckFlags, ImagePruneFlags, SystemDfFlags,
-    // system …
-    ReexecFlags>;
+    ImageCheckFlags, ImagePruneFlags, SystemDfFlags, SystemPruneFlags, BuilderPruneFlags,
+    CommitFlags, ExportFlags, ReexecFlags>;
 
 void declare(CLI::App& command, ReexecFlags& flags);
 void declare(CLI::App& command, UpFlags& flags);

@@ -8,6 +8,11 @@ void declare(CLI::App& command, CreateFlags& flags) {
     command.add_flag("--force-recreate", flags.force_recreate, "Recreate what has not changed too");
     command.add_flag("--remove-orphans", flags.remove_orphans,
                      "Remove containers of services that the file doesn't have");
+    command.add_flag("--build", flags.build, "Build images first");
+    command.add_flag("--no-build", flags.no_build, "Build no image, also where one is missing")
+        ->excludes("--build");
+    command.add_option("--pull", flags.pull, "always, missing, never or build");
+    command.add_flag("--quiet-pull", flags.quiet_pull, "Print no progress of pulls");
     command.add_flag("--no-recreate", flags.no_recreate, "Leave what is there as it is");
     command.add_option("--scale", flags.scale, "SERVICE=NUMBER of containers; may be repeated")
         ->allow_extra_args(false);
@@ -20,6 +25,10 @@ Result<int> run(const Context& context, const CreateFlags& flags) {
     up.force_recreate = flags.force_recreate;
     up.remove_orphans = flags.remove_orphans;
     up.no_recreate = flags.no_recreate;
+    up.build = flags.build;
+    up.no_build = flags.no_build;
+    up.pull = flags.pull;
+    up.quiet_pull = flags.quiet_pull;
     up.scale = flags.scale;
     up.services = flags.services;
     up.no_start = true;

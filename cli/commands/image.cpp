@@ -1,9 +1,11 @@
 #include "base/bytes.h"
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
+#include "cli/image_prune.h"
 #include "cli/image_view.h"
 #include "cli/images_in_use.h"
 #include "cli/render.h"
+#include "cli/selection.h"
 #include "cli/table.h"
 #include "cli/target.h"
 #include "cli/template.h"
@@ -12,7 +14,6 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-#include <unistd.h>
 
 namespace davit::cli {
 namespace {
@@ -117,40 +118,21 @@ Result<int> run(const Context& context, const ImageCheckFlags& flags) {
 void declare(CLI::App& command, ImagePruneFlags& flags) {
     command.add_flag("-a,--all", flags.all, "All that no container was made of, not only nameless");
     command.add_flag("-f,--force", flags.force, "Don't ask");
+    command
+        .add_option("--filter", flags.filters,
+                    "until=TIME, label=NAME[=VALUE], label!=… or dangling=…")
+        ->allow_extra_args(false);
 }
 
 Result<int> run(const Context& context, const ImagePruneFlags& flags) {
     const std::string data_root = TRY(image_data_root(context));
-    if (!flags.force) {
-        if (::isatty(STDIN_FILENO) != 1)
-            return Error(ErrorKind::InvalidInput,
-                         "nobody can be asked: standard input is no "
-                         "terminal")
-                .help("add --force");
-        to_stderr(fmt::format("This removes all {} images. Continue? [y/N] ",
-                              flags.all ? "unused" : "nameless unused"));
-        char answer = 'n';
-        if (::read(STDIN_FILENO, &answer, 1) != 1 || (answer != 'y' && answer != 'Y')) return kOk;
-    }
-    image::Store store = TRY(image::Store::open(data_root));
-    const std::set<std::string> in_use = TRY(images_in_use(data_root));
-    const image::StoreUsage before = TRY(image::usage(store, in_use));
-    const std::vector<image::Image> images = TRY(store.list());
-    std::string deleted;
-    for (const image::Image& image : images) {
-        if (in_use.contains(image.id) || (!flags.all && !image.names.empty())) continue;
-        const Result<image::Removed> removed = store.remove(image.id, in_use, true);
-        // Gone or taken meanwhile: then it is not ours to remove.
-        if (!removed) continue;
-        for (const std::string& name : removed->untagged)
-            deleted += fmt::format("untagged: {}\n", harmless(name));
-        for (const std::string& id : removed->deleted)
-            deleted += fmt::format("deleted: {}\n", harmless(id));
-    }
-    const image::StoreUsage after = TRY(image::usage(store, in_use));
-    if (!deleted.empty()) to_stdout("Deleted Images:\n" + deleted + "\n");
-    to_stdout(fmt::format("Total reclaimed space: {}\n",
-                          format_bytes(std::max<std::int64_t>(before.bytes - after.bytes, 0))));
+    const std::string question = fmt::format(
+        "WARNING! This will remove all {}.\nAre you sure you want to continue? [y/N] ",
+        flags.all ? "images without at least one container associated to them" : "dangling images");
+    if (!flags.force && !confirmed(question)) return kOk;
+    const PrunedImages pruned = TRY(prune_images(data_root, flags.all, flags.filters));
+    if (!pruned.lines.empty()) to_stdout("Deleted Images:\n" + pruned.lines + "\n");
+    to_stdout(fmt::format("Total reclaimed space: {}\n", format_bytes(pruned.bytes)));
     return kOk;
 }
 

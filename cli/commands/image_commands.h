@@ -15,6 +15,7 @@ namespace davit::cli {
 
 struct PullFlags {
     bool quiet = false;
+    bool all_tags = false;
     bool include_deps = false;
     bool ignore_buildable = false;
     bool ignore_failures = false;
@@ -37,6 +38,8 @@ struct LogoutFlags {
 
 struct PushFlags {
     bool quiet = false;
+    bool all_tags = false;
+    bool include_deps = false;
     bool ignore_failures = false;
     std::vector<std::string> names = {};
 };
@@ -67,10 +70,42 @@ struct ImageCheckFlags {
 struct ImagePruneFlags {
     bool all = false;
     bool force = false;
+    std::vector<std::string> filters = {};
 };
 
 struct SystemDfFlags {
     std::string format = "table";
+    bool verbose = false;
+};
+
+struct SystemPruneFlags {
+    bool all = false;
+    bool volumes = false;
+    bool force = false;
+    std::vector<std::string> filters = {};
+};
+
+struct BuilderPruneFlags {
+    bool all = false;
+    bool force = false;
+    std::string keep = {};
+    std::vector<std::string> filters = {};
+};
+
+struct CommitFlags {
+    std::string author = {};
+    std::string message = {};
+    std::vector<std::string> changes = {};
+    bool pause = true;
+    int index = 0;
+    std::string container = {};
+    std::string reference = {};
+};
+
+struct ExportFlags {
+    std::string output = {};
+    int index = 0;
+    std::string container = {};
 };
 
 void declare(CLI::App& command, ImageInspectFlags& flags);
@@ -78,6 +113,10 @@ void declare(CLI::App& command, HistoryFlags& flags);
 void declare(CLI::App& command, ImageCheckFlags& flags);
 void declare(CLI::App& command, ImagePruneFlags& flags);
 void declare(CLI::App& command, SystemDfFlags& flags);
+void declare(CLI::App& command, SystemPruneFlags& flags);
+void declare(CLI::App& command, BuilderPruneFlags& flags);
+void declare(CLI::App& command, CommitFlags& flags);
+void declare(CLI::App& command, ExportFlags& flags);
 void declare(CLI::App& command, PushFlags& flags);
 void declare(CLI::App& command, SaveFlags& flags);
 void declare(CLI::App& command, PullFlags& flags);
@@ -89,6 +128,10 @@ Result<int> run(const Context& context, const HistoryFlags& flags);
 Result<int> run(const Context& context, const ImageCheckFlags& flags);
 Result<int> run(const Context& context, const ImagePruneFlags& flags);
 Result<int> run(const Context& context, const SystemDfFlags& flags);
+Result<int> run(const Context& context, const SystemPruneFlags& flags);
+Result<int> run(const Context& context, const BuilderPruneFlags& flags);
+Result<int> run(const Context& context, const CommitFlags& flags);
+Result<int> run(const Context& context, const ExportFlags& flags);
 Result<int> run(const Context& context, const PushFlags& flags);
 Result<int> run(const Context& context, const SaveFlags& flags);
 Result<int> run(const Context& context, const PullFlags& flags);

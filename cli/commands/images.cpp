@@ -1,5 +1,6 @@
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
+#include "cli/image_filter.h"
 #include "cli/image_rows.h"
 #include "cli/target.h"
 #include "cli/template.h"
@@ -12,7 +13,14 @@ void declare(CLI::App& command, ImagesFlags& flags) {
     command.add_flag("-q,--quiet", flags.quiet, "Only ids");
     command.add_flag("--digests", flags.digests, "Also show digests");
     command.add_flag("--no-trunc", flags.no_trunc, "Whole ids");
+    command.add_flag("-a,--all", flags.all, "Accepted, without effect");
     command.add_option("--format", flags.format, "table, json (one object a line) or a template");
+    command
+        .add_option("-f,--filter", flags.filters,
+                    "reference=PATTERN, dangling=true, label=NAME[=VALUE], before=IMAGE, "
+                    "since=IMAGE or until=TIME; may be repeated")
+        ->allow_extra_args(false);
+    command.add_option("REPOSITORY[:TAG]", flags.reference, "Only these; a pattern");
 }
 
 Result<int> run(const Context& context, const ImagesFlags& flags) {
@@ -23,7 +31,15 @@ Result<int> run(const Context& context, const ImagesFlags& flags) {
     const std::string data_root = TRY(image_data_root(context));
     const std::optional<image::Store> store = TRY(image::Store::open_existing(data_root));
     std::vector<image::Image> images;
-    if (store) images = TRY(store->list());
+    if (store) {
+        images = TRY(store->list());
+        ImageFilter filter = TRY(parse_image_filter(flags.filters, *store));
+        if (!flags.reference.empty()) filter.references.push_back(flags.reference);
+        std::vector<image::Image> chosen;
+        for (image::Image& image : images)
+            if (take_image(filter, image)) chosen.push_back(std::move(image));
+        images = std::move(chosen);
+    }
     ImageRowOptions options;
     options.digests = flags.digests || flags.format != "table";
     options.no_trunc = flags.no_trunc;

@@ -3,7 +3,9 @@
 #include "cli/exit_code.h"
 #include "cli/interrupts.h"
 #include "cli/pull_images.h"
+#include "cli/registries.h"
 #include "cli/render.h"
+#include "cli/selection.h"
 #include "cli/target.h"
 #include "compose/build.h"
 #include "image/reference.h"
@@ -37,10 +39,32 @@ int report(const Context& context, const std::vector<PullOutcome>& outcomes, boo
     return status;
 }
 
+/// With --all-tags: every tag that the registry has in the repositories.
+Result<std::vector<std::string>> every_tag(const Context& context,
+                                           const std::vector<std::string>& names) {
+    const image::RegistrySettings settings = TRY(registry_settings(context));
+    std::vector<std::string> tagged;
+    for (const std::string& name : names) {
+        const image::Reference wanted = TRY(image::parse_reference(name));
+        const std::string repository = wanted.domain + "/" + wanted.path;
+        if (image::canonical(wanted) != repository + ":latest" || name.ends_with(":latest"))
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("'{}' has a tag, and --all-tags means all", printable(name)))
+                .help("name the repository alone");
+        const auto registry = TRY(image::Registry::open(settings, wanted.domain));
+        const std::vector<std::string> tags =
+            TRY_DOING(registry->tags(wanted.path), "list the tags of '{}'", name);
+        for (const std::string& tag : tags) tagged.push_back(repository + ":" + tag);
+    }
+    return tagged;
+}
+
 Result<int> pull_named(const Context& context, const PullFlags& flags) {
     const std::string data_root = TRY(image_data_root(context));
     std::vector<WantedImage> images;
-    for (const std::string& name : flags.names) {
+    const std::vector<std::string> names =
+        flags.all_tags ? TRY(every_tag(context, flags.names)) : flags.names;
+    for (const std::string& name : names) {
         (void)TRY(image::parse_reference(name));
         images.push_back({name, flags.platform, {}});
     }
@@ -61,24 +85,11 @@ Result<int> pull_named(const Context& context, const PullFlags& flags) {
     return report(context, outcomes, flags.ignore_failures);
 }
 
-std::set<std::string> with_dependencies(const compose::Project& project,
-                                        std::vector<std::string> queue) {
-    std::set<std::string> selected;
-    while (!queue.empty()) {
-        const std::string name = std::move(queue.back());
-        queue.pop_back();
-        const auto service = project.services.find(name);
-        if (service == project.services.end() || !selected.insert(name).second) continue;
-        for (const compose::Dependency& need : service->second.depends_on)
-            queue.push_back(need.service);
-    }
-    return selected;
-}
-
 }  // namespace
 
 void declare(CLI::App& command, PullFlags& flags) {
     command.add_flag("-q,--quiet", flags.quiet, "Print no progress");
+    command.add_flag("-a,--all-tags", flags.all_tags, "Every tag of the repository NAME");
     command.add_flag("--include-deps", flags.include_deps, "Also services that these depend on");
     command.add_flag("--ignore-buildable", flags.ignore_buildable,
                      "Not the images that can be built");
@@ -98,7 +109,10 @@ Result<int> run(const Context& context, const PullFlags& flags) {
         if (!found.target) return found.exit_code;
         target = std::move(found.target);
     }
-    if (means_images(target, flags.names)) return pull_named(context, flags);
+    if (flags.all_tags && flags.names.empty())
+        return Error(ErrorKind::InvalidInput, "--all-tags needs the name of a repository")
+            .help("write davit pull --all-tags REPOSITORY");
+    if (flags.all_tags || means_images(target, flags.names)) return pull_named(context, flags);
     if (!flags.policy.empty() && flags.policy != "missing" && flags.policy != "always")
         return Error(ErrorKind::InvalidInput, fmt::format("--policy is '{}'", flags.policy))
             .help("use missing or always");
@@ -113,10 +127,7 @@ Result<int> run(const Context& context, const PullFlags& flags) {
     std::set<std::string> names(flags.names.begin(), flags.names.end());
     if (flags.names.empty())
         for (const auto& [name, service] : project.services) names.insert(name);
-    if (flags.include_deps)
-        names = with_dependencies(
-            project, flags.names.empty() ? std::vector<std::string>(names.begin(), names.end())
-                                         : flags.names);
+    if (flags.include_deps) names = with_dependencies(project, std::move(names));
     const std::string& data_root = target->environment.paths.data_root;
     // A pull that was asked for asks the registry, but for services that must not.
     std::set<std::string> asked;

@@ -52,7 +52,12 @@ TEST_CASE("times survive being written and read") {
     CHECK(rfc3339(*parse_rfc3339("2026-01-02T03:04:05Z")) == "2026-01-02T03:04:05.000000000Z");
     CHECK(rfc3339(*parse_rfc3339("2026-01-02T03:04:05.5Z")) == "2026-01-02T03:04:05.500000000Z");
     CHECK_FALSE(parse_rfc3339("2026-01-02").ok());
-    CHECK_FALSE(parse_rfc3339("2026-01-02T03:04:05+01:00").ok());
+    CHECK(rfc3339(*parse_rfc3339("2026-01-02T03:04:05.25+01:30")) ==
+          "2026-01-02T01:34:05.250000000Z");
+    CHECK(rfc3339(*parse_rfc3339("2026-01-02T03:04:05-01:00")) == "2026-01-02T04:04:05.000000000Z");
+    for (const char* text : {"2026-01-02T03:04:05+0100", "2026-01-02T03:04:05+24:00",
+                             "2026-01-02T03:04:05+01:00Z", "2026-01-02T03:04:05"})
+        CHECK_FALSE(parse_rfc3339(text).ok());
 }
 
 TEST_CASE("how long ago is said as Docker says it") {

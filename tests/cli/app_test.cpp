@@ -155,9 +155,9 @@ TEST_CASE("mistakes in the command line have their status and a cure") {
         {{"frobnicate", "--hard"},
          kBadUsage,
          "error: unknown command 'frobnicate'\n  help: see 'davit --help' for all commands\n"},
-        {{"commit", "--pause", "web"},
+        {{"watch", "--prune", "web"},
          kFailed,
-         "error: the command 'commit' is not supported yet\n"
+         "error: the command 'watch' is not supported yet\n"
          "  help: see 'davit --help' for those that are\n"},
         {{"-p", "logs", "lgos"},
          kBadUsage,

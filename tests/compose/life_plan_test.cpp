@@ -53,6 +53,15 @@ TEST_CASE("rm takes what rests and with stop also what runs") {
     CHECK(plan_remove(shop(), kBoth, false).empty());
 }
 
+TEST_CASE("start restarts who shares the network of one that is started") {
+    ObservedState state = shop(true, false);
+    state.containers["shop-web-1"].network_of = "shop-db-1";
+    CHECK(to_string(plan_start(state, {"shop-db-1"})) ==
+          "[] -> #0 container:shop-web-1 StopContainer (the network that it shares is made anew)\n"
+          "[] -> #1 container:shop-db-1 StartContainer (not running)\n"
+          "[0,1] -> #2 container:shop-web-1 StartContainer (not running)\n");
+}
+
 TEST_CASE("restart takes along what depends_on.restart ties to it") {
     ObservedState state = shop();
     state.containers["shop-web-1"].gates = {{"shop-db-1", Awaited::Healthy, true, true}};

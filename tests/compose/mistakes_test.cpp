@@ -159,8 +159,16 @@ TEST_CASE("mistakes between services and at the top") {
          "2:23: the external volume 'v' can't have 'labels'"},
         {"services: {a: {image: x, volumes: [\"vv:/v\"]}}\nvolumes:\n  vv: {name: ../x}\n",
          "3:14: the name '../x' can't be used"},
-        {"services: {a: {image: x}}\nnetworks:\n  default: {driver: macvlan}\n",
-         "3:21: the network driver 'macvlan' is not supported yet"},
+        {"services: {a: {image: x}}\nnetworks:\n  default: {driver: overlay}\n",
+         "3:21: the network driver 'overlay' is not supported yet"},
+        {"services: {a: {image: x}}\nnetworks:\n"
+         "  default: {driver: macvlan, driver_opts: {parent: eth0, macvlan_mode: l2}}\n",
+         "3:72: there is no macvlan_mode 'l2'"},
+        {"services:\n  a: {image: x, network_mode: \"service:b\", hostname: h}\n  b: {image: x}\n",
+         "2:44: service 'a' has the network of 'service:b', which decides on 'hostname'"},
+        {"services: {a: {image: x, networks: [h, default]}}\nnetworks:\n"
+         "  h: {external: true, name: host}\n",
+         "1:26: service 'a' is on network 'h', which leaves no place for others"},
         {"services: {a: {image: x}}\nnetworks:\n  default: {enable_ipv4: false}\n",
          "3:26: network 'default' has neither IPv4 nor IPv6"},
         {"services: {a: {image: x}}\nnetworks:\n"

@@ -258,6 +258,51 @@ TEST_CASE("plan_up with networks that are gone or changed") {
     }
 }
 
+TEST_CASE("plan_up with a container that shares the network of another") {
+    const DesiredState sharing = wanting(shop(), [](DesiredState& desired) {
+        DesiredContainer& web = desired.containers["shop-web-1"];
+        web.config.network_mode = "service:db";
+        web.networks.clear();
+        web.gates = {{"shop-db-1", Awaited::Started, true, true}};
+    });
+    const ObservedState observed = with(running_shop(), [](ObservedState& state) {
+        state.containers["shop-web-1"].networks.clear();
+        state.containers["shop-web-1"].network_of = "shop-db-1";
+    });
+    CHECK(up(sharing, observed).empty());
+    // Whose network it is, is made anew: so is this one, asked for or not.
+    CHECK(
+        up(sharing,
+           with(observed,
+                [](ObservedState& state) { state.containers["shop-db-1"].image_id = "old"; }),
+           {.services = {"db"}}) ==
+        "[] -> #0 container:shop-web-1 StopContainer ('shop-db-1', which it joins, is made anew)\n"
+        "[0] -> #1 container:shop-web-1 RemoveContainer ('shop-db-1', which it joins, is made "
+        "anew)\n"
+        "[0] -> #2 container:shop-db-1 StopContainer (image changed)\n"
+        "[2] -> #3 container:shop-db-1 RemoveContainer (image changed)\n"
+        "[3] -> #4 container:shop-db-1 CreateContainer (image changed)\n"
+        "[4] -> #5 container:shop-db-1 StartContainer (image changed)\n"
+        "[1] -> #6 container:shop-web-1 CreateContainer ('shop-db-1', which it joins, is made "
+        "anew)\n"
+        "[5,6] -> #7 container:shop-web-1 StartContainer ('shop-db-1', which it joins, is made "
+        "anew)\n");
+    // It rests: this one has the network of its last run, and comes along.
+    CHECK(up(sharing,
+             with(observed,
+                  [](ObservedState& state) { state.containers["shop-db-1"].running = false; })) ==
+          "[] -> #0 container:shop-web-1 StopContainer ('shop-db-1', which it joins, is started)\n"
+          "[] -> #1 container:shop-db-1 StartContainer (not running)\n"
+          "[0,1] -> #2 container:shop-web-1 StartContainer ('shop-db-1', which it joins, is "
+          "started)\n");
+    CHECK(up(sharing, with(observed,
+                           [](ObservedState& state) {
+                               state.containers["shop-web-1"].partner_renewed = true;
+                           }))
+              .starts_with("[] -> #0 container:shop-web-1 StopContainer (the container whose "
+                           "network it shares was made anew)\n"));
+}
+
 TEST_CASE("plan_up with orphans and renamed containers") {
     const ObservedState with_orphan =
         with(running_shop(), [](ObservedState& o) { o.containers["shop-old-1"] = there("old"); });

@@ -111,7 +111,7 @@ TEST_CASE("what a service can't have is refused with its place") {
         {"    mem_limit: 2g\n    memswap_limit: 1g\n",
          "5:20: 'memswap_limit' is less than 'mem_limit', and it counts both"},
         {"    userns_mode: keep-id\n", "4:18: 'userns_mode: keep-id' is not supported yet"},
-        {"    network_mode: host\n", "4:19: 'network_mode: host' is not supported yet"},
+        {"    network_mode: hots\n", "4:19: 'network_mode: hots' is unknown"},
     };
     for (const Case& c : cases) {
         CAPTURE(c.lines);

@@ -68,9 +68,9 @@ TEST_CASE("a vendor's file says what a container needs for its devices") {
     CHECK(both->mounts[0].source == "/usr/lib/vendor");
     CHECK(both->mounts[0].options == std::vector<std::string>{"ro", "nosuid"});
     CHECK(both->groups == std::vector<std::uint32_t>{44});
-    CHECK(
-        both->hooks.dump() ==
-        R"({"createContainer":[{"args":["vendor-hook","link"],"path":"/usr/bin/vendor-hook","timeout":5}]})");
+    const Json hook = {
+        {"path", "/usr/bin/vendor-hook"}, {"args", {"vendor-hook", "link"}}, {"timeout", 5}};
+    CHECK(both->hooks == Json{{"createContainer", Json::array({hook})}});
     CHECK(folders.find({})->devices.empty());
 }
 

@@ -56,6 +56,7 @@ ContainerRecord record_with(std::vector<compose::Port> ports) {
     record.hostname = "h";
     record.endpoints = {{.network = "n",
                          .ip = "172.18.0.5",
+                         .host_link = "dvv-1",
                          .aliases = {"c", "web"},
                          .ip6 = "fd00::5",
                          .default4 = true}};

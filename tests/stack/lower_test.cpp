@@ -43,7 +43,10 @@ struct Fixture {
         inputs.id = "0123456789abcdef" + std::string(48, '0');
         inputs.created = "2026-01-02T03:04:05Z";
         inputs.uid_base = 589824;
-        inputs.endpoints = {{.network = "shop_default", .ip = "172.17.0.2", .default4 = true}};
+        inputs.endpoints = {{.network = "shop_default",
+                             .ip = "172.17.0.2",
+                             .host_link = "dvv-1",
+                             .default4 = true}};
         inputs.user.groups = {0};
         inputs.state_dir = "/data/projects/shop/containers/shop-web-2";
         inputs.anonymous_dir = "/data/projects/shop/anonymous/shop-web-2";

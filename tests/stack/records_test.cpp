@@ -76,6 +76,8 @@ ContainerRecord full_record() {
     record.gates = {{"shop-db-1", compose::Awaited::Healthy, true, true}};
     record.links = {"db:database"};
     record.network_mode = "service:db";
+    record.network_container = "shop/shop-db-1";
+    record.network_id = std::string(64, 'b');
     record.relay_ports = true;
     record.own_dns = true;
     record.restart = {compose::RestartPolicy::Condition::OnFailure, 3};

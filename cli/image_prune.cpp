@@ -1,0 +1,76 @@
+#include "cli/image_prune.h"
+
+#include "base/strings.h"
+#include "cli/images_in_use.h"
+#include "cli/terminal.h"
+#include "cli/when.h"
+#include "image/store_check.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace davit::cli {
+namespace {
+
+using builder::CacheEntry;
+
+Result<bool> takes(const CacheEntry& entry, const std::string& filter) {
+    const std::size_t equals = filter.find('=');
+    const std::string key = filter.substr(0, equals);
+    const std::string value = equals == std::string::npos ? "" : filter.substr(equals + 1);
+    if (key == "id") return entry.id.starts_with(value);
+    if (key == "type") return value == (entry.mount ? "exec.cachemount" : "regular");
+    if (key == "until" || key == "unused-for") {
+        const auto time = TRY(parse_when(value, "--filter until"));
+        const std::chrono::system_clock::time_point used{std::chrono::seconds(entry.last_used)};
+        return time && used < *time;
+    }
+    return Error(ErrorKind::InvalidInput, fmt::format("invalid filter '{}'", printable(key)))
+        .help("use until, id or type");
+}
+
+}  // namespace
+
+Result<PrunedImages> prune_images(const std::string& data_root, bool all,
+                                  const std::vector<std::string>& filter) {
+    image::Store store = TRY(image::Store::open(data_root));
+    const ImageFilter wanted = TRY(parse_image_filter(filter, store));
+    const bool named = all || wanted.dangling == false;
+    const std::set<std::string> in_use = TRY(images_in_use(data_root));
+    const image::StoreUsage before = TRY(image::usage(store, in_use));
+    std::vector<image::Image> images = TRY(store.list());
+    PrunedImages pruned;
+    for (image::Image& image : images) {
+        if (in_use.contains(image.id) || (!named && !image.names.empty())) continue;
+        if (!take_image(wanted, image)) continue;
+        const Result<image::Removed> removed = store.remove(image.id, in_use, true);
+        // Gone or taken meanwhile: then it is not ours to remove.
+        if (!removed) continue;
+        for (const std::string& name : removed->untagged)
+            pruned.lines += fmt::format("untagged: {}\n", harmless(name));
+        for (const std::string& id : removed->deleted)
+            pruned.lines += fmt::format("deleted: {}\n", harmless(id));
+    }
+    const image::StoreUsage after = TRY(image::usage(store, in_use));
+    pruned.bytes = std::max<std::int64_t>(before.bytes - after.bytes, 0);
+    return pruned;
+}
+
+Result<builder::CachePruned> prune_build_cache(const std::string& data_root,
+                                               const CachePrune& request) {
+    const std::vector<CacheEntry> entries = TRY(builder::list_cache(data_root));
+    std::vector<CacheEntry> going;
+    std::int64_t kept = 0;
+    for (const CacheEntry& entry : entries) {
+        bool wanted = request.all || !entry.shared;
+        for (const std::string& filter : request.filters)
+            wanted = TRY(takes(entry, filter)) && wanted;
+        const bool fits = kept + entry.bytes <= request.keep_bytes && request.keep_bytes > 0;
+        if (!entry.shared && fits) kept += entry.bytes;
+        if (wanted && !fits) going.push_back(entry);
+    }
+    const std::set<std::string> in_use = TRY(images_in_use(data_root));
+    return builder::prune_cache(data_root, going, in_use);
+}
+
+}  // namespace davit::cli

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "base/result.h"
+#include "image/byte_sink.h"
+
+#include <functional>
+#include <string>
+
+namespace davit::cli {
+
+/// Writes what `write` gives to the file `path`, or to standard output where that is empty or "-".
+/// A regular file appears under its name only when it is whole: half an archive must not look like
+/// one. What is there and isn't one (a pipe, /dev/null) is written to directly.
+/// @errors InvalidInput where standard output is a terminal; `what` ("save") is named in errors
+Result<void> write_output(const std::string& path, const char* what,
+                          const std::function<Result<void>(image::ByteSink&)>& write);
+
+}  // namespace davit::cli
