@@ -22,6 +22,20 @@ struct Prepared {
     compose::Plan plan;
 };
 
+/// A volume is never made anew: its data would be lost.
+void warn_of_volumes(Prepared& prepared) {
+    for (const auto& [name, volume] : prepared.desired.volumes) {
+        const auto there = prepared.seen.volumes.find(name);
+        if (there == prepared.seen.volumes.end() || volume.config.external ||
+            there->second.options == volume.config.driver_opts)
+            continue;
+        prepared.plan.warnings.push_back(fmt::format(
+            "volume '{}' was made with other options than the file has, and stays as it is; to "
+            "make it anew, and lose what is in it: davit volume rm {}",
+            name, name));
+    }
+}
+
 Result<Prepared> prepare(const Environment& environment, const UpRequest& request) {
     Prepared prepared;
     const compose::Project& project = request.loaded->project;
@@ -33,6 +47,7 @@ Result<Prepared> prepare(const Environment& environment, const UpRequest& reques
                                      request.loaded->places);
     // What else the project has is not what a single container is about.
     if (request.desired != nullptr) prepared.plan.warnings.clear();
+    warn_of_volumes(prepared);
     return prepared;
 }
 
