@@ -2,6 +2,7 @@
 
 #include "base/duration.h"
 #include "base/log.h"
+#include "base/strings.h"
 #include "network/links.h"
 #include "network/names.h"
 #include "network/netns.h"
@@ -13,6 +14,7 @@
 #include "stack/claims.h"
 #include "stack/container_files.h"
 #include "stack/hooks.h"
+#include "stack/kept_logs.h"
 #include "stack/lower_network.h"
 #include "stack/volume_content.h"
 #include "stack/volume_mount.h"
@@ -41,6 +43,15 @@ Result<void> make_shared_memory(const std::string& run_dir, std::uint32_t owner)
     TRY(give_to(folder, owner));
     if (::chmod(folder.c_str(), kEveryonesOwn) == -1) return Error::from_errno(errno, "chmod(2)");
     return {};
+}
+
+/// How many files the log of a container may have.
+int log_files_of(const ContainerRecord& record) {
+    const auto option = record.logging.options.find("max-file");
+    const auto number =
+        option == record.logging.options.end() ? std::nullopt : parse_integer(option->second);
+    constexpr int kUsual = 3;
+    return number ? static_cast<int>(*number) : kUsual;
 }
 
 /// Removes `path` and then the folders above it, as far as they are empty, up to `top`.
@@ -286,6 +297,7 @@ Result<void> KernelActuator::create_container(const std::string& name) {
         TRY(make_directories(bundle + "/rootfs", 0700));
         TRY(write_record(paths(), record));
         TRY(make_state_folders(record));
+        TRY(take_logs(paths(), record, log_files_of(record)));
         if (record.uid_base != 0)
             TRY(make_device_nodes(inputs.devices, record.state_dir + "/devices", record.uid_base));
         TRY(make_mount_sources(record, world_.renew_anonymous));
@@ -476,6 +488,10 @@ Result<void> KernelActuator::remove_container(const std::string& name) {
     TRY(unmount_volumes(paths(), record));
     TRY(runtime::remove_leftovers(bundle));
     TRY(remove_tree(run_dir));
+    // Another one of its name follows: what this one has said stays.
+    if (world_.choices != nullptr && world_.choices->records.contains(name) &&
+        world_.seen->containers.contains(name))
+        TRY(keep_logs(paths(), record));
     if (!record.state_dir.empty() && record.state_dir != bundle)
         TRY(remove_upward(record.state_dir, root_of_state_dir(record.state_dir)));
     return remove_tree(bundle);

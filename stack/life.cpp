@@ -4,6 +4,7 @@
 #include "compose/life_plan.h"
 #include "runtime/guard_client.h"
 #include "stack/claims.h"
+#include "stack/kept_logs.h"
 #include "stack/kernel_actuator.h"
 #include "stack/observe.h"
 #include "stack/volumes.h"
@@ -137,6 +138,8 @@ Result<Failures> remove(const Environment& environment, const RemoveRequest& req
             exists(paths.container(life.project, name)))
             continue;
         const ContainerRecord& record = seen.containers.at(name);
+        // Of a davit that was killed while it recreated the container.
+        TRY(remove_tree(kept_logs(paths, life.project) + "/" + name));
         if (!request.anonymous_volumes) {
             TRY(set_anonymous_free(record));
             continue;
