@@ -1,11 +1,14 @@
 #include "stack/kept_logs.h"
 
 #include "base/strings.h"
+#include "base/sys.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
 namespace davit::stack {
@@ -25,10 +28,31 @@ std::vector<std::string> files_of(const std::string& path) {
     }
 }
 
+Error failed(const char* call, const std::string& path) {
+    const int error_number = errno;
+    return Error::from_errno(error_number, call).doing("keep the log '{}'", path);
+}
+
+/// From one file system to another, as a service with a data root of its own may have it.
+Result<void> copy_file(const std::string& from, const std::string& to) {
+    const std::string half = to + ".tmp";
+    const UniqueFd source = TRY(sys::open(from, O_RDONLY | O_NOFOLLOW));
+    const UniqueFd target = TRY(sys::open(half, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
+    constexpr std::size_t kAtOnce = std::size_t{1} << 20U;
+    for (;;) {
+        const ssize_t sent = sys::retry_on_eintr(
+            [&] { return ::sendfile(target.get(), source.get(), nullptr, kAtOnce); });
+        if (sent == -1) return failed("sendfile(2)", from);
+        if (sent == 0) break;
+    }
+    if (::rename(half.c_str(), to.c_str()) == -1) return failed("rename(2)", from);
+    if (::unlink(from.c_str()) == -1) return failed("unlink(2)", from);
+    return {};
+}
+
 Result<void> move_file(const std::string& from, const std::string& to) {
     if (::rename(from.c_str(), to.c_str()) == 0) return {};
-    const int error_number = errno;
-    return Error::from_errno(error_number, "rename(2)").doing("keep the log '{}'", from);
+    return errno == EXDEV ? copy_file(from, to) : Result<void>(failed("rename(2)", from));
 }
 
 }  // namespace
