@@ -120,6 +120,9 @@ Json container_row(const stack::ContainerView& view, TimePoint now, bool whole) 
     const auto mount = [](const stack::MountRecord& m) {
         return m.type == "volume" ? m.name : m.source;
     };
+    // Configs and secrets are files of davit's own.
+    std::vector<stack::MountRecord> mounts = record.mounts;
+    std::erase_if(mounts, [](const stack::MountRecord& m) { return m.file; });
     const auto volumes =
         std::count_if(record.mounts.begin(), record.mounts.end(),
                       [](const stack::MountRecord& m) { return m.type == "volume"; });
@@ -132,7 +135,7 @@ Json container_row(const stack::ContainerView& view, TimePoint now, bool whole) 
         {"Image", record.image},
         {"Labels", joined(stack::compose_labels(record), label)},
         {"LocalVolumes", std::to_string(volumes)},
-        {"Mounts", joined(record.mounts, mount)},
+        {"Mounts", joined(mounts, mount)},
         {"Name", record.name},
         {"Names", record.name},
         {"Networks", joined(record.endpoints, [](const stack::Endpoint& e) { return e.network; })},

@@ -101,11 +101,24 @@ Result<std::vector<WantedImage>> images_to_pull(const compose::Project& project,
         const bool must = TRY_DOING(
             must_pull(policy.empty() ? service.pull_policy : policy, found, std::time(nullptr)),
             "pull the image of service '{}'", name);
-        if (!must) continue;
-        WantedImage& one = wanted[{service.image, service.platform}];
-        one.image = service.image;
-        one.platform = service.platform;
-        one.services.push_back(name);
+        const auto add = [&](const std::string& image) {
+            WantedImage& one = wanted[{image, service.platform}];
+            one.image = image;
+            one.platform = service.platform;
+            one.services.push_back(name);
+        };
+        if (must) add(service.image);
+        // What it mounts follows no policy but the command line's.
+        for (const compose::Mount& mount : service.volumes) {
+            if (mount.type != compose::MountType::Image) continue;
+            const bool there = store && store->find(mount.source).ok();
+            if (policy == "always" || (!there && policy != "never")) add(mount.source);
+        }
+        for (const compose::Hook& hook : service.pre_start) {
+            if (hook.image.empty()) continue;
+            const bool there = store && store->find(hook.image).ok();
+            if (policy == "always" || (!there && policy != "never")) add(hook.image);
+        }
     }
     std::vector<WantedImage> list;
     for (auto& [key, one] : wanted) list.push_back(std::move(one));

@@ -175,6 +175,7 @@ void bind_project(const Node& model, const std::map<std::string, std::string>& e
             if (std::string& image = project.services[node.key].image;
                 image.empty() && node.find("build") != nullptr)
                 image = project.name + "-" + node.key;
+            bind_hooks(node, environment, project.services[node.key], diagnostics);
             bind_files(model, node, environment, project.services[node.key], diagnostics);
             bind_seccomp_profile(node, project.working_dir, project.services[node.key],
                                  diagnostics);

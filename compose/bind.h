@@ -24,6 +24,9 @@ void bind_privileges(const Node& node, Service& service, Diagnostics& diagnostic
 void bind_files(const Node& model, const Node& node,
                 const std::map<std::string, std::string>& environment, Service& service,
                 Diagnostics& diagnostics);
+/// Commands at turns of a container's life; `environment` has what a name alone stands for.
+void bind_hooks(const Node& node, const std::map<std::string, std::string>& environment,
+                Service& service, Diagnostics& diagnostics);
 void bind_health(const Node& node, Service& service, Diagnostics& diagnostics);
 /// Devices, namespaces of others, terminal and block devices' limits.
 void bind_devices(const Node& node, Service& service, Diagnostics& diagnostics);

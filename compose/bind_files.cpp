@@ -4,20 +4,25 @@
 
 #include <charconv>
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 // configs and secrets. @source Compose spec 08-configs.md, 09-secrets.md, 05-services.md
 namespace davit::compose {
 namespace {
 
-std::optional<std::uint32_t> id_at(const Node& reference, const char* key,
-                                   Diagnostics& diagnostics) {
+/// False where it can't be one, and that has been said.
+bool read_id(const Node& reference, const char* key, std::optional<std::uint32_t>& id,
+             Diagnostics& diagnostics) {
     const std::string text = text_at(reference, key);
-    if (text.empty()) return 0;
+    if (text.empty()) return true;
     const auto number = parse_integer(text);
-    if (number && *number >= 0 && *number <= 65535) return static_cast<std::uint32_t>(*number);
+    if (number && *number >= 0 && *number <= 65535) {
+        id = static_cast<std::uint32_t>(*number);
+        return true;
+    }
     diagnostics.error(fmt::format("'{}' can't be the '{}' of a file", printable(text), key),
                       reference.find(key)->place(), "write a number from 0 to 65535");
-    return std::nullopt;
+    return false;
 }
 
 std::uint32_t mode_of(const Node& reference) {
@@ -49,7 +54,8 @@ public:
 
 private:
     void add(const Node& reference, const Node& object, const std::string& target);
-    void add_inline(const Node& reference, const std::string& target, std::string content);
+    void add_file(const Node& reference, const std::string& target, const std::string& source);
+    void add_copy(const Node& reference, InlineFile file);
 
     const std::map<std::string, std::string>& environment_;
     Service& service_;
@@ -64,23 +70,10 @@ void Files::add(const Node& reference, const Node& object, const std::string& ta
         return;
     }
     if (const std::string file = text_at(object, "file"); !file.empty()) {
-        for (const char* key : {"uid", "gid", "mode"}) {
-            const Node* ignored = reference.find(key);
-            if (ignored != nullptr && !ignored->is_null())
-                diagnostics_.warning(
-                    fmt::format("'{}' is ignored: the file of the host keeps its own", key),
-                    ignored->place(), "change it on the host");
-        }
-        Mount mount;
-        mount.source = clean_path(file);
-        mount.target = target;
-        mount.read_only = true;
-        mount.create_host_path = false;
-        service_.volumes.push_back(std::move(mount));
-        return;
+        return add_file(reference, target, clean_path(file));
     }
     if (const Node* content = object.find("content"); content != nullptr && content->is_scalar())
-        return add_inline(reference, target, content->text);
+        return add_copy(reference, {.target = target, .content = content->text});
     const Node* name = object.find("environment");
     if (name == nullptr || !name->is_scalar()) return;
     const auto value = environment_.find(name->text);
@@ -89,15 +82,46 @@ void Files::add(const Node& reference, const Node& object, const std::string& ta
             fmt::format("the variable '{}' of '{}' is not set", name->text, object.key),
             name->place(), "set it in the environment or in .env");
     else
-        add_inline(reference, target, value->second);
+        add_copy(reference, {.target = target, .content = value->second});
 }
 
-void Files::add_inline(const Node& reference, const std::string& target, std::string content) {
-    const auto uid = id_at(reference, "uid", diagnostics_);
-    const auto gid = id_at(reference, "gid", diagnostics_);
-    if (uid && gid)
-        service_.inline_files.push_back(
-            {target, std::move(content), *uid, *gid, mode_of(reference)});
+/// A folder stays where it is. A file is copied, so that it has the owner and mode that the
+/// container needs whatever it has on the host; that it can't be read matters to `up` alone.
+void Files::add_file(const Node& reference, const std::string& target, const std::string& source) {
+    struct stat info {};
+    if (::stat(source.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
+        for (const char* key : {"uid", "gid", "mode"}) {
+            const Node* ignored = reference.find(key);
+            if (ignored != nullptr && !ignored->is_null())
+                diagnostics_.warning(
+                    fmt::format("'{}' is ignored: a folder of the host keeps its own", key),
+                    ignored->place(), "change it on the host");
+        }
+        Mount mount;
+        mount.source = source;
+        mount.target = target;
+        mount.read_only = true;
+        mount.create_host_path = false;
+        service_.volumes.push_back(std::move(mount));
+        return;
+    }
+    InlineFile file{.target = target, .source = source};
+    constexpr std::size_t kLargest = 16U << 20U;  // it is kept in memory
+    Result<std::string> content = read_file(source, kLargest);
+    if (content)
+        file.content = *std::move(content);
+    else
+        file.unreadable = content.error().kind() == ErrorKind::NotFound
+                              ? "it does not exist"
+                              : content.error().to_string();
+    add_copy(reference, std::move(file));
+}
+
+void Files::add_copy(const Node& reference, InlineFile file) {
+    const bool uid = read_id(reference, "uid", file.uid, diagnostics_);
+    const bool gid = read_id(reference, "gid", file.gid, diagnostics_);
+    file.mode = mode_of(reference);
+    if (uid && gid) service_.inline_files.push_back(std::move(file));
 }
 
 }  // namespace

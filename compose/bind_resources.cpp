@@ -3,6 +3,7 @@
 #include "compose/bind.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <fmt/format.h>
 
@@ -58,6 +59,71 @@ void bind_port(const Node& node, Service& service, Diagnostics& diagnostics) {
 
 }  // namespace
 
+namespace {
+
+bool is_propagation(const std::string& word) {
+    constexpr std::array<std::string_view, 6> kWords = {"private", "rprivate", "shared",
+                                                        "rshared", "slave",    "rslave"};
+    return std::find(kWords.begin(), kWords.end(), word) != kWords.end();
+}
+
+bool bind_bind_details(const Node& bind, Mount& mount, Diagnostics& diagnostics) {
+    mount.create_host_path = text_at(bind, "create_host_path") != "false";
+    mount.propagation = text_at(bind, "propagation");
+    if (!mount.propagation.empty() && !is_propagation(mount.propagation)) {
+        diagnostics.error(
+            fmt::format("'{}' is not a way to propagate mounts", printable(mount.propagation)),
+            bind.find("propagation")->place(),
+            "use private, rprivate, shared, rshared, slave or rslave");
+        return false;
+    }
+    mount.recursive = text_at(bind, "recursive");
+    if (mount.recursive == "enabled") mount.recursive.clear();
+    if (mount.recursive == "writable") {
+        diagnostics.error("'recursive: writable' is not supported yet",
+                          bind.find("recursive")->place(),
+                          "leave it out: what is mounted in a read-only folder is read-only, too");
+        return false;
+    }
+    if (mount.recursive == "readonly" && !mount.read_only) {
+        diagnostics.error("'recursive: readonly' needs 'read_only: true'",
+                          bind.find("recursive")->place(), "add 'read_only: true' to the mount");
+        return false;
+    }
+    return true;
+}
+
+/// `bind`, `volume` and `image` of a mount. @source Compose spec 05-services.md#long-syntax-6
+bool bind_mount_details(const Node& item, Mount& mount, Diagnostics& diagnostics) {
+    const Node* bind = item.find("bind");
+    if (mount.type == MountType::Bind && bind != nullptr && bind->is_mapping())
+        return bind_bind_details(*bind, mount, diagnostics);
+    const bool of_image = mount.type == MountType::Image;
+    if (of_image && mount.source.empty()) {
+        diagnostics.error("a mount of type 'image' has no 'source'", place_of_item(item),
+                          "name the image in 'source'");
+        return false;
+    }
+    const Node* details = item.find(of_image ? "image" : "volume");
+    if (mount.type == MountType::Bind || details == nullptr || !details->is_mapping()) return true;
+    mount.no_copy = true_at(*details, "nocopy");
+    const std::string subpath = text_at(*details, "subpath");
+    if (subpath.empty()) return true;
+    mount.subpath = clean_path(subpath);
+    if (mount.subpath.starts_with('/') || mount.subpath == ".." ||
+        mount.subpath.starts_with("../") || (!of_image && mount.source.empty())) {
+        diagnostics.error(fmt::format("'{}' can't be a subpath", printable(subpath)),
+                          details->find("subpath")->place(),
+                          "name a path inside of a named volume, without '..' and without a "
+                          "leading '/'");
+        return false;
+    }
+    if (mount.subpath == ".") mount.subpath.clear();
+    return true;
+}
+
+}  // namespace
+
 void bind_driver(const Node& node, std::initializer_list<const char*> known, const char* what,
                  Diagnostics& diagnostics) {
     const std::string driver = text_at(node, "driver");
@@ -82,20 +148,21 @@ void bind_mounts(const Node& node, Service& service, Diagnostics& diagnostics) {
         const Node& item = volumes->items[i];
         if (!item.is_mapping()) continue;
         const std::string type = text_at(item, "type");
-        if (type != "bind" && type != "volume") {
+        if (type != "bind" && type != "volume" && type != "image") {
             if (!type.empty() && type != "tmpfs")
                 diagnostics.error(fmt::format("a mount of type '{}' is not supported yet", type),
-                                  place_of_item(item), "use 'bind', 'volume' or 'tmpfs'");
+                                  place_of_item(item), "use 'bind', 'volume', 'tmpfs' or 'image'");
             continue;
         }
         Mount mount;
-        mount.type = type == "bind" ? MountType::Bind : MountType::Volume;
+        mount.type = type == "bind"     ? MountType::Bind
+                     : type == "volume" ? MountType::Volume
+                                        : MountType::Image;
         mount.source = text_at(item, "source");
         if (mount.type == MountType::Bind) mount.source = clean_path(mount.source);
         mount.target = text_at(item, "target");
-        mount.read_only = true_at(item, "read_only");
-        if (const Node* bind = item.find("bind"); bind != nullptr && bind->is_mapping())
-            mount.create_host_path = text_at(*bind, "create_host_path") != "false";
+        mount.read_only = mount.type == MountType::Image || true_at(item, "read_only");
+        if (!bind_mount_details(item, mount, diagnostics)) continue;
         if (mount.target.empty()) {
             if (item.find("target") == nullptr || !item.find("target")->refused)
                 diagnostics.error(
@@ -118,6 +185,7 @@ void bind_volume(const Node& node, Volume& volume, Diagnostics& diagnostics) {
     volume.name = bind_name(node, "name", diagnostics);
     volume.external = true_at(node, "external");
     volume.labels = bind_table(node.find("labels"));
+    volume.driver_opts = bind_table(node.find("driver_opts"));
     bind_driver(node, {"local"}, "volume", diagnostics);
 }
 

@@ -54,11 +54,17 @@ Json to_json(const Project& project, const Mount& mount) {
         const auto volume = project.volumes.find(mount.source);
         if (volume != project.volumes.end()) source = volume->second.name;
     }
-    Json json = {{"type", mount.type == MountType::Bind ? "bind" : "volume"},
+    Json json = {{"type", mount.type == MountType::Bind     ? "bind"
+                          : mount.type == MountType::Volume ? "volume"
+                                                            : "image"},
                  {"source", source},
                  {"target", mount.target}};
     add(json, "read_only", mount.read_only);
     if (!mount.create_host_path) json["create_host_path"] = false;
+    add(json, "propagation", mount.propagation);
+    add(json, "recursive", mount.recursive);
+    add(json, "no_copy", mount.no_copy);
+    add(json, "subpath", mount.subpath);
     return json;
 }
 
@@ -95,6 +101,23 @@ bool only_on_default(const Project& project, const Service& service) {
     if (service.networks != std::vector<Attachment>{Attachment{.network = "default"}}) return false;
     const auto network = project.networks.find("default");
     return network != project.networks.end() && network->second.name == project.name + "_default";
+}
+
+/// What isn't said counts as it always has, so that an update recreates nothing.
+std::uint32_t id_or_root(const std::optional<std::uint32_t>& id) { return id.value_or(0); }
+
+Json to_json(const std::vector<Hook>& hooks) {
+    Json list = Json::array();
+    for (const Hook& hook : hooks) {
+        Json json = {{"command", hook.command}};
+        add(json, "image", hook.image);
+        add(json, "user", hook.user);
+        add(json, "working_dir", hook.working_dir);
+        add(json, "privileged", hook.privileged);
+        add(json, "environment", hook.environment);
+        list.push_back(std::move(json));
+    }
+    return list;
 }
 
 const char* name_of(RestartPolicy::Condition condition) {
@@ -179,7 +202,8 @@ std::string config_hash(const Project& project, const Service& service) {
     for (const Tmpfs& tmpfs : service.tmpfs)
         json["tmpfs"].push_back({{"target", tmpfs.target}, {"options", tmpfs.options}});
     for (const InlineFile& file : service.inline_files)
-        json["files"].push_back({file.target, file.content, file.uid, file.gid, file.mode});
+        json["files"].push_back(
+            {file.target, file.content, id_or_root(file.uid), id_or_root(file.gid), file.mode});
     add(json, "shm_size_bytes", service.shm_size_bytes);
     if (service.oom_score_adj) json["oom_score_adj"] = *service.oom_score_adj;
     add(json, "read_only", service.read_only);
@@ -198,6 +222,9 @@ std::string config_hash(const Project& project, const Service& service) {
     add(json, "stop_signal", service.stop_signal);
     if (service.stop_grace_period)
         json["stop_grace_period_us"] = service.stop_grace_period->count();
+    if (!service.pre_start.empty()) json["pre_start"] = to_json(service.pre_start);
+    if (!service.post_start.empty()) json["post_start"] = to_json(service.post_start);
+    if (!service.pre_stop.empty()) json["pre_stop"] = to_json(service.pre_stop);
     add(json, "data_root", service.data_root);
     return digest_of(json);
 }

@@ -1,3 +1,4 @@
+#include "base/digest.h"
 #include "compose/config_hash.h"
 #include "compose/state.h"
 
@@ -51,6 +52,60 @@ void add_needs(const Project& project, const Service& service,
     }
 }
 
+/// The service as one of its `pre_start` runs it: the same but for what only a server has.
+Service hook_service(const Service& service, const Hook& hook) {
+    Service own = service;
+    own.image = hook.image.empty() ? service.image : hook.image;
+    own.command.reset();
+    if (!hook.command.empty()) own.command = hook.command;
+    own.entrypoint.reset();
+    if (!hook.user.empty()) own.user = hook.user;
+    if (!hook.working_dir.empty()) own.working_dir = hook.working_dir;
+    own.privileges.privileged = own.privileges.privileged || hook.privileged;
+    for (const auto& [name, value] : hook.environment) own.environment[name] = value;
+    own.container_name.clear();
+    own.hostname.clear();
+    own.ports.clear();
+    own.scale = 1;
+    own.restart = {};
+    own.healthcheck = HealthCheck{.disabled = true};
+    own.tty = false;
+    own.stdin_open = false;
+    for (Attachment& attachment : own.networks) {
+        attachment.aliases.clear();
+        attachment.ipv4_address.clear();
+        attachment.ipv6_address.clear();
+        attachment.mac_address.clear();
+    }
+    own.pre_start.clear();
+    own.post_start.clear();
+    own.pre_stop.clear();
+    return own;
+}
+
+/// Containers that do something before those of the service start, one after the other: tasks that
+/// are waited for as by `service_completed_successfully`, and run again when the service changes.
+/// @source Compose spec 05-services.md "pre_start"
+void add_pre_start(const Project& project, const Service& service, DesiredContainer& container,
+                   DesiredState& desired) {
+    DesiredContainer hook = container;
+    hook.one_off = true;
+    hook.aliases = false;
+    for (std::size_t i = 0; i < service.pre_start.size(); ++i) {
+        const std::string name =
+            fmt::format("{}-{}-pre_start-{}", project.name, service.name, i + 1);
+        hook.number = static_cast<int>(i) + 1;
+        hook.config = hook_service(service, service.pre_start[i]);
+        hook.config_hash =
+            sha256_hex(config_hash(project, hook.config) + "\n" + container.config_hash);
+        desired.containers.emplace(name, hook);
+        for (DesiredContainer* later : {&hook, &container}) {
+            later->needs.push_back(name);
+            later->gates.push_back({name, Awaited::Completed, true, false});
+        }
+    }
+}
+
 void add_containers(const Project& project, const Service& service,
                     const std::map<std::string, int>& scale, DesiredState& desired) {
     DesiredContainer container;
@@ -60,6 +115,7 @@ void add_containers(const Project& project, const Service& service,
     add_networks(project, service, container, desired);
     add_volumes(project, service, container, desired);
     add_needs(project, service, scale, container);
+    if (count_of(service, scale) > 0) add_pre_start(project, service, container, desired);
     for (int number = 1; number <= count_of(service, scale); ++number) {
         container.number = number;
         desired.containers.emplace(container_name(project, service, number), container);

@@ -3,6 +3,10 @@
 #include "compose/plan.h"
 #include "compose/state.h"
 
+#include <set>
+#include <string>
+#include <vector>
+
 namespace davit::compose {
 
 struct UpOptions {
@@ -29,6 +33,8 @@ struct DownOptions {
     bool volumes = false;  ///< Also the project's named volumes (not the external ones).
     /// Volumes the file names, by name on this host, which may be removed; used with `volumes`.
     std::vector<std::string> own_volumes = {};
+    /// Only the containers of these, and networks that nobody else is on; empty: everything.
+    std::set<std::string> services = {};
 };
 
 /// The steps that take everything in `observed` away: containers stopped in reverse order of their

@@ -42,16 +42,21 @@ struct Attachment {
     bool operator==(const Attachment&) const = default;
 };
 
-enum class MountType { Bind, Volume };
+enum class MountType { Bind, Volume, Image };
 
 /// One mount of a service. @source Compose spec, services "volumes"
 struct Mount {
     MountType type = MountType::Bind;
     /// Bind: absolute path on the host. Volume: key in the top-level `volumes`; empty: anonymous.
+    /// Image: its name.
     std::string source = {};
     std::string target = {};  ///< Absolute and clean, inside the container.
     bool read_only = false;
     bool create_host_path = true;  ///< Bind: make a missing source folder, as the short form does.
+    std::string propagation = {};  ///< Bind: "rslave", "shared", …; empty: rprivate.
+    std::string recursive = {};    ///< Bind: "disabled" or "readonly"; empty: what is in it, too.
+    bool no_copy = false;          ///< Volume: a fresh one doesn't get what the image has there.
+    std::string subpath = {};      ///< Volume, image: a path inside of it; relative and clean.
 
     bool operator==(const Mount&) const = default;
 };
@@ -128,14 +133,16 @@ struct Tmpfs {
     bool operator==(const Tmpfs&) const = default;
 };
 
-/// A config or secret whose text stands in the Compose file or in the environment; one that is a
-/// file of the host is a Mount. @source Compose spec, services "configs" and "secrets"
+/// A config or secret, as read when the model was: the container gets a copy. One that is a folder
+/// of the host is a Mount. @source Compose spec, services "configs" and "secrets"
 struct InlineFile {
     std::string target = {};  ///< Absolute.
     std::string content = {};
-    std::uint32_t uid = 0;  ///< As the container sees it.
-    std::uint32_t gid = 0;
+    std::optional<std::uint32_t> uid = {};  ///< As the container sees it; absent: its user's.
+    std::optional<std::uint32_t> gid = {};
     std::uint32_t mode = 0444;
+    std::string source = {};      ///< A file of the host, absolute; empty: written in the model.
+    std::string unreadable = {};  ///< Why `source` could not be read; empty: it was.
 
     bool operator==(const InlineFile&) const = default;
 };
@@ -218,6 +225,19 @@ enum class Awaited {
     Running,    ///< `--wait`: healthy where it has a health check, else running.
 };
 
+/// A command at a turn of a container's life. @source Compose spec, services "post_start",
+/// "pre_stop", "pre_start"
+struct Hook {
+    std::vector<std::string> command = {};
+    std::string image = {};  ///< Of `pre_start`; empty: the service's.
+    std::string user = {};   ///< Empty: the service's.
+    std::string working_dir = {};
+    bool privileged = false;
+    std::map<std::string, std::string> environment = {};  ///< Over the service's.
+
+    bool operator==(const Hook&) const = default;
+};
+
 /// One entry of `depends_on`. @source Compose spec, services "depends_on"
 struct Dependency {
     std::string service = {};
@@ -282,6 +302,9 @@ struct Service {
     bool relay_ports = false;                      ///< x-davit.publish: relay
     std::string stop_signal = {};                  ///< Empty: the image's, else SIGTERM.
     std::optional<std::chrono::microseconds> stop_grace_period = {};  ///< Absent: 10 s.
+    std::vector<Hook> pre_start = {};   ///< In containers of their own, before the first start.
+    std::vector<Hook> post_start = {};  ///< In the container, when it runs.
+    std::vector<Hook> pre_stop = {};    ///< In the container, before it is told to stop.
     /// `x-davit.data_root`: where its writable layer, logs and anonymous volumes live. Absolute;
     /// empty: the stack's data root.
     std::string data_root = {};
@@ -294,6 +317,7 @@ struct Volume {
     std::string name = {};  ///< On this host: `name:` of the file, else <project>_<key>.
     bool external = false;
     std::map<std::string, std::string> labels = {};
+    std::map<std::string, std::string> driver_opts = {};  ///< type, o, device
 
     bool operator==(const Volume&) const = default;
 };

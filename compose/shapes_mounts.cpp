@@ -27,17 +27,20 @@ constexpr const char* kSelinuxLabels[] = {"z", "Z"};
 const Shape kSelinux{.form = Form::String, .words = kSelinuxLabels};
 
 constexpr Attribute kBindKeys[] = {
-    {.name = "propagation", .shape = &kString, .support = Support::NotYet},
+    {.name = "propagation", .shape = &kString},
     {.name = "create_host_path", .shape = &kBoolean},
-    {.name = "recursive", .shape = &kRecursive, .support = Support::NotYet},
+    {.name = "recursive",
+     .shape = &kRecursive,
+     .support = Support::Partly,
+     .remark = "not yet: writable"},
     {.name = "selinux", .shape = &kSelinux},
 };
 const Shape kBind{.form = Form::Mapping, .attributes = kBindKeys, .keep_empty = true};
 
 constexpr Attribute kVolumeKeys[] = {
     {.name = "labels", .shape = &kLabels, .support = Support::NotYet},
-    {.name = "nocopy", .shape = &kBoolean, .support = Support::NotYet},
-    {.name = "subpath", .shape = &kString, .support = Support::NotYet},
+    {.name = "nocopy", .shape = &kBoolean},
+    {.name = "subpath", .shape = &kString},
 };
 const Shape kVolume{.form = Form::Mapping, .attributes = kVolumeKeys, .keep_empty = true};
 
@@ -63,7 +66,7 @@ constexpr Attribute kMountKeys[] = {
     {.name = "bind", .shape = &kBind},
     {.name = "volume", .shape = &kVolume},
     {.name = "tmpfs", .shape = &kTmpfs},
-    {.name = "image", .shape = &kImage, .support = Support::NotYet},
+    {.name = "image", .shape = &kImage},
 };
 const Shape kMount{.form = Form::Mapping, .attributes = kMountKeys, .rewrite = rewrite_volume};
 

@@ -51,13 +51,8 @@ const Shape kNetwork{.form = Form::Mapping,
                      .nullable = true};
 
 constexpr Attribute kVolumeKeys[] = {
-    {.name = "name", .shape = &kString},
-    {.name = "driver", .shape = &kString},
-    {.name = "driver_opts",
-     .shape = &kOptions,
-     .support = Support::NotYet,
-     .remark = "mount the folder with a bind in the service's 'volumes' for now"},
-    {.name = "external", .shape = &kBoolean},
+    {.name = "name", .shape = &kString},         {.name = "driver", .shape = &kString},
+    {.name = "driver_opts", .shape = &kOptions}, {.name = "external", .shape = &kBoolean},
     {.name = "labels", .shape = &kLabels},
 };
 const Shape kVolume{.form = Form::Mapping,

@@ -41,16 +41,22 @@ Plan plan_down(const ObservedState& observed, const DownOptions& options) {
     constexpr const char* kCause = "asked for by down";
     Plan plan;
     std::map<std::string, Leaving> leaving;
-    for (const auto& [name, container] : observed.containers) leaving[name] = {kCause};
+    for (const auto& [name, container] : observed.containers)
+        if (options.services.empty() || options.services.contains(container.service))
+            leaving[name] = {kCause};
     const LastSteps removed = add_tear_down(plan, observed, leaving);
 
     for (const auto& [name, network] : observed.networks) {
         std::vector<StepId> after;
+        bool in_use = false;
         for (const auto& [container_name, container] : observed.containers) {
             const auto& on = container.networks;
-            if (std::find(on.begin(), on.end(), name) != on.end())
-                after.push_back(removed.at(container_name));
+            if (std::find(on.begin(), on.end(), name) == on.end()) continue;
+            const auto gone = removed.find(container_name);
+            in_use = in_use || gone == removed.end();
+            if (gone != removed.end()) after.push_back(gone->second);
         }
+        if (in_use || (!options.services.empty() && after.empty())) continue;
         std::sort(after.begin(), after.end());
         plan.add({StepKind::RemoveNetwork, {ResourceKind::Network, name}, kCause, {}, after});
     }

@@ -27,6 +27,20 @@ Result<UniqueFd> clone_mount(const std::string& path, bool recursive) {
     return UniqueFd(fd);
 }
 
+Result<UniqueFd> clone_beneath(const std::string& path, const std::string& subpath,
+                               bool recursive) {
+    if (subpath.empty()) return clone_mount(path, recursive);
+    const UniqueFd top = TRY(sys::open(path, O_PATH | O_DIRECTORY));
+    const UniqueFd inside =
+        TRY_DOING(sys::open_in_root(top, subpath, O_PATH), "find '{}' in '{}'", subpath, path);
+    const unsigned flags = AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
+                           (recursive ? static_cast<unsigned>(AT_RECURSIVE) : 0U);
+    const int fd = ::open_tree(inside.get(), "", flags);
+    if (fd == -1)
+        return failed("open_tree(2)").doing("take the mount of '{}' in '{}'", subpath, path);
+    return UniqueFd(fd);
+}
+
 Result<void> set_attributes(const UniqueFd& mount, const AttributeCall& call) {
     mount_attr attributes{};
     attributes.attr_set = call.set;

@@ -16,6 +16,10 @@ namespace davit::runtime {
 /// The mount of `path`, with `recursive` also what is mounted in it.
 Result<UniqueFd> clone_mount(const std::string& path, bool recursive);
 
+/// The mount of `subpath` in `path`, or of `path` itself where that is empty. No link in the
+/// subpath leads out of `path`. @errors NotFound where it isn't there
+Result<UniqueFd> clone_beneath(const std::string& path, const std::string& subpath, bool recursive);
+
 struct AttributeCall {
     std::uint64_t set = 0;
     std::uint64_t clear = 0;

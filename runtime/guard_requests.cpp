@@ -44,8 +44,13 @@ Json Guard::serve(int fd, Client& client, const Json& request, bool& answer_late
         return {};
     }
     if (op == "kill") {
-        const Result<void> sent =
-            container_->signal(static_cast<int>(integer_or(request, "signal", SIGKILL)));
+        const int signal = static_cast<int>(integer_or(request, "signal", SIGKILL));
+        const Result<void> sent = container_->signal(signal);
+        // Asked to stop, it is not restarted when it does. @source moby daemon/kill.go
+        if (sent && signal == stop_signal_ && !state_.stopped_by_user) {
+            state_.stopped_by_user = true;
+            save();
+        }
         // As Docker: a paused container goes on, or the signal would wait with it.
         if (sent && state_.status == Status::Paused) (void)set_paused(false);
         return sent ? ok_answer() : error_answer(sent.error());

@@ -121,6 +121,10 @@ Result<MountOptions> parse_mount_options(const std::vector<std::string>& options
         if (apply_word(option, parsed) || apply_attribute(option, parsed) ||
             apply_propagation(option, parsed))
             continue;
+        if (option.starts_with(kSubpathOption)) {
+            parsed.subpath = option.substr(std::string_view(kSubpathOption).size());
+            continue;
+        }
         const std::size_t equals = option.find('=');
         if (option.empty() || equals == 0)
             return Error(ErrorKind::InvalidInput,

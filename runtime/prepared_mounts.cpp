@@ -6,6 +6,7 @@
 #include "base/sys.h"
 #include "runtime/detached.h"
 #include "runtime/labels.h"
+#include "runtime/layers.h"
 #include "runtime/namespaces.h"
 
 #include <algorithm>
@@ -45,7 +46,7 @@ Result<void> prepare_bind(const SpecMount& mount, const MountOptions& options,
                   mount.destination);
     // A relative source begins in the bundle.
     const std::string source = join_path(place.spec.bundle, mount.source);
-    prepared.detached = TRY(clone_mount(source, options.recursive));
+    prepared.detached = TRY(clone_beneath(source, options.subpath, options.recursive));
     struct stat info {};
     if (::fstatat(prepared.detached.get(), "", &info, AT_EMPTY_PATH) == -1)
         return failed("fstat(2)").doing("look at '{}'", source);
@@ -125,6 +126,21 @@ Result<void> prepare_cgroups(const SpecMount& mount, const MountOptions& options
     return {};
 }
 
+/// What an image has, or a part of it, read-only.
+Result<void> prepare_image(const SpecMount& mount, const MountOptions& options,
+                           const MountPlace& place, PreparedMount& prepared) {
+    LayersCall call;
+    call.folders = split(mount.source, '\n');
+    call.subpath = options.subpath;
+    prepared.detached = TRY(mount_layers(call, place.user_namespace));
+    struct stat info {};
+    if (::fstatat(prepared.detached.get(), "", &info, AT_EMPTY_PATH) == -1)
+        return failed("fstat(2)").doing("look at '{}'", options.subpath);
+    prepared.target_is_file = !S_ISDIR(info.st_mode);
+    return set_attributes(prepared.detached,
+                          {.set = options.set | MOUNT_ATTR_RDONLY, .propagation = MS_PRIVATE});
+}
+
 /// Whether the kernel would refuse a new instance inside the user namespace, which doesn't own the
 /// namespace that the file system shows.
 bool belongs_elsewhere(const std::string& type, const Spec& spec) {
@@ -159,6 +175,12 @@ Result<void> prepare_mount(const SpecMount& mount, const MountPlace& place,
     if (options.bind || mount.type == "bind") {
         prepared.propagation = 0;  // done while it is nowhere
         TRY(prepare_bind(mount, options, place, prepared));
+        list.push_back(std::move(prepared));
+        return {};
+    }
+    if (mount.type == kImageMount) {
+        prepared.propagation = 0;
+        TRY(prepare_image(mount, options, place, prepared));
         list.push_back(std::move(prepared));
         return {};
     }

@@ -4,6 +4,7 @@
 #include "base/strings.h"
 #include "base/sys.h"
 #include "runtime/detached.h"
+#include "runtime/layers.h"
 #include "runtime/prepared_mounts.h"
 
 #include <algorithm>
@@ -18,11 +19,6 @@
 
 namespace davit::runtime {
 namespace {
-
-Error failed(const char* call) {
-    const int error_number = errno;
-    return Error::from_errno(error_number, call);
-}
 
 // --- overlayfs ---
 
@@ -43,38 +39,10 @@ Result<std::string> writable_folder(const Spec& spec) {
 }
 
 Result<UniqueFd> mount_overlay(const Spec& spec, const UniqueFd& user_namespace) {
-    // Taken by their paths on the host, before those are out of sight.
-    std::vector<UniqueFd> layers;
-    for (const std::string& folder : split(annotation(spec, kOverlayLower), '\n')) {
-        UniqueFd layer = TRY(clone_mount(folder, false));
-        TRY(idmap(layer, user_namespace, false, folder));
-        layers.push_back(std::move(layer));
-    }
-    const std::string folder = TRY(writable_folder(spec));
-    // The writable layer belongs to the container's id range and is not idmapped.
-    const UniqueFd writable = TRY(clone_mount(folder, false));
-
-    const MountWorkshop workshop = TRY(MountWorkshop::open());
-    std::string lower;
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-        const std::string name = fmt::format("{}", i);
-        TRY(workshop.attach(layers[i], name));
-        lower += (lower.empty() ? "" : ":") + name;
-    }
-    TRY(workshop.attach(writable, "rw"));
-    if (::mkdir("merged", 0700) == -1) return failed("mkdir(2)");
-    // Names of our own alone: short enough for the page that mount(2) takes, and without commas.
-    // Layers come from strangers: nothing in them may redirect a lookup.
-    TRY(sys::mount({.source = "overlay",
-                    .target = "merged",
-                    .type = "overlay",
-                    // A layer may bring the node of a disk: /dev has its own mounts, and nothing
-                    // else needs devices.
-                    .flags = MS_NODEV,
-                    .data = fmt::format("lowerdir={},upperdir=rw/upper,workdir=rw/work,"
-                                        "redirect_dir=nofollow,metacopy=off,index=off",
-                                        lower)}));
-    return clone_mount("merged", false);
+    LayersCall call;
+    call.folders = split(annotation(spec, kOverlayLower), '\n');
+    call.writable = TRY(writable_folder(spec));
+    return mount_layers(call, user_namespace);
 }
 
 Result<UniqueFd> mount_root(const Spec& spec, const UniqueFd& user_namespace) {

@@ -166,6 +166,10 @@ Result<Spec> parse_spec(const Json& json);
 /// Reads `bundle`/config.json.
 Result<Spec> read_spec(const std::string& bundle);
 
+/// A type of mount beside the kernel's: what an image has, read-only. The source is its layers, as
+/// kOverlayLower has them.
+inline constexpr const char* kImageMount = "io.davit.image";
+
 // Annotations: what Compose asks for and OCI has no word for.
 inline constexpr const char* kOverlayLower =
     "io.davit.overlay.lower";  ///< Folders, top first, a line each.

@@ -49,7 +49,7 @@ fi
 mapfile -t needed < <("$top/scripts/install-deps.sh" --list-runtime)
 packages=$(printf '%s,' "${needed[@]}")
 packages+=systemd-sysv,udev,dbus,linux-image-cloud-amd64,kmod,nftables,curl,python3-minimal,busybox-static
-packages+=,procps,util-linux,libseccomp2
+packages+=,procps,util-linux,libseccomp2,bind9-dnsutils,docker-registry,podman,skopeo,xfsprogs
 apt-config dump | grep '^Acquire::' > "$work/apt.conf" || true
 mmdebstrap --quiet --variant=minbase --include="$packages" --aptopt="$work/apt.conf" \
     "$suite" "$root" "${sources[@]}"
@@ -69,7 +69,7 @@ cat > "$root/run-tests" <<EOF
 #!/bin/bash
 # Runs in the machine; everything it says goes to its console.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
-for module in overlay veth bridge nf_tables nft_chain_nat nf_conntrack; do modprobe -q \$module; done
+for module in overlay veth bridge macvlan ipvlan nf_tables nft_chain_nat nf_conntrack loop xfs; do modprobe -q \$module; done
 uname -a > /results/machine.txt
 stat -f -c 'cgroups: %T' /sys/fs/cgroup >> /results/machine.txt
 cat /sys/fs/cgroup/cgroup.controllers >> /results/machine.txt

@@ -41,14 +41,63 @@ Result<void> check_bind_sources(const ChoiceRequest& request,
                                 const compose::DesiredContainer& container) {
     for (std::size_t i = 0; i < container.config.volumes.size(); ++i) {
         const compose::Mount& mount = container.config.volumes[i];
+        const SourcePos place = request.loaded->places.find(
+            fmt::format("{}.volumes[{}]", place_of_service(container), i));
+        if (mount.type == compose::MountType::Image &&
+            !request.seen->state.image_ids.contains(mount.source))
+            return Error(ErrorKind::NotFound,
+                         fmt::format("image '{}', which service '{}' mounts, is not in the store",
+                                     mount.source, container.service))
+                .at(place)
+                .help(fmt::format("pull it: davit pull {}", mount.source));
         if (mount.type != compose::MountType::Bind || mount.create_host_path ||
             exists(mount.source))
             continue;
         return Error(ErrorKind::NotFound,
                      fmt::format("bind source '{}' does not exist", mount.source))
-            .at(request.loaded->places.find(
-                fmt::format("{}.volumes[{}]", place_of_service(container), i)))
+            .at(place)
             .help("make it, or set bind.create_host_path");
+    }
+    for (const compose::InlineFile& file : container.config.inline_files) {
+        if (file.unreadable.empty()) continue;
+        const char* kind = file.target.starts_with("/run/secrets/") ? "secrets" : "configs";
+        return Error(ErrorKind::NotFound, fmt::format("the file '{}' of {} can't be read: {}",
+                                                      file.source, kind, file.unreadable))
+            .at(request.loaded->places.find(
+                fmt::format("{}.{}", place_of_service(container), kind)))
+            .help("make it, or name another one with 'file'");
+    }
+    return {};
+}
+
+/// How the volume is mounted: what it was made with, or, where it isn't there yet, what the file
+/// says. Nothing where its data is its own folder.
+Result<std::optional<VolumeMount>> volume_mount(const ChoiceRequest& request,
+                                                const std::string& name) {
+    const auto there = request.seen->volumes.find(name);
+    if (there != request.seen->volumes.end()) return parse_volume_options(there->second.options);
+    const auto wanted = request.desired->volumes.find(name);
+    if (wanted == request.desired->volumes.end()) return std::optional<VolumeMount>();
+    return parse_volume_options(wanted->second.config.driver_opts);
+}
+
+Result<void> check_volumes(const ChoiceRequest& request,
+                           const compose::DesiredContainer& container) {
+    for (const std::string& name : container.volumes) {
+        const auto wanted = request.desired->volumes.find(name);
+        const auto at = [&](Error error) {
+            const std::string key =
+                wanted == request.desired->volumes.end() ? name : wanted->second.key;
+            return std::move(error).at(
+                request.loaded->places.find("volumes." + key + ".driver_opts"));
+        };
+        auto mount = volume_mount(request, name);
+        if (!mount) return at(std::move(mount).error());
+        if (!*mount || !(*mount)->is_bind() || exists((*mount)->device)) continue;
+        return at(Error(ErrorKind::NotFound, fmt::format("the folder '{}' of volume '{}' does not "
+                                                         "exist",
+                                                         (*mount)->device, name))
+                      .help("make it first: a volume's folder is not made for it"));
     }
     return {};
 }
@@ -82,11 +131,18 @@ Result<void> check_devices(const ChoiceRequest& request,
 class IdmapProbe {
 public:
     bool covers(const ContainerInputs& inputs, std::string& why_not) {
+        for (const auto& [name, able] : able_volumes_) {
+            if (able || !inputs.volume_mounts.contains(name)) continue;
+            why_not = "volume " + name;
+            return false;
+        }
         std::vector<std::string> folders = inputs.image->layers;
         folders.push_back(inputs.volumes_dir);
         for (const compose::Mount& mount : inputs.wanted->config.volumes) {
             if (mount.type == compose::MountType::Bind) folders.push_back(mount.source);
         }
+        for (const auto& [name, mount] : inputs.volume_mounts)
+            if (mount.is_bind()) folders.push_back(mount.device);
         for (std::string folder : folders) {
             // What is missing will be made where its nearest parent lies.
             while (!exists(folder) && folder.size() > 1)
@@ -103,14 +159,37 @@ public:
         return true;
     }
 
+    /// Tries the mount of a volume, once. @errors why it can't be mounted
+    Result<void> look_at(const std::string& name, const VolumeMount& mount,
+                         const std::string& place) {
+        if (mount.is_bind() || able_volumes_.contains(name)) return {};
+        able_volumes_[name] = TRY_DOING(try_volume(mount, place), "mount volume '{}'", name);
+        return {};
+    }
+
 private:
     std::map<dev_t, bool> answers_;
+    std::map<std::string, bool> able_volumes_;
 };
 
 void add_missing(const std::vector<std::uint32_t>& more, std::vector<std::uint32_t>& list) {
     for (const std::uint32_t id : more) {
         if (std::find(list.begin(), list.end(), id) == list.end()) list.push_back(id);
     }
+}
+
+Result<void> add_mounts(const ChoiceRequest& request, const Choices& choices, IdmapProbe& probe,
+                        ContainerInputs& inputs) {
+    for (const std::string& name : inputs.wanted->volumes) {
+        auto mount = TRY(volume_mount(request, name));
+        if (!mount) continue;
+        TRY(probe.look_at(name, *mount, request.environment->paths.run_root));
+        inputs.volume_mounts.emplace(name, *std::move(mount));
+    }
+    for (const compose::Mount& mount : inputs.wanted->config.volumes)
+        if (mount.type == compose::MountType::Image)
+            inputs.mounted_images[mount.source] = choices.images.at(mount.source);
+    return {};
 }
 
 /// What this host is called.
@@ -137,6 +216,8 @@ Result<void> choose_container(const ChoiceRequest& request, const std::string& n
     inputs.state_dir = own.container(project.name, name);
     inputs.anonymous_dir = own.project(project.name) + "/anonymous/" + name;
     inputs.volumes_dir = paths.volumes();
+    inputs.run_dir = paths.run_container(project.name, name);
+    TRY(add_mounts(request, choices, probe, inputs));
     const std::vector<std::string>& layers = inputs.image->layers;
     const std::string& user = inputs.wanted->config.user;
     inputs.user = TRY_DOING(
@@ -209,7 +290,10 @@ Result<std::uint32_t> choose_ids(const std::set<std::uint32_t>& used, const std:
 Result<void> check_beforehand(const ChoiceRequest& request) {
     for (const std::string& name : to_create(*request.plan)) {
         const compose::DesiredContainer& container = request.desired->containers.at(name);
-        const bool built = compose::is_built(*request.loaded, container.service);
+        const auto service = request.loaded->project.services.find(container.service);
+        const bool own_image = service == request.loaded->project.services.end() ||
+                               service->second.image == container.config.image;
+        const bool built = own_image && compose::is_built(*request.loaded, container.service);
         const bool there = request.seen->state.image_ids.contains(container.config.image);
         if (!there && built && !request.will_build)
             return Error(ErrorKind::NotFound,
@@ -233,6 +317,7 @@ Result<void> check_beforehand(const ChoiceRequest& request) {
                 .help(problem->help);
         TRY(check_devices(request, container));
         TRY(check_bind_sources(request, container));
+        TRY(check_volumes(request, container));
         TRY(check_ports(request, container));
     }
     TRY(check_networks(request));
@@ -256,9 +341,13 @@ Result<Choices> choose(const ChoiceRequest& request) {
     if (names.empty()) return choices;
     const image::Store store = TRY(image::Store::open(paths.data_root));
     for (const std::string& name : names) {
-        const std::string& reference = request.desired->containers.at(name).config.image;
-        if (choices.images.contains(reference)) continue;
-        choices.images[reference] = TRY(store.find(reference));
+        const compose::Service& service = request.desired->containers.at(name).config;
+        std::vector<std::string> references = {service.image};
+        for (const compose::Mount& mount : service.volumes)
+            if (mount.type == compose::MountType::Image) references.push_back(mount.source);
+        for (const std::string& reference : references)
+            if (!choices.images.contains(reference))
+                choices.images[reference] = TRY(store.find(reference));
     }
     std::set<std::uint32_t> used_ids = TRY(used_id_ranges(paths));
     for (const auto& [name, record] : request.seen->containers) used_ids.insert(record.uid_base);

@@ -2,17 +2,23 @@
 
 #include "base/file.h"
 #include "base/strings.h"
+#include "compose/node_access.h"
+#include "compose/yaml_reader.h"
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <fmt/format.h>
+#include <limits>
 #include <set>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <yaml-cpp/yaml.h>
 
 namespace davit::stack {
 namespace {
+
+using compose::Node;
+using compose::text_at;
 
 constexpr std::size_t kMostBytes = 4U << 20U;
 
@@ -20,30 +26,49 @@ constexpr std::size_t kMostBytes = 4U << 20U;
 struct CdiFile {
     std::string path = {};
     std::string kind = {};  ///< "vendor.com/class"
-    YAML::Node node = {};
+    Node node = {};
 };
 
-std::string text_of(const YAML::Node& node, const char* key) {
-    const YAML::Node value = node[key];
-    return value.IsDefined() && value.IsScalar() ? value.Scalar() : std::string();
+/// What is in the list at `key`; nothing where there is none.
+const std::vector<Node>& items_at(const Node& node, const char* key) {
+    static const std::vector<Node> kNone;
+    const Node* list = node.find(key);
+    return list != nullptr && list->is_list() ? list->items : kNone;
+}
+
+std::vector<std::string> texts_of(const Node& node, const char* key) {
+    std::vector<std::string> texts;
+    for (const Node& item : items_at(node, key)) texts.push_back(item.text);
+    return texts;
+}
+
+/// A number as YAML and JSON write it; `otherwise` where there is none.
+Result<std::uint32_t> number_of(const Node& node, const char* key, std::uint32_t otherwise) {
+    const std::string text = text_at(node, key);
+    if (text.empty()) return otherwise;
+    const bool octal = text.size() > 1 && text.front() == '0';
+    std::uint32_t number = 0;
+    const auto [end, error] =
+        std::from_chars(text.data(), text.data() + text.size(), number, octal ? 8 : 10);
+    if (error == std::errc() && end == text.data() + text.size()) return number;
+    return Error(ErrorKind::InvalidInput,
+                 fmt::format("'{}: {}' is no number", key, printable(text)));
 }
 
 Result<CdiFile> read_cdi_file(const std::string& path) {
-    const std::string text = TRY(read_file(path, kMostBytes));
+    std::string text = TRY(read_file(path, kMostBytes));
+    Diagnostics diagnostics;
+    const auto documents = compose::read_yaml(compose::make_source(path, std::move(text)),
+                                              diagnostics);  // JSON is YAML
     CdiFile file;
     file.path = path;
-    try {
-        file.node = YAML::Load(text);  // JSON is YAML
-        if (file.node.IsMap()) file.kind = text_of(file.node, "kind");
-    } catch (const YAML::Exception& problem) {
-        return Error(ErrorKind::InvalidInput, problem.what()).doing("read '{}'", path);
-    }
-    const std::string version = file.kind.empty() ? "" : text_of(file.node, "cdiVersion");
-    if (version.empty())
-        return Error(ErrorKind::InvalidInput,
-                     fmt::format("'{}' is no file of the Container Device Interface", path))
-            .help("it needs 'cdiVersion' and 'kind'");
-    return file;
+    if (documents && !documents->empty() && documents->front().is_mapping())
+        file.node = documents->front();
+    file.kind = text_at(file.node, "kind");
+    if (!file.kind.empty() && !text_at(file.node, "cdiVersion").empty()) return file;
+    return Error(ErrorKind::InvalidInput,
+                 fmt::format("'{}' is no file of the Container Device Interface", path))
+        .help("it needs 'cdiVersion' and 'kind'");
 }
 
 /// All files, the most important first. One that can't be read counts only if it is needed.
@@ -69,33 +94,37 @@ class Collector {
 public:
     explicit Collector(CdiEdits& edits) : edits_(edits) {}
 
-    /// Throws what yaml-cpp throws.
-    Result<void> add(const YAML::Node& node) {
-        if (!node.IsDefined() || !node.IsMap()) return {};
-        for (const YAML::Node& entry : node["env"]) {
-            const std::string text = entry.as<std::string>();
+    /// Takes a `containerEdits`; nullptr asks for nothing.
+    Result<void> add(const Node* edits) {
+        if (edits == nullptr) return {};
+        for (const std::string& text : texts_of(*edits, "env")) {
             const std::size_t equals = text.find('=');
             if (equals == 0 || equals == std::string::npos)
                 return Error(ErrorKind::InvalidInput,
                              fmt::format("'{}' is no environment variable", printable(text)));
             edits_.env[text.substr(0, equals)] = text.substr(equals + 1);
         }
-        for (const YAML::Node& entry : node["deviceNodes"]) TRY(add_device(entry));
-        for (const YAML::Node& entry : node["mounts"]) TRY(add_mount(entry));
-        for (const YAML::Node& entry : node["hooks"]) TRY(add_hook(entry));
-        for (const YAML::Node& entry : node["additionalGids"])
-            edits_.groups.push_back(entry.as<std::uint32_t>());
-        if (node["intelRdt"].IsDefined())
+        for (const Node& entry : items_at(*edits, "deviceNodes")) TRY(add_device(entry));
+        for (const Node& entry : items_at(*edits, "mounts")) TRY(add_mount(entry));
+        for (const Node& entry : items_at(*edits, "hooks")) TRY(add_hook(entry));
+        for (const std::string& group : texts_of(*edits, "additionalGids")) {
+            const auto number = parse_integer(group);
+            if (!number || *number < 0 || *number > std::numeric_limits<std::int32_t>::max())
+                return Error(ErrorKind::InvalidInput,
+                             fmt::format("'{}' is no group number", printable(group)));
+            edits_.groups.push_back(static_cast<std::uint32_t>(*number));
+        }
+        if (edits->find("intelRdt") != nullptr)
             return Error(ErrorKind::Unsupported, "it asks for 'intelRdt', which davit doesn't do");
         return {};
     }
 
 private:
-    Result<void> add_device(const YAML::Node& entry) {
-        const std::string target = text_of(entry, "path");
+    Result<void> add_device(const Node& entry) {
+        const std::string target = text_at(entry, "path");
         const std::string source =
-            text_of(entry, "hostPath").empty() ? target : text_of(entry, "hostPath");
-        const std::string permissions = text_of(entry, "permissions");
+            text_at(entry, "hostPath").empty() ? target : text_at(entry, "hostPath");
+        const std::string permissions = text_at(entry, "permissions");
         struct stat info {};
         if (!target.starts_with('/') || clean_path(target) != target)
             return Error(ErrorKind::InvalidInput,
@@ -111,22 +140,21 @@ private:
         node.permissions = permissions.empty() ? "rwm" : permissions;
         node.type = S_ISBLK(info.st_mode) ? 'b' : 'c';
         node.number = {::major(info.st_rdev), ::minor(info.st_rdev)};
-        node.mode = entry["fileMode"].as<std::uint32_t>(info.st_mode & kPermissionBits);
-        node.uid = entry["uid"].as<std::uint32_t>(info.st_uid);
-        node.gid = entry["gid"].as<std::uint32_t>(info.st_gid);
+        node.mode = TRY(number_of(entry, "fileMode", info.st_mode & kPermissionBits));
+        node.uid = TRY(number_of(entry, "uid", info.st_uid));
+        node.gid = TRY(number_of(entry, "gid", info.st_gid));
         std::erase_if(edits_.devices,
                       [&](const DeviceNode& other) { return other.target == node.target; });
         edits_.devices.push_back(std::move(node));
         return {};
     }
 
-    Result<void> add_mount(const YAML::Node& entry) {
+    Result<void> add_mount(const Node& entry) {
         CdiMount mount;
-        mount.source = text_of(entry, "hostPath");
-        mount.target = text_of(entry, "containerPath");
-        mount.type = text_of(entry, "type");
-        for (const YAML::Node& option : entry["options"])
-            mount.options.push_back(option.as<std::string>());
+        mount.source = text_at(entry, "hostPath");
+        mount.target = text_at(entry, "containerPath");
+        mount.type = text_at(entry, "type");
+        mount.options = texts_of(entry, "options");
         if (!mount.target.starts_with('/') || mount.source.empty())
             return Error(ErrorKind::InvalidInput,
                          "a mount needs 'hostPath' and an absolute 'containerPath'");
@@ -136,21 +164,21 @@ private:
         return {};
     }
 
-    Result<void> add_hook(const YAML::Node& entry) {
+    Result<void> add_hook(const Node& entry) {
         constexpr std::array<std::string_view, 6> kKnown = {"prestart",        "createRuntime",
                                                             "createContainer", "startContainer",
                                                             "poststart",       "poststop"};
-        const std::string name = text_of(entry, "hookName");
-        const std::string path = text_of(entry, "path");
+        const std::string name = text_at(entry, "hookName");
+        const std::string path = text_at(entry, "path");
         if (std::find(kKnown.begin(), kKnown.end(), name) == kKnown.end() || !path.starts_with('/'))
             return Error(ErrorKind::InvalidInput,
                          fmt::format("a hook '{}' with the path '{}' can't be", printable(name),
                                      printable(path)));
         Json hook = {{"path", path}};
         for (const char* list : {"args", "env"}) {
-            for (const YAML::Node& word : entry[list]) hook[list].push_back(word.as<std::string>());
+            if (entry.find(list) != nullptr) hook[list] = texts_of(entry, list);
         }
-        if (entry["timeout"].IsDefined()) hook["timeout"] = entry["timeout"].as<int>();
+        if (entry.find("timeout") != nullptr) hook["timeout"] = TRY(number_of(entry, "timeout", 0));
         Json& all = edits_.hooks[name];
         // What two devices share they also ask for both.
         if (std::find(all.begin(), all.end(), hook) == all.end()) all.push_back(std::move(hook));
@@ -160,27 +188,25 @@ private:
     CdiEdits& edits_;
 };
 
-/// The file and the entry in it that describe `name`.
-const CdiFile* find_device(const std::vector<CdiFile>& files, const std::string& kind,
-                           const std::string& name, YAML::Node& device) {
+/// The entry that describes `name`, and the file that it is in; nullptr where there is none.
+std::pair<const CdiFile*, const Node*> find_device(const std::vector<CdiFile>& files,
+                                                   const std::string& kind,
+                                                   const std::string& name) {
     for (const CdiFile& file : files) {
         if (file.kind != kind) continue;
-        for (const YAML::Node& entry : file.node["devices"]) {
-            if (text_of(entry, "name") != name) continue;
-            device.reset(entry);
-            return &file;
-        }
+        for (const Node& entry : items_at(file.node, "devices"))
+            if (text_at(entry, "name") == name) return {&file, &entry};
     }
-    return nullptr;
+    return {nullptr, nullptr};
 }
 
 Error missing(const std::string& name, const std::vector<CdiFile>& files,
               const std::string& problem) {
     std::string known;
     for (const CdiFile& file : files) {
-        for (const YAML::Node& entry : file.node["devices"])
+        for (const Node& entry : items_at(file.node, "devices"))
             known += fmt::format("{}{}={}", known.empty() ? "" : ", ", file.kind,
-                                 text_of(entry, "name"));
+                                 text_at(entry, "name"));
     }
     Error error(ErrorKind::NotFound,
                 fmt::format("no file in {} describes the device '{}'",
@@ -208,17 +234,11 @@ Result<CdiEdits> find_cdi_devices(const std::vector<compose::CdiDevice>& wanted,
     for (const compose::CdiDevice& device : wanted) {
         const std::size_t equals = device.name.find('=');
         const std::string kind = device.name.substr(0, equals);
-        try {
-            YAML::Node entry;
-            const CdiFile* file = find_device(files, kind, device.name.substr(equals + 1), entry);
-            if (file == nullptr) return missing(device.name, files, problem);
-            if (files_taken.insert(file->path).second)
-                TRY_DOING(collector.add(file->node["containerEdits"]), "read '{}'", file->path);
-            TRY_DOING(collector.add(entry["containerEdits"]), "read '{}'", file->path);
-        } catch (const YAML::Exception& failed) {
-            return Error(ErrorKind::InvalidInput, failed.what())
-                .doing("read the description of '{}'", device.name);
-        }
+        const auto [file, entry] = find_device(files, kind, device.name.substr(equals + 1));
+        if (file == nullptr) return missing(device.name, files, problem);
+        if (files_taken.insert(file->path).second)
+            TRY_DOING(collector.add(file->node.find("containerEdits")), "read '{}'", file->path);
+        TRY_DOING(collector.add(entry->find("containerEdits")), "read '{}'", file->path);
     }
     return edits;
 }

@@ -1,66 +1,21 @@
 #include "stack/copy.h"
 
 #include "base/sys.h"
+#include "stack/copy_root.h"
 
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/capability.h>
-#include <sys/fsuid.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-// Everything goes through descriptors: a path is looked up once, beneath its root, and nothing that
-// the container does meanwhile can lead the copy elsewhere.
 namespace davit::stack {
 namespace {
 
 Error failed(const char* call, const std::string& name) {
     const int error_number = errno;
     return Error::from_errno(error_number, call).doing("copy '{}'", name);
-}
-
-/// Makes files as another id would, with the rights of root. Through an idmapped mount nothing can
-/// be made by an id that it doesn't map, so changing the owner afterwards would be too late.
-class FileOwner {
-public:
-    explicit FileOwner(std::uint32_t id) : id_(id) { set(id_); }
-    FileOwner(const FileOwner&) = delete;
-    FileOwner& operator=(const FileOwner&) = delete;
-    ~FileOwner() { set(0); }
-
-private:
-    void set(std::uint32_t id) const {
-        if (id_ == 0) return;
-        ::setfsgid(id);
-        ::setfsuid(id);
-        // Leaving id 0 takes the capabilities about files out of the effective set.
-        __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-        std::array<__user_cap_data_struct, 2> sets{};
-        if (::syscall(SYS_capget, &header, sets.data()) == -1) return;
-        for (__user_cap_data_struct& set : sets) set.effective = set.permitted;
-        (void)::syscall(SYS_capset, &header, sets.data());
-    }
-
-    std::uint32_t id_;
-};
-
-struct Object {
-    UniqueFd fd = {};  ///< O_PATH
-    struct stat info = {};
-};
-
-Result<Object> look_up(const UniqueFd& root, const std::string& path, bool follow) {
-    Object object;
-    object.fd = TRY(sys::open_in_root(root, path, O_PATH | (follow ? 0 : O_NOFOLLOW)));
-    if (::fstat(object.fd.get(), &object.info) == -1) return failed("fstat(2)", path);
-    return object;
-}
-
-Result<UniqueFd> reopen(const UniqueFd& fd, int flags) {
-    return sys::open(fmt::format("/proc/self/fd/{}", fd.get()), flags);
 }
 
 /// One copy: where it comes from, and to whom what it makes belongs.
@@ -70,7 +25,8 @@ public:
     Copier(std::int64_t shift, std::uint32_t owner, bool archive)
         : shift_(shift), owner_(owner), archive_(archive) {}
 
-    Result<void> copy(const Object& from, const UniqueFd& folder, const std::string& name) const {
+    Result<void> copy(const FileObject& from, const UniqueFd& folder,
+                      const std::string& name) const {
         switch (from.info.st_mode & S_IFMT) {
             case S_IFDIR: return copy_folder(from, folder, name);
             case S_IFLNK: return copy_link(from, folder, name);
@@ -84,11 +40,11 @@ public:
         return finish(from, folder, name);
     }
 
-    Result<void> copy_contents(const Object& from, const UniqueFd& folder) const {
+    Result<void> copy_contents(const FileObject& from, const UniqueFd& folder) const {
         const UniqueFd readable = TRY(reopen(from.fd, O_RDONLY | O_DIRECTORY));
         const auto names = TRY(list_directory(fmt::format("/proc/self/fd/{}", readable.get())));
         for (const std::string& name : names) {
-            Object child;
+            FileObject child;
             child.fd = TRY(sys::open_at(readable, name, O_PATH | O_NOFOLLOW));
             if (::fstat(child.fd.get(), &child.info) == -1) return failed("fstat(2)", name);
             TRY(copy(child, folder, name));
@@ -97,7 +53,7 @@ public:
     }
 
 private:
-    Result<void> copy_folder(const Object& from, const UniqueFd& folder,
+    Result<void> copy_folder(const FileObject& from, const UniqueFd& folder,
                              const std::string& name) const {
         if (::mkdirat(folder.get(), name.c_str(), 0700) == -1 && errno != EEXIST)
             return failed("mkdir(2)", name);
@@ -106,7 +62,7 @@ private:
         return finish(from, folder, name);
     }
 
-    Result<void> copy_link(const Object& from, const UniqueFd& folder,
+    Result<void> copy_link(const FileObject& from, const UniqueFd& folder,
                            const std::string& name) const {
         std::array<char, 4096> target{};
         const ssize_t size = ::readlinkat(from.fd.get(), "", target.data(), target.size() - 1);
@@ -117,7 +73,7 @@ private:
         return finish(from, folder, name);
     }
 
-    Result<void> copy_file(const Object& from, const UniqueFd& folder,
+    Result<void> copy_file(const FileObject& from, const UniqueFd& folder,
                            const std::string& name) const {
         const UniqueFd source = TRY(reopen(from.fd, O_RDONLY));
         struct stat there {};
@@ -138,7 +94,8 @@ private:
     }
 
     /// Owner, mode and times, in this order: changing the owner clears set-user-id bits.
-    Result<void> finish(const Object& from, const UniqueFd& folder, const std::string& name) const {
+    Result<void> finish(const FileObject& from, const UniqueFd& folder,
+                        const std::string& name) const {
         const bool link = S_ISLNK(from.info.st_mode);
         const auto shifted = [&](std::uint32_t id) {
             return archive_ ? static_cast<std::uint32_t>(id + shift_) : owner_;
@@ -167,9 +124,10 @@ std::string base_name(const std::string& path) {
 Result<void> copy_between(const UniqueFd& from_root, const UniqueFd& to_root,
                           const CopyRequest& request, const Copier& copier) {
     const bool contents = request.from.ends_with("/.") || request.from == ".";
-    const Object source = TRY(look_up(from_root, request.from, request.follow_link || contents));
+    const FileObject source =
+        TRY(look_up(from_root, request.from, request.follow_link || contents));
     const bool is_folder = S_ISDIR(source.info.st_mode);
-    const Result<Object> there = look_up(to_root, request.to, true);
+    const Result<FileObject> there = look_up(to_root, request.to, true);
     if (there && S_ISDIR(there->info.st_mode)) {
         const UniqueFd folder = TRY(reopen(there->fd, O_RDONLY | O_DIRECTORY));
         const std::string name = base_name(request.from);
@@ -188,26 +146,9 @@ Result<void> copy_between(const UniqueFd& from_root, const UniqueFd& to_root,
             .help("make it first, or leave the '/' out");
     const std::string clean = clean_path("/" + request.to);
     const std::size_t slash = clean.rfind('/');
-    const Object parent = TRY(look_up(to_root, clean.substr(0, slash) + "/", true));
+    const FileObject parent = TRY(look_up(to_root, clean.substr(0, slash) + "/", true));
     const UniqueFd folder = TRY(reopen(parent.fd, O_RDONLY | O_DIRECTORY));
     return copier.copy(source, folder, clean.substr(slash + 1));
-}
-
-Result<UniqueFd> root_of(const ContainerView& view) {
-    if (view.state.pid == 0)
-        return Error(ErrorKind::Unsupported,
-                     fmt::format("container '{}' does not run, and only then its files are put "
-                                 "together",
-                                 view.record.name))
-            .help(fmt::format("start it first: davit start {}", view.record.name));
-    const UniqueFd process = TRY(sys::open_process(view.state.pid, view.state.start_ticks));
-    UniqueFd root =
-        TRY(sys::open(fmt::format("/proc/{}/root", view.state.pid), O_PATH | O_DIRECTORY));
-    // Only now: had it ended meanwhile, this might be the root of whoever has its number.
-    if (TRY(sys::wait_for_exit(process, 0)))
-        return Error(ErrorKind::NotFound,
-                     fmt::format("container '{}' has just ended", view.record.name));
-    return root;
 }
 
 }  // namespace

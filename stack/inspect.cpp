@@ -83,13 +83,16 @@ Json mounts_of(const ContainerRecord& record) {
     Json mounts = Json::array();
     for (const MountRecord& mount : record.mounts) {
         Json shown = {{"Type", mount.type}};
+        if (mount.file) continue;  // configs and secrets are nobody's business
         if (mount.type == "volume") shown["Name"] = mount.name;
         shown["Source"] = mount.source;
         shown["Destination"] = mount.destination;
         if (mount.type == "volume") shown["Driver"] = "local";
         shown["Mode"] = mount.read_only ? "ro" : "rw";
         shown["RW"] = !mount.read_only;
-        shown["Propagation"] = mount.type == "bind" ? "rprivate" : "";
+        shown["Propagation"] = mount.type != "bind"        ? ""
+                               : mount.propagation.empty() ? "rprivate"
+                                                           : mount.propagation;
         mounts.push_back(std::move(shown));
     }
     return mounts;
@@ -138,6 +141,7 @@ Json host_config_of(const ContainerRecord& record) {
     constexpr double kNanosPerCpu = 1e9;
     Json binds = Json::array();
     for (const MountRecord& mount : record.mounts) {
+        if (mount.file || mount.type == "image") continue;
         const std::string& source = mount.type == "volume" ? mount.name : mount.source;
         binds.push_back(
             fmt::format("{}:{}:{}", source, mount.destination, mount.read_only ? "ro" : "rw"));

@@ -2,6 +2,7 @@
 
 #include "base/duration.h"
 #include "base/log.h"
+#include "base/strings.h"
 #include "network/links.h"
 #include "network/names.h"
 #include "network/netns.h"
@@ -11,8 +12,13 @@
 #include "stack/allocate_networks.h"
 #include "stack/await.h"
 #include "stack/claims.h"
+#include "stack/container_files.h"
 #include "stack/disk_quota.h"
+#include "stack/hooks.h"
+#include "stack/kept_logs.h"
 #include "stack/lower_network.h"
+#include "stack/volume_content.h"
+#include "stack/volume_mount.h"
 #include "stack/volumes.h"
 
 #include <algorithm>
@@ -178,13 +184,16 @@ Result<void> KernelActuator::create_volume(const std::string& name) {
     record.created = rfc3339(std::chrono::system_clock::now());
     if (world_.desired != nullptr) {
         const auto wanted = world_.desired->volumes.find(name);
-        if (wanted != world_.desired->volumes.end()) record.labels = wanted->second.config.labels;
+        if (wanted != world_.desired->volumes.end()) {
+            record.labels = wanted->second.config.labels;
+            record.options = wanted->second.config.driver_opts;
+        }
     }
     return make_volume(paths(), record);
 }
 
 Result<void> KernelActuator::remove_volume(const std::string& name) {
-    return remove_tree(paths().volumes() + "/" + name);
+    return erase_volume(paths(), name);
 }
 
 // --- Containers ---
@@ -207,27 +216,67 @@ Result<void> KernelActuator::make_state_folders(const ContainerRecord& record,
 Result<void> KernelActuator::make_mount_sources(const ContainerRecord& record, bool renew) const {
     for (const MountRecord& mount : record.mounts) {
         // A named volume has its own step; a missing bind source is made, as Docker does.
-        if (mount.type == "volume" && !mount.anonymous) continue;
+        if (mount.type == "image" || mount.file || (mount.type == "volume" && !mount.anonymous))
+            continue;
         if (renew && mount.anonymous) TRY(remove_tree(mount.source));
         if (!exists(mount.source)) TRY(make_directories(mount.source, 0755));
     }
     return {};
 }
 
-/// Their owners are those that the container sees: they are idmapped when they are mounted, unless
-/// it has the host's users.
-Result<void> KernelActuator::write_inline_files(const ContainerRecord& record,
-                                                const compose::Service& service) const {
-    if (service.inline_files.empty()) return {};
-    TRY(make_directories(record.state_dir + "/files", 0711));
-    for (std::size_t i = 0; i < service.inline_files.size(); ++i) {
-        const compose::InlineFile& file = service.inline_files[i];
-        const std::string path = inline_file(record.state_dir, i);
-        TRY(write_atomically(path, file.content, 0600, Sync::No));
-        if (::chown(path.c_str(), file.uid, file.gid) == -1 ||
-            ::chmod(path.c_str(), file.mode) == -1)
-            return Error::from_errno(errno, "chown(2)").doing("write '{}'", path);
+/// What the image has goes into empty volumes; without `inputs`, as when a container is started
+/// again, only what was begun is finished.
+Result<void> KernelActuator::fill_volumes(const ContainerRecord& record,
+                                          const ContainerInputs* inputs) const {
+    const std::string scratch = paths().run_container(record.project, record.name) + "/fill";
+    for (const MountRecord& mount : record.mounts) {
+        if (mount.type != "volume") continue;
+        FillCall call;
+        call.scratch = scratch;
+        call.data = mount.source;
+        call.folder = mount.anonymous ? mount.source.substr(0, mount.source.rfind('/'))
+                                      : paths().volumes() + "/" + mount.name;
+        std::optional<VolumeContent> content;
+        if (inputs != nullptr && fills(inputs->wanted->config, mount))
+            content = VolumeContent{inputs->image->layers, mount.destination};
+        if (!content && !is_half_filled(call.folder)) continue;
+        const VolumeLock lock = TRY(VolumeLock::take(call.folder));
+        call.in_place =
+            !mount.anonymous && (call.data != call.folder + "/_data" || is_mount_point(call.data) ||
+                                 TRY(has_other_users(paths(), mount.name, record.name)));
+        TRY_DOING(fill_volume(call, content), "fill volume '{}'", mount.name);
     }
+    return {};
+}
+
+/// Configs and secrets, in the run root, which is in memory. They belong to the container's range,
+/// since a tmpfs can't be idmapped by every kernel. After a reboot they are written again by `up`,
+/// which has the file; nobody else knows them.
+Result<void> KernelActuator::bring_files(const ContainerRecord& record) const {
+    const compose::Service* service = nullptr;
+    ResolvedUser user;
+    if (world_.choices != nullptr) {
+        const auto inputs = world_.choices->containers.find(record.name);
+        if (inputs != world_.choices->containers.end()) {
+            service = &inputs->second.wanted->config;
+            user = inputs->second.user;
+        }
+    }
+    if (service == nullptr && world_.desired != nullptr) {
+        const auto wanted = world_.desired->containers.find(record.name);
+        if (wanted != world_.desired->containers.end()) {
+            service = &wanted->second.config;
+            user = TRY(user_of_bundle(paths().container(record.project, record.name)));
+        }
+    }
+    const std::string run_dir = paths().run_container(record.project, record.name);
+    if (service != nullptr) return write_container_files(run_dir, record.uid_base, user, *service);
+    for (const MountRecord& mount : record.mounts)
+        if (mount.file && !exists(mount.source))
+            return Error(ErrorKind::NotFound,
+                         fmt::format("the configs and secrets of '{}' are gone, as after a reboot",
+                                     record.name))
+                .help("bring them back with 'davit up -d': the compose file has them");
     return {};
 }
 
@@ -246,10 +295,15 @@ Result<void> KernelActuator::create_container(const std::string& name) {
         TRY(make_directories(bundle + "/rootfs", 0700));
         TRY(write_record(paths(), record));
         TRY(make_state_folders(record, inputs.wanted->config.storage_bytes));
-        TRY(write_inline_files(record, inputs.wanted->config));
+        TRY(take_logs(paths(), record, log_files_of(record)));
         if (record.uid_base != 0)
             TRY(make_device_nodes(inputs.devices, record.state_dir + "/devices", record.uid_base));
         TRY(make_mount_sources(record, world_.renew_anonymous));
+        {
+            // Their file systems must be there to be filled.
+            const auto locks = TRY(mount_volumes(paths(), record));
+        }
+        TRY(fill_volumes(record, &inputs));
         TRY(write_json(bundle + "/config.json", config, Sync::No));
         // Whose namespaces it joins must run first, as it does when this one is started.
         return inputs.joins.run_dirs.empty() ? bring_up(record) : Result<void>();
@@ -296,6 +350,9 @@ Result<void> KernelActuator::bring_up(const ContainerRecord& record) {
     TRY(make_directories(run_dir, 0700));
     TRY(write_name_files(record, run_dir));
     if (record.sharing.ipc == "shareable") TRY(make_shared_memory(run_dir, record.uid_base));
+    TRY(bring_files(record));
+    // Nobody unmounts them until the container has them.
+    const auto locks = TRY(mount_volumes(paths(), record));
     const runtime::CreatedContainer created =
         TRY(runtime::launch_guard({.program = world_.environment->runtime_program,
                                    .bundle = paths().container(record.project, record.name),
@@ -363,14 +420,28 @@ Result<void> KernelActuator::start_container(const std::string& name) {
         TRY(runtime::stop(run_dir, 0, record.stop_timeout));
         TRY(runtime::remove_leftovers(paths().container(world_.project, name)));
         TRY(make_mount_sources(record, false));
+        TRY(fill_volumes(record, nullptr));
         TRY(bring_up(record));
     }
     Result<void> started = runtime::start(run_dir);
-    if (!started) {
-        if (const Result<void> done = withdraw(name); !done)
-            log::warn("stack", "{}, ignoring", done.error().to_string());
-    }
+    if (started) return run_hooks(record, true);
+    if (const Result<void> done = withdraw(name); !done)
+        log::warn("stack", "{}, ignoring", done.error().to_string());
     return started;
+}
+
+/// `post_start`, or `pre_stop`, which only a program that runs can have.
+Result<void> KernelActuator::run_hooks(const ContainerRecord& record, bool starting) const {
+    const std::vector<compose::Hook>& hooks = starting ? record.post_start : record.pre_stop;
+    if (hooks.empty() || !world_.hooks) return {};
+    HookPlace place;
+    place.runtime_program = world_.environment->runtime_program;
+    place.bundle = paths().container(record.project, record.name);
+    place.run_dir = paths().run_container(record.project, record.name);
+    place.cancel_fd = world_.cancel_fd;
+    place.kind = starting ? "post_start" : "pre_stop";
+    for (const compose::Hook& hook : hooks) TRY(run_hook(record, hook, place));
+    return {};
 }
 
 Result<void> KernelActuator::await_container(const std::string& name, compose::Awaited condition) {
@@ -397,7 +468,9 @@ Result<void> KernelActuator::stop_container(const std::string& name) {
     const ContainerRecord& record = world_.seen->containers.at(name);
     const std::string run_dir = paths().run_container(world_.project, name);
     if (!exists(run_dir)) return {};
+    TRY(run_hooks(record, false));
     TRY(runtime::stop(run_dir, 0, world_.stop_timeout.value_or(record.stop_timeout)));
+    TRY(unmount_volumes(paths(), record));
     return withdraw(name);
 }
 
@@ -410,8 +483,13 @@ Result<void> KernelActuator::remove_container(const std::string& name) {
         TRY(runtime::stop(run_dir, 0, std::chrono::milliseconds(0)));
         TRY(withdraw(name));
     }
+    TRY(unmount_volumes(paths(), record));
     TRY(runtime::remove_leftovers(bundle));
     TRY(remove_tree(run_dir));
+    // Another one of its name follows: what this one has said stays.
+    if (world_.choices != nullptr && world_.choices->records.contains(name) &&
+        world_.seen->containers.contains(name))
+        TRY(keep_logs(paths(), record));
     lift_limit(record.state_dir + "/rw");
     if (!record.state_dir.empty() && record.state_dir != bundle)
         TRY(remove_upward(record.state_dir, root_of_state_dir(record.state_dir)));

@@ -25,6 +25,7 @@ public:
         std::optional<std::chrono::milliseconds> stop_timeout = {};
         int cancel_fd = -1;            ///< Readable: waits are given up.
         bool renew_anonymous = false;  ///< New containers get empty anonymous volumes.
+        bool hooks = true;             ///< False: `pre_stop` has no say, as with `kill`.
     };
     explicit KernelActuator(World world);
 
@@ -47,16 +48,17 @@ private:
     Result<std::map<std::string, NetworkRecord>> networks_of(const ContainerRecord& record) const;
     Result<void> make_state_folders(const ContainerRecord& record,
                                     std::int64_t storage_bytes) const;
-    Result<void> write_inline_files(const ContainerRecord& record,
-                                    const compose::Service& service) const;
     Result<void> make_mount_sources(const ContainerRecord& record, bool renew) const;
     Result<void> create_shared_network(const NetworkRecord& record) const;
     Result<void> write_name_files(const ContainerRecord& record, const std::string& run_dir) const;
+    Result<void> fill_volumes(const ContainerRecord& record, const ContainerInputs* inputs) const;
+    Result<void> bring_files(const ContainerRecord& record) const;
     Result<void> bring_up(const ContainerRecord& record);
     Result<void> take_in_hand(const ContainerRecord& record);
     Result<void> connect(const ContainerRecord& record, const UniqueFd& netns) const;
     Result<void> announce(const ContainerRecord& record);
     Result<void> withdraw(const std::string& name);
+    Result<void> run_hooks(const ContainerRecord& record, bool starting) const;
 
     World world_;
     RuleUpdater rules_;

@@ -4,8 +4,10 @@
 #include "compose/life_plan.h"
 #include "runtime/guard_client.h"
 #include "stack/claims.h"
+#include "stack/kept_logs.h"
 #include "stack/kernel_actuator.h"
 #include "stack/observe.h"
+#include "stack/volumes.h"
 
 #include <algorithm>
 #include <csignal>
@@ -25,6 +27,7 @@ KernelActuator::World world_of(const Environment& environment, const LifeRequest
     world.seen = &seen;
     world.stop_timeout = request.stop_timeout;
     world.cancel_fd = request.cancel_fd;
+    world.hooks = request.hooks;
     return world;
 }
 
@@ -129,18 +132,20 @@ Result<Failures> remove(const Environment& environment, const RemoveRequest& req
     const Plan plan = compose::plan_remove(seen.state, life.containers, request.stop);
     KernelActuator actuator(world_of(environment, life, seen));
     Failures failed = execute(plan, actuator, life.options, life.on_event);
-    if (!request.anonymous_volumes) return failed;
     for (const compose::Step& step : plan.steps) {
         const std::string& name = step.resource.name;
         if (step.kind != compose::StepKind::RemoveContainer ||
             exists(paths.container(life.project, name)))
             continue;
-        for (const MountRecord& mount : seen.containers.at(name).mounts) {
-            // …/anonymous/<container>/<name>/_data
-            constexpr std::string_view kData = "/_data";
-            if (mount.anonymous && mount.source.ends_with(kData))
-                TRY(remove_tree(mount.source.substr(0, mount.source.size() - kData.size())));
+        const ContainerRecord& record = seen.containers.at(name);
+        // Of a davit that was killed while it recreated the container.
+        TRY(remove_tree(kept_logs(paths, life.project) + "/" + name));
+        if (!request.anonymous_volumes) {
+            TRY(set_anonymous_free(record));
+            continue;
         }
+        for (const MountRecord& mount : record.mounts)
+            if (mount.anonymous) TRY(erase_anonymous(mount.source));
     }
     return failed;
 }
@@ -149,6 +154,7 @@ Result<Failures> kill(const Environment& environment, const LifeRequest& request
     if (signal == SIGKILL) {
         LifeRequest at_once = request;
         at_once.stop_timeout = std::chrono::milliseconds(0);
+        at_once.hooks = false;
         return stop(environment, at_once);
     }
     return tell_guards(environment, request, "kill", [signal](const std::string& run_dir) {

@@ -15,6 +15,7 @@ struct LifeRequest {
     std::string project = {};
     std::set<std::string> containers = {};  ///< By name; those that are gone are passed over.
     std::optional<std::chrono::milliseconds> stop_timeout = {};  ///< -t
+    bool hooks = true;                                           ///< False: without `pre_stop`.
     bool no_deps = false;  ///< Of restart: without those that are restarted along.
     int cancel_fd = -1;    ///< Readable: waiting for containers is given up.
     ExecuteOptions options = {};

@@ -128,22 +128,42 @@ Result<bool> LogFiles::drain(File& file, const std::function<bool(std::string_vi
         file.offset = 0;
         file.rest.clear();
     }
+    bool stopped = false;
+    while (TRY(read_piece(file, stopped, on_line)) > 0)
+        if (stopped) return false;
+    return true;
+}
+
+Result<std::size_t> LogFiles::read_piece(File& file, bool& stopped,
+                                         const std::function<bool(std::string_view)>& on_line) {
     std::vector<char> buffer(kChunk);
-    for (;;) {
-        const std::size_t got = TRY(read_at(file.fd, buffer.data(), buffer.size(), file.offset));
-        if (got == 0) return true;
-        file.offset += static_cast<off_t>(got);
-        std::string_view fresh(buffer.data(), got);
-        for (std::size_t end = fresh.find('\n'); end != std::string_view::npos;
-             end = fresh.find('\n')) {
-            file.rest.append(fresh.substr(0, end));
-            fresh.remove_prefix(end + 1);
-            const bool go_on = on_line(file.rest);
-            file.rest.clear();
-            if (!go_on) return false;
-        }
-        file.rest.append(fresh);
+    const std::size_t got = TRY(read_at(file.fd, buffer.data(), buffer.size(), file.offset));
+    std::string_view fresh(buffer.data(), got);
+    for (std::size_t end = fresh.find('\n'); end != std::string_view::npos;
+         end = fresh.find('\n')) {
+        file.rest.append(fresh.substr(0, end));
+        // Counted line by line: who stops here goes on behind it.
+        file.offset += static_cast<off_t>(end) + 1;
+        fresh.remove_prefix(end + 1);
+        stopped = !on_line(file.rest);
+        file.rest.clear();
+        if (stopped) return got;
     }
+    file.offset += static_cast<off_t>(fresh.size());
+    file.rest.append(fresh);
+    return got;
+}
+
+Result<bool> LogFiles::read_some(const std::function<void(std::string_view)>& on_line) {
+    for (File& file : files_) {
+        bool stopped = false;
+        const auto take = [&](std::string_view line) {
+            on_line(line);
+            return true;
+        };
+        if (TRY_DOING(read_piece(file, stopped, take), "read '{}'", path_) > 0) return true;
+    }
+    return false;
 }
 
 Result<bool> LogFiles::read_new(const std::function<bool(std::string_view)>& on_line) {

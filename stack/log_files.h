@@ -30,6 +30,10 @@ public:
     /// without its line break. Returns false as soon as `on_line` does.
     Result<bool> read_new(const std::function<bool(std::string_view)>& on_line);
 
+    /// As `read_new`, but only about as much as is read at once, of what was there at `seek`. False
+    /// at the end of that; `read_new` goes on from there.
+    Result<bool> read_some(const std::function<void(std::string_view)>& on_line);
+
     const std::string& path() const { return path_; }
 
 private:
@@ -45,6 +49,9 @@ private:
     Result<std::vector<File>> open_newer_than(ino_t known) const;
     static Result<File> open_one(const std::string& path, ino_t known);
     static Result<bool> drain(File& file, const std::function<bool(std::string_view)>& on_line);
+    /// Reads one piece. Zero at the end of the file; `stopped` where `on_line` wants no more.
+    static Result<std::size_t> read_piece(File& file, bool& stopped,
+                                          const std::function<bool(std::string_view)>& on_line);
 
     std::string path_;
     std::vector<File> files_;  ///< Still to be read, oldest first; the last one may grow.

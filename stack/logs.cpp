@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <climits>
 #include <cstring>
+#include <deque>
 #include <poll.h>
 #include <set>
 #include <sys/inotify.h>
@@ -48,7 +49,8 @@ Result<std::vector<LogFiles>> open_all(const std::vector<std::string>& log_paths
     std::vector<LogFiles> all;
     for (const std::string& path : log_paths) {
         all.emplace_back(path);
-        TRY(all.back().seek(options.tail, since_s));
+        // With an end in time, the last lines before it are only known when all have been read.
+        TRY(all.back().seek(options.until ? std::nullopt : options.tail, since_s));
     }
     return all;
 }
@@ -133,17 +135,98 @@ int time_left_ms(const std::optional<Clock::time_point>& until) {
     return static_cast<int>(std::clamp<std::int64_t>(left, 0, INT_MAX));
 }
 
+/// Several logs as one, by time, without more in memory than a piece of each.
+class Merger {
+public:
+    Merger(std::vector<LogFiles>& all, const LogOptions& options) : all_(all), options_(options) {
+        queues_.resize(all.size());
+    }
+
+    /// Hands out everything that the logs hold now; false where `on_line` wants no more.
+    Result<bool> run(const std::function<bool(const LogLine&)>& on_line) {
+        for (std::size_t source = 0; source < all_.size(); ++source) TRY(refill(source));
+        while (!next_.empty()) {
+            const std::size_t source = next_.begin()->second;
+            next_.erase(next_.begin());
+            const LogLine line = std::move(queues_[source].front());
+            queues_[source].pop_front();
+            TRY(refill(source));
+            if (!on_line(line)) return false;
+        }
+        return true;
+    }
+
+private:
+    /// Makes the source's next line the one that it is chosen by.
+    Result<void> refill(std::size_t source) {
+        std::deque<LogLine>& queue = queues_[source];
+        while (queue.empty()) {
+            const bool more = TRY(all_[source].read_some([&](std::string_view line) {
+                std::optional<LogLine> entry = parse_log_entry(line);
+                if (!entry || !wanted(*entry, options_)) return;
+                entry->source = source;
+                queue.push_back(*std::move(entry));
+            }));
+            if (!more) break;
+        }
+        if (!queue.empty()) next_.emplace(queue.front().time, source);
+        return {};
+    }
+
+    std::vector<LogFiles>& all_;
+    const LogOptions& options_;
+    std::vector<std::deque<LogLine>> queues_;
+    std::set<std::pair<Clock::time_point, std::size_t>> next_;
+};
+
+/// The last `tail` lines of each source up to `until`: what comes after that can't be told from the
+/// file's end.
+class Tails {
+public:
+    Tails(std::size_t sources, std::size_t tail) : lines_(sources), tail_(tail) {}
+    void add(const LogLine& line) {
+        std::deque<LogLine>& own = lines_[line.source];
+        own.push_back(line);
+        if (own.size() > tail_) own.pop_front();
+    }
+    std::vector<LogLine> by_time() && {
+        std::vector<LogLine> all;
+        for (std::deque<LogLine>& own : lines_)
+            for (LogLine& line : own) all.push_back(std::move(line));
+        std::stable_sort(all.begin(), all.end(),
+                         [](const LogLine& a, const LogLine& b) { return a.time < b.time; });
+        return all;
+    }
+
+private:
+    std::vector<std::deque<LogLine>> lines_;
+    std::size_t tail_;
+};
+
+/// Everything that is there, by time; false where `on_line` wants no more.
+Result<bool> deliver_all(std::vector<LogFiles>& all, const LogOptions& options,
+                         const std::function<bool(const LogLine&)>& on_line) {
+    Merger merger(all, options);
+    if (!options.tail || !options.until) return merger.run(on_line);
+    Tails tails(all.size(), *options.tail);
+    TRY(merger.run([&](const LogLine& line) {
+        tails.add(line);
+        return true;
+    }));
+    for (const LogLine& line : std::move(tails).by_time())
+        if (!on_line(line)) return false;
+    return true;
+}
+
 }  // namespace
 
 Result<void> read_logs(const std::vector<std::string>& log_paths, const LogOptions& options,
                        const std::function<void(const LogLine&)>& on_line) {
     std::vector<LogFiles> all = TRY(open_all(log_paths, options));
-    for (std::size_t source = 0; source < all.size(); ++source) {
-        TRY(deliver(all[source], source, options, [&](const LogLine& line) {
-            on_line(line);
-            return true;
-        }));
-    }
+    TRY(deliver_all(all, options, [&](const LogLine& line) {
+        on_line(line);
+        return true;
+    }));
     return {};
 }
 
@@ -153,13 +236,20 @@ Result<void> follow_logs(const std::vector<std::string>& log_paths, const LogOpt
     // Watched before they are read: what is written in between wakes us up.
     FolderWatch watch = TRY(FolderWatch::create(log_paths));
     std::vector<LogFiles> all = TRY(open_all(log_paths, options));
+    if (!TRY(deliver_all(all, options, on_line))) return {};
     for (;;) {
         // Asked before reading: what a container wrote before its end is read after we know of it.
         const bool last_time = (done && done()) || time_left_ms(options.until) == 0;
-        for (std::size_t source = 0; source < all.size(); ++source) {
-            const bool go_on = TRY(deliver(all[source], source, options, on_line));
-            if (!go_on) return {};
-        }
+        std::vector<LogLine> fresh;
+        for (std::size_t source = 0; source < all.size(); ++source)
+            TRY(deliver(all[source], source, options, [&](const LogLine& line) {
+                fresh.push_back(line);
+                return true;
+            }));
+        std::stable_sort(fresh.begin(), fresh.end(),
+                         [](const LogLine& a, const LogLine& b) { return a.time < b.time; });
+        for (const LogLine& line : fresh)
+            if (!on_line(line)) return {};
         if (last_time) return {};
         pollfd waiting[2] = {{watch.fd(), POLLIN, 0}, {wake_fd, POLLIN, 0}};
         const int ready =

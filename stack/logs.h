@@ -26,8 +26,8 @@ struct LogOptions {
     std::optional<std::chrono::system_clock::time_point> until = {};
 };
 
-/// Reads what `log_paths` hold now, rotated files included (oldest first), one container after the
-/// other. A missing file is empty.
+/// Reads what `log_paths` hold now, rotated files included, the lines of all containers by time. A
+/// missing file is empty.
 Result<void> read_logs(const std::vector<std::string>& log_paths, const LogOptions& options,
                        const std::function<void(const LogLine&)>& on_line);
 

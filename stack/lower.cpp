@@ -1,7 +1,9 @@
 #include "stack/lower.h"
 
 #include "base/digest.h"
+#include "base/file.h"
 #include "runtime/capabilities.h"
+#include "runtime/mount_options.h"
 #include "stack/lower_config.h"
 
 #include <algorithm>
@@ -44,27 +46,76 @@ std::map<std::string, std::string> labels(const ContainerInputs& in) {
     return all;
 }
 
+/// Named by where it is mounted, so that a recreated container finds its data again.
+MountRecord anonymous_volume(const ContainerInputs& in, const std::string& target) {
+    MountRecord record;
+    record.type = "volume";
+    record.destination = target;
+    record.anonymous = true;
+    record.name = sha256_hex(in.name + "\n" + target);
+    record.source = in.anonymous_dir + "/" + record.name + "/_data";
+    return record;
+}
+
+void set_bind(const compose::Mount& mount, MountRecord& record) {
+    record.type = "bind";
+    record.source = mount.source;
+    record.propagation = mount.propagation;
+    record.alone = mount.recursive == "disabled";
+    if (mount.recursive == "readonly") record.options.emplace_back("rro");
+}
+
+void set_named_volume(const ContainerInputs& in, const compose::Mount& mount, MountRecord& record) {
+    const auto volume = in.project->volumes.find(mount.source);
+    record.type = "volume";
+    record.name = volume == in.project->volumes.end() ? mount.source : volume->second.name;
+    record.source = in.volumes_dir + "/" + record.name + "/_data";
+    const auto options = in.volume_mounts.find(record.name);
+    if (options == in.volume_mounts.end()) return;
+    record.read_only = record.read_only || options->second.is_read_only();
+    if (!options->second.is_bind()) return;
+    record.source = options->second.device;
+    record.options = options->second.oci_options();
+}
+
 MountRecord mount_record(const ContainerInputs& in, const compose::Mount& mount) {
+    if (mount.type == compose::MountType::Volume && mount.source.empty()) {
+        MountRecord record = anonymous_volume(in, mount.target);
+        record.read_only = mount.read_only;
+        return record;
+    }
     MountRecord record;
     record.destination = mount.target;
     record.read_only = mount.read_only;
-    if (mount.type == compose::MountType::Bind) {
-        record.type = "bind";
-        record.source = mount.source;
-        return record;
+    switch (mount.type) {
+        case compose::MountType::Bind: set_bind(mount, record); break;
+        case compose::MountType::Volume: set_named_volume(in, mount, record); break;
+        case compose::MountType::Image:
+            record.type = "image";
+            record.source = mount.source;
+            record.read_only = true;
+            if (const auto image = in.mounted_images.find(mount.source);
+                image != in.mounted_images.end())
+                record.name = image->second.id;
+            break;
     }
-    record.type = "volume";
-    if (mount.source.empty()) {
-        // Named by where it is mounted, so that a recreated container finds its data again.
-        record.anonymous = true;
-        record.name = sha256_hex(in.name + "\n" + mount.target);
-        record.source = in.anonymous_dir + "/" + record.name + "/_data";
-        return record;
-    }
-    const auto volume = in.project->volumes.find(mount.source);
-    record.name = volume == in.project->volumes.end() ? mount.source : volume->second.name;
-    record.source = in.volumes_dir + "/" + record.name + "/_data";
+    if (!mount.subpath.empty()) record.options.push_back(runtime::kSubpathOption + mount.subpath);
     return record;
+}
+
+/// VOLUME of the image, where the service puts nothing else.
+void add_image_volumes(const ContainerInputs& in, ContainerRecord& record) {
+    const auto taken = [&](const std::string& path) {
+        const auto& tmpfs = in.wanted->config.tmpfs;
+        return std::any_of(record.mounts.begin(), record.mounts.end(),
+                           [&](const MountRecord& mount) { return mount.destination == path; }) ||
+               std::any_of(tmpfs.begin(), tmpfs.end(),
+                           [&](const compose::Tmpfs& one) { return one.target == path; });
+    };
+    for (const std::string& volume : in.image->config.volumes) {
+        const std::string path = clean_path("/" + volume);
+        if (path != "/" && !taken(path)) record.mounts.push_back(anonymous_volume(in, path));
+    }
 }
 
 /// Whether the container may have a DNS server of its own: it, or its image, names port 53.
@@ -80,8 +131,8 @@ bool answers_dns(const compose::Service& service, const std::vector<std::string>
 
 }  // namespace
 
-std::string inline_file(const std::string& state_dir, std::size_t index) {
-    return fmt::format("{}/files/{}", state_dir, index);
+std::string inline_file(const std::string& run_dir, std::size_t index) {
+    return fmt::format("{}/files/{}", run_dir, index);
 }
 
 std::string device_file(const std::string& state_dir, std::size_t index) {
@@ -134,11 +185,15 @@ ContainerRecord make_record(const ContainerInputs& in) {
     for (std::size_t i = 0; i < service.inline_files.size(); ++i) {
         MountRecord file;
         file.type = "bind";
-        file.source = inline_file(in.state_dir, i);
+        file.file = true;
+        file.source = inline_file(in.run_dir, i);
         file.destination = service.inline_files[i].target;
         file.read_only = true;
         record.mounts.push_back(std::move(file));
     }
+    add_image_volumes(in, record);
+    record.post_start = service.post_start;
+    record.pre_stop = service.pre_stop;
     record.endpoints = in.endpoints;
     record.needs = in.wanted->needs;
     record.gates = in.wanted->gates;

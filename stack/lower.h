@@ -9,6 +9,7 @@
 #include "stack/records.h"
 #include "stack/sharing.h"
 #include "stack/users.h"
+#include "stack/volume_mount.h"
 
 #include <map>
 #include <string>
@@ -31,9 +32,13 @@ struct ContainerInputs {
     std::vector<compose::Port> ports = {};  ///< With the host ports that were chosen.
     ResolvedUser user = {};
     std::string state_dir = {};
-    std::string anonymous_dir = {};        ///< Where its anonymous volumes live.
-    std::string volumes_dir = {};          ///< Where named volumes live.
-    std::vector<DeviceNode> devices = {};  ///< With those of `cdi`.
+    std::string anonymous_dir = {};  ///< Where its anonymous volumes live.
+    std::string volumes_dir = {};    ///< Where named volumes live.
+    std::string run_dir = {};        ///< Of the container: configs and secrets are there.
+    /// Options of the named volumes that have some, by name on this host.
+    std::map<std::string, VolumeMount> volume_mounts = {};
+    std::map<std::string, image::Image> mounted_images = {};  ///< By the name in the file.
+    std::vector<DeviceNode> devices = {};                     ///< With those of `cdi`.
     CdiEdits cdi = {};
     std::map<std::string, DeviceNumber> block_devices = {};  ///< By path.
     Joins joins = {};
@@ -57,8 +62,8 @@ struct CommandLine {
 };
 CommandLine command_line(const compose::Service& service, const image::ImageConfig& image);
 
-/// Where the text of a service's inline config or secret is kept.
-std::string inline_file(const std::string& state_dir, std::size_t index);
+/// Where the text of a service's config or secret is kept.
+std::string inline_file(const std::string& run_dir, std::size_t index);
 
 /// Where the node of a container's device is kept.
 std::string device_file(const std::string& state_dir, std::size_t index);

@@ -238,6 +238,32 @@ void add_devices(const ContainerInputs& in, const ContainerRecord& record, Own& 
                                    {"bind", "rprivate", "nosuid", "noexec", "dev"}));
 }
 
+Json mount_json(const ContainerInputs& in, const ContainerRecord& record,
+                const MountRecord& mount) {
+    if (mount.type == "image") {
+        std::string layers;
+        if (const auto image = in.mounted_images.find(mount.source);
+            image != in.mounted_images.end())
+            for (const std::string& layer : image->second.layers)
+                layers += (layers.empty() ? "" : "\n") + layer;
+        std::vector<std::string> options = {"nosuid", "nodev", "ro"};
+        options.insert(options.end(), mount.options.begin(), mount.options.end());
+        return {{"destination", mount.destination},
+                {"type", runtime::kImageMount},
+                {"source", layers},
+                {"options", std::move(options)}};
+    }
+    std::vector<std::string> options = {mount.alone ? "bind" : "rbind",
+                                        mount.propagation.empty() ? "rprivate" : mount.propagation};
+    // Without devices, as Docker's device rules have it: a folder may hold the node of a disk.
+    if (!in.wanted->config.privileges.privileged) options.emplace_back("nodev");
+    options.emplace_back(mount.read_only ? "ro" : "rw");
+    // Configs and secrets belong to the range already: the run root is often a tmpfs.
+    if (record.uid_base != 0 && !mount.file) options.emplace_back("idmap");
+    options.insert(options.end(), mount.options.begin(), mount.options.end());
+    return bind_json(mount.destination, mount.source, std::move(options));
+}
+
 }  // namespace
 
 Json mounts_json(const ContainerInputs& in, const ContainerRecord& record,
@@ -272,15 +298,8 @@ Json mounts_json(const ContainerInputs& in, const ContainerRecord& record,
         own.emplace_back(tmpfs.target,
                          mount_json(tmpfs.target.c_str(), "tmpfs", std::move(options)));
     }
-    for (const MountRecord& mount : record.mounts) {
-        // Without devices, as Docker's device rules have it: a folder may hold the node of a disk.
-        std::vector<std::string> options = {"rbind", "rprivate"};
-        if (!privileged) options.emplace_back("nodev");
-        options.emplace_back(mount.read_only ? "ro" : "rw");
-        if (record.uid_base != 0) options.emplace_back("idmap");
-        own.emplace_back(mount.destination,
-                         bind_json(mount.destination, mount.source, std::move(options)));
-    }
+    for (const MountRecord& mount : record.mounts)
+        own.emplace_back(mount.destination, mount_json(in, record, mount));
     add_devices(in, record, own);
     for (const CdiMount& mount : in.cdi.mounts) {
         std::vector<std::string> options = mount.options;

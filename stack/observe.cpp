@@ -73,8 +73,8 @@ Result<Observation> observe(const Environment& environment, const std::string& p
         found.gates = record.gates;
         if (!record.network_container.empty()) observe_partner(paths, record, found);
     }
-    const std::map<std::string, VolumeRecord> volumes = TRY(read_volumes(paths));
-    for (const auto& [name, record] : volumes) seen.state.volumes.push_back(name);
+    seen.volumes = TRY(read_volumes(paths));
+    for (const auto& [name, record] : seen.volumes) seen.state.volumes.push_back(name);
     return seen;
 }
 
@@ -83,14 +83,19 @@ Result<void> observe_images(const Environment& environment, const compose::Desir
     const std::optional<image::Store> store =
         TRY(image::Store::open_existing(environment.paths.data_root));
     if (!store) return {};
-    for (const auto& [name, container] : desired.containers) {
-        const std::string& reference = container.config.image;
-        if (observed.image_ids.contains(reference)) continue;
+    const auto look_for = [&](const std::string& reference) -> Result<void> {
+        if (observed.image_ids.contains(reference)) return {};
         const Result<image::Image> found = store->find(reference);
         if (found)
             observed.image_ids[reference] = found->id;
         else if (found.error().kind() != ErrorKind::NotFound)
             return found.error();
+        return {};
+    };
+    for (const auto& [name, container] : desired.containers) {
+        TRY(look_for(container.config.image));
+        for (const compose::Mount& mount : container.config.volumes)
+            if (mount.type == compose::MountType::Image) TRY(look_for(mount.source));
     }
     return {};
 }

@@ -12,6 +12,7 @@ struct Observation {
     std::map<std::string, ContainerRecord> containers = {};
     std::map<std::string, NetworkRecord> networks = {};
     std::map<std::string, runtime::ContainerState> states = {};  ///< By container.
+    std::map<std::string, VolumeRecord> volumes = {};            ///< All of the data root.
     compose::ObservedState state = {};  ///< The same, in the planner's words.
 };
 

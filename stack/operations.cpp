@@ -1,11 +1,14 @@
 #include "stack/operations.h"
 
+#include "base/digest.h"
 #include "base/json.h"
 #include "base/scope_guard.h"
 #include "stack/allocate.h"
 #include "stack/claims.h"
+#include "stack/kept_logs.h"
 #include "stack/kernel_actuator.h"
 #include "stack/observe.h"
+#include "stack/volumes.h"
 
 #include <algorithm>
 #include <set>
@@ -22,6 +25,20 @@ struct Prepared {
     compose::Plan plan;
 };
 
+/// A volume is never made anew: its data would be lost.
+void warn_of_volumes(Prepared& prepared) {
+    for (const auto& [name, volume] : prepared.desired.volumes) {
+        const auto there = prepared.seen.volumes.find(name);
+        if (there == prepared.seen.volumes.end() || volume.config.external ||
+            there->second.options == volume.config.driver_opts)
+            continue;
+        prepared.plan.warnings.push_back(fmt::format(
+            "volume '{}' was made with other options than the file has, and stays as it is; to "
+            "make it anew, and lose what is in it: davit volume rm {}",
+            name, name));
+    }
+}
+
 Result<Prepared> prepare(const Environment& environment, const UpRequest& request) {
     Prepared prepared;
     const compose::Project& project = request.loaded->project;
@@ -33,6 +50,7 @@ Result<Prepared> prepare(const Environment& environment, const UpRequest& reques
                                      request.loaded->places);
     // What else the project has is not what a single container is about.
     if (request.desired != nullptr) prepared.plan.warnings.clear();
+    warn_of_volumes(prepared);
     return prepared;
 }
 
@@ -113,13 +131,41 @@ std::string data_root_of_running(const Paths& paths, const std::string& project)
     return claim ? string_or(*claim, "data_root") : std::string();
 }
 
-Result<compose::Plan> preview_up(const Environment& environment, const UpRequest& request) {
+namespace {
+
+std::string fingerprint(const Prepared& prepared) {
+    const auto& images = prepared.seen.state.image_ids;
+    Json json = {{"plan", compose::to_string(prepared.plan)}};
+    for (const auto& [name, wanted] : prepared.desired.containers) {
+        const auto image = images.find(wanted.config.image);
+        json["containers"][name] = {wanted.config_hash,
+                                    image == images.end() ? std::string() : image->second};
+    }
+    for (const auto& [name, network] : prepared.desired.networks)
+        json["networks"][name] = network.config_hash;
+    for (const auto& [name, volume] : prepared.desired.volumes)
+        json["volumes"][name] = volume.config.driver_opts;
+    for (const auto& [name, record] : prepared.seen.containers) {
+        const compose::ObservedContainer& found = prepared.seen.state.containers.at(name);
+        json["seen"][name] = {record.id, found.config_hash, found.image_id, found.running};
+    }
+    for (const auto& [name, network] : prepared.seen.state.networks)
+        json["seen_networks"][name] = {network.config_hash, network.in_kernel};
+    for (const auto& [name, volume] : prepared.seen.volumes)
+        if (prepared.desired.volumes.contains(name)) json["seen_volumes"][name] = volume.created;
+    return sha256_hex(json.dump(-1, ' ', true, Json::error_handler_t::replace));
+}
+
+}  // namespace
+
+Result<UpPreview> preview_up(const Environment& environment, const UpRequest& request) {
     TRY(check_data_root(environment, request.loaded->project.name));
     Prepared prepared = TRY(prepare(environment, request));
     ChoiceRequest choice = choice_request(environment, request, prepared);
     choice.will_build = true;
     TRY(check_beforehand(choice));
-    return std::move(prepared.plan);
+    std::string print = fingerprint(prepared);
+    return UpPreview{std::move(prepared.plan), std::move(print)};
 }
 
 Result<std::vector<FailedStep>> up(const Environment& environment, const UpRequest& request,
@@ -134,6 +180,12 @@ Result<std::vector<FailedStep>> up(const Environment& environment, const UpReque
     TRY(check_data_root(environment, project));
     const Prepared prepared = TRY(prepare(environment, request));
     warnings = prepared.plan.warnings;
+    if (!request.expected.empty() && request.expected != fingerprint(prepared))
+        return Error(ErrorKind::Busy,
+                     fmt::format("project '{}', its file or its images have changed "
+                                 "since the plan was made",
+                                 project))
+            .help("look at what is to be done now with 'davit plan', and make another plan file");
     if (prepared.plan.empty()) return std::vector<FailedStep>();
     const ChoiceRequest choice = choice_request(environment, request, prepared);
     TRY(check_beforehand(choice));
@@ -170,6 +222,32 @@ Result<std::vector<FailedStep>> up(const Environment& environment, const UpReque
     return execute(prepared.plan, actuator, execute_options, on_event);
 }
 
+namespace {
+
+compose::Plan down_plan(const DownRequest& request, const Observation& seen) {
+    compose::DownOptions options;
+    options.volumes = request.volumes;
+    options.own_volumes = request.own_volumes;
+    options.services = request.services;
+    return compose::plan_down(seen.state, options);
+}
+
+/// The anonymous volumes of the containers that went.
+Result<void> erase_anonymous_of(const compose::Plan& plan, const Observation& seen) {
+    for (const compose::Step& step : plan.steps) {
+        if (step.kind != compose::StepKind::RemoveContainer) continue;
+        for (const MountRecord& mount : seen.containers.at(step.resource.name).mounts)
+            if (mount.anonymous) TRY(erase_anonymous(mount.source));
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<compose::Plan> preview_down(const Environment& environment, const DownRequest& request) {
+    return down_plan(request, TRY(observe(environment, request.project)));
+}
+
 Result<std::vector<FailedStep>> down(const Environment& environment, const DownRequest& request,
                                      const ExecuteOptions& execute_options, const OnEvent& on_event,
                                      bool& found_any) {
@@ -185,10 +263,7 @@ Result<std::vector<FailedStep>> down(const Environment& environment, const DownR
 
     const FileLock lock = TRY(FileLock::exclusive(paths.project_lock(project)));
     const Observation seen = TRY(observe(environment, project));
-    compose::DownOptions options;
-    options.volumes = request.volumes;
-    options.own_volumes = request.own_volumes;
-    const compose::Plan plan = compose::plan_down(seen.state, options);
+    const compose::Plan plan = down_plan(request, seen);
     found_any = !plan.empty();
 
     KernelActuator::World world;
@@ -199,6 +274,9 @@ Result<std::vector<FailedStep>> down(const Environment& environment, const DownR
     KernelActuator actuator(std::move(world));
     std::vector<FailedStep> failed = execute(plan, actuator, execute_options, on_event);
     if (!failed.empty()) return failed;
+    TRY(erase_anonymous_of(plan, seen));
+    if (!TRY(observe(environment, project)).containers.empty()) return failed;
+    TRY(remove_tree(kept_logs(paths, project)));
     for (const std::string& folder : anonymous_folders(paths, seen, project)) {
         TRY(remove_tree(folder));
         // On another data root it may have been the project's last: …/projects/<project>/anonymous

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,11 +33,17 @@ struct UpRequest {
     int cancel_fd = -1;  ///< Readable: waiting for containers is given up.
     /// Asked for instead of what the file says: the one container of `run`.
     const compose::DesiredState* desired = nullptr;
+    std::string expected = {};  ///< Fingerprint of the plan that was agreed on; empty: any will do.
 };
 
 /// Works out what `up` would do. Changes nothing, takes no lock: for `plan` and `--dry-run`.
 /// @errors NotFound where an image is missing, at the place in the file that names it
-Result<compose::Plan> preview_up(const Environment& environment, const UpRequest& request);
+struct UpPreview {
+    compose::Plan plan = {};
+    /// Of everything that the plan was made from and is to make: another one, another world.
+    std::string fingerprint = {};
+};
+Result<UpPreview> preview_up(const Environment& environment, const UpRequest& request);
 
 /// Brings the project up: locks, observes, plans, checks everything that can be checked beforehand
 /// (images, host ports, bind sources), and only then acts. Returns what failed.
@@ -51,7 +58,11 @@ struct DownRequest {
     std::vector<std::string> own_volumes =
         {};  ///< Names on this host that the file declares, not external.
     std::optional<std::chrono::milliseconds> stop_timeout = {};  ///< -t
+    std::set<std::string> services = {};                         ///< Only these; empty: all.
 };
+
+/// What `down` would do. Changes nothing, takes no lock.
+Result<compose::Plan> preview_down(const Environment& environment, const DownRequest& request);
 
 /// Takes the project away, whatever state it is in, also after a crash of anything.
 /// Returns what failed. `found_any` tells whether there was anything to remove.

@@ -34,4 +34,64 @@ compose::Privileges privileges_of(const Json& json) {
     return privileges;
 }
 
+Json mounts_json(const std::vector<MountRecord>& mounts) {
+    Json list = Json::array();
+    for (const MountRecord& mount : mounts)
+        list.push_back({{"type", mount.type},
+                        {"name", mount.name},
+                        {"source", mount.source},
+                        {"destination", mount.destination},
+                        {"read_only", mount.read_only},
+                        {"anonymous", mount.anonymous},
+                        {"file", mount.file},
+                        {"options", mount.options},
+                        {"propagation", mount.propagation},
+                        {"alone", mount.alone}});
+    return list;
+}
+
+std::vector<MountRecord> mounts_of(const Json& json) {
+    std::vector<MountRecord> mounts;
+    for (const Json& one : json) {
+        MountRecord mount;
+        mount.type = value_or<std::string>(one, "type", "bind");
+        mount.name = value_or<std::string>(one, "name", "");
+        mount.source = value_or<std::string>(one, "source", "");
+        mount.destination = value_or<std::string>(one, "destination", "");
+        mount.read_only = value_or(one, "read_only", false);
+        mount.anonymous = value_or(one, "anonymous", false);
+        mount.file = value_or(one, "file", false);
+        mount.options = value_or<Texts>(one, "options", {});
+        mount.propagation = value_or<std::string>(one, "propagation", "");
+        mount.alone = value_or(one, "alone", false);
+        mounts.push_back(std::move(mount));
+    }
+    return mounts;
+}
+
+Json hooks_json(const std::vector<compose::Hook>& hooks) {
+    Json list = Json::array();
+    for (const compose::Hook& hook : hooks)
+        list.push_back({{"command", hook.command},
+                        {"user", hook.user},
+                        {"working_dir", hook.working_dir},
+                        {"privileged", hook.privileged},
+                        {"environment", hook.environment}});
+    return list;
+}
+
+std::vector<compose::Hook> hooks_of(const Json& json) {
+    std::vector<compose::Hook> hooks;
+    for (const Json& one : json) {
+        compose::Hook hook;
+        hook.command = value_or<Texts>(one, "command", {});
+        hook.user = value_or<std::string>(one, "user", "");
+        hook.working_dir = value_or<std::string>(one, "working_dir", "");
+        hook.privileged = value_or(one, "privileged", false);
+        hook.environment = value_or<std::map<std::string, std::string>>(one, "environment", {});
+        hooks.push_back(std::move(hook));
+    }
+    return hooks;
+}
+
 }  // namespace davit::stack

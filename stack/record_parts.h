@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "compose/project.h"
+#include "stack/records.h"
 
 /// Parts of records that have a file of their own; records.cpp includes it, and nobody else.
 namespace davit::stack {
@@ -16,5 +17,11 @@ T value_or(const Json& json, const char* key, T otherwise) {
 
 Json privileges_json(const compose::Privileges& privileges);
 compose::Privileges privileges_of(const Json& json);
+
+Json mounts_json(const std::vector<MountRecord>& mounts);
+std::vector<MountRecord> mounts_of(const Json& json);
+
+Json hooks_json(const std::vector<compose::Hook>& hooks);
+std::vector<compose::Hook> hooks_of(const Json& json);
 
 }  // namespace davit::stack

@@ -70,23 +70,6 @@ compose::Port port_of(const Json& json) {
     return port;
 }
 
-Json to_json(const MountRecord& mount) {
-    return {{"type", mount.type},           {"name", mount.name},
-            {"source", mount.source},       {"destination", mount.destination},
-            {"read_only", mount.read_only}, {"anonymous", mount.anonymous}};
-}
-
-MountRecord mount_of(const Json& json) {
-    MountRecord mount;
-    mount.type = value_or<std::string>(json, "type", "bind");
-    mount.name = value_or<std::string>(json, "name", "");
-    mount.source = value_or<std::string>(json, "source", "");
-    mount.destination = value_or<std::string>(json, "destination", "");
-    mount.read_only = value_or(json, "read_only", false);
-    mount.anonymous = value_or(json, "anonymous", false);
-    return mount;
-}
-
 Json to_json(const Endpoint& endpoint) {
     return {{"network", endpoint.network},
             {"ip", endpoint.ip},
@@ -194,7 +177,7 @@ Json to_json(const ContainerRecord& record) {
             {"labels", record.labels},
             {"exposed_ports", record.exposed_ports},
             {"ports", list_of(record.ports)},
-            {"mounts", list_of(record.mounts)},
+            {"mounts", mounts_json(record.mounts)},
             {"endpoints", list_of(record.endpoints)},
             {"needs", record.needs},
             {"gates", list_of(record.gates)},
@@ -238,6 +221,8 @@ Json to_json(const ContainerRecord& record) {
              record.health_check ? runtime::to_json(*record.health_check) : Json(nullptr)},
             {"stop_signal", record.stop_signal},
             {"stop_timeout_ms", record.stop_timeout.count()},
+            {"post_start", hooks_json(record.post_start)},
+            {"pre_stop", hooks_json(record.pre_stop)},
             {"uid_base", record.uid_base},
             {"state_dir", record.state_dir},
             {"log_path", record.log_path}};
@@ -265,7 +250,7 @@ ContainerRecord container_of(const Json& json) {
     record.labels = value_or<TextMap>(json, "labels", {});
     record.exposed_ports = value_or<Texts>(json, "exposed_ports", {});
     record.ports = read_list(json, "ports", port_of);
-    record.mounts = read_list(json, "mounts", mount_of);
+    record.mounts = mounts_of(value_or<Json>(json, "mounts", Json::array()));
     record.endpoints = read_list(json, "endpoints", endpoint_of);
     record.needs = value_or<Texts>(json, "needs", {});
     record.gates = read_list(json, "gates", gate_of);
@@ -300,6 +285,8 @@ ContainerRecord container_of(const Json& json) {
     record.sharing.uts = value_or<std::string>(sharing, "uts", "");
     record.sharing.cgroup = value_or<std::string>(sharing, "cgroup", "");
     record.devices = read_list(json, "devices", device_of);
+    record.post_start = hooks_of(value_or<Json>(json, "post_start", Json::array()));
+    record.pre_stop = hooks_of(value_or<Json>(json, "pre_stop", Json::array()));
     record.cgroup_parent = value_or<std::string>(json, "cgroup_parent", "");
     if (const auto check = json.find("health_check"); check != json.end() && check->is_object())
         if (Result<runtime::HealthCheck> read = runtime::health_check_of(*check); read)
@@ -443,12 +430,16 @@ Result<std::map<std::string, NetworkRecord>> read_networks(const Paths& paths,
 Result<std::map<std::string, VolumeRecord>> read_volumes(const Paths& paths) {
     std::map<std::string, VolumeRecord> records;
     for (const std::string& name : TRY(list_directory(paths.volumes()))) {
-        VolumeRecord half_made;
-        half_made.name = name;
-        const std::string path = paths.volumes() + "/" + name + "/record.json";
-        records[name] = TRY(read_or(path, half_made, volume_of));
+        // What begins with a dot is being made or removed.
+        if (!name.starts_with('.')) records[name] = TRY(read_volume(paths, name));
     }
     return records;
+}
+
+Result<VolumeRecord> read_volume(const Paths& paths, const std::string& name) {
+    VolumeRecord bare;
+    bare.name = name;
+    return read_or(paths.volumes() + "/" + name + "/record.json", bare, volume_of);
 }
 
 Result<std::vector<std::string>> list_projects(const Paths& paths) {
@@ -467,10 +458,8 @@ Result<void> write_record(const Paths& paths, const NetworkRecord& record) {
                       Sync::Yes);
 }
 
-Result<void> write_record(const Paths& paths, const VolumeRecord& record) {
-    TRY(make_directories(paths.volumes() + "/" + record.name, 0700));
-    return write_json(paths.volumes() + "/" + record.name + "/record.json", to_json(record),
-                      Sync::Yes);
+Result<void> write_record(const std::string& folder, const VolumeRecord& record) {
+    return write_json(folder + "/record.json", to_json(record), Sync::Yes);
 }
 
 }  // namespace davit::stack

@@ -61,12 +61,16 @@ struct Endpoint {
 
 /// A mount as `inspect` shows it.
 struct MountRecord {
-    std::string type = {};         ///< "bind" or "volume"
-    std::string name = {};         ///< Of the volume; empty for a bind.
-    std::string source = {};       ///< Absolute path on the host.
+    std::string type = {};         ///< "bind", "volume" or "image"
+    std::string name = {};         ///< Of the volume, or the image's id; empty for a bind.
+    std::string source = {};       ///< Absolute path on the host; of an image its name.
     std::string destination = {};  ///< Inside the container.
     bool read_only = false;
     bool anonymous = false;
+    bool file = false;  ///< A config or secret: a file of the run root that is the container's own.
+    std::vector<std::string> options = {};  ///< Of OCI, beside those that every mount gets.
+    std::string propagation = {};           ///< Empty: rprivate.
+    bool alone = false;                     ///< Without what is mounted in the source.
 };
 
 struct ContainerRecord {
@@ -115,6 +119,8 @@ struct ContainerRecord {
     std::optional<runtime::HealthCheck> health_check = {};
     std::string stop_signal = {};
     std::chrono::milliseconds stop_timeout{10000};
+    std::vector<compose::Hook> post_start = {};
+    std::vector<compose::Hook> pre_stop = {};
     std::uint32_t uid_base = 0;  ///< First host id of its range; 0: the host's user namespace.
     std::string state_dir = {};  ///< Folder of rw/ and logs/ (on the service's data root).
     std::string log_path = {};
@@ -164,12 +170,15 @@ Result<std::map<std::string, ContainerRecord>> read_containers(const Paths& path
 Result<std::map<std::string, NetworkRecord>> read_networks(const Paths& paths,
                                                            const std::string& project);
 Result<std::map<std::string, VolumeRecord>> read_volumes(const Paths& paths);
+/// One without a record has only its name set.
+Result<VolumeRecord> read_volume(const Paths& paths, const std::string& name);
 
 /// Names of all projects that have a folder in the data root.
 Result<std::vector<std::string>> list_projects(const Paths& paths);
 
 Result<void> write_record(const Paths& paths, const ContainerRecord& record);
 Result<void> write_record(const Paths& paths, const NetworkRecord& record);
-Result<void> write_record(const Paths& paths, const VolumeRecord& record);
+/// Into `folder`, which becomes the volume's.
+Result<void> write_record(const std::string& folder, const VolumeRecord& record);
 
 }  // namespace davit::stack

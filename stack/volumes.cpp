@@ -2,10 +2,15 @@
 
 #include "base/duration.h"
 #include "base/random.h"
+#include "base/scope_guard.h"
 #include "base/strings.h"
+#include "stack/volume_mount.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <ctime>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace davit::stack {
@@ -19,6 +24,9 @@ bool can_be_name(const std::string& name) {
            std::isalnum(static_cast<unsigned char>(name.front())) != 0 &&
            std::all_of(name.begin(), name.end(), fits);
 }
+
+/// Among the folders of containers, which are named otherwise: volumes whose container has gone.
+constexpr const char* kOfNobody = "_removed";
 
 std::string anonymous_root(const Paths& paths, const std::string& project) {
     return paths.project(project) + "/anonymous";
@@ -68,11 +76,25 @@ Result<VolumeView> find_volume(const Paths& paths, const std::string& name) {
 }
 
 Result<void> remove_data(const Paths& paths, const VolumeView& view) {
-    if (!view.anonymous) return remove_tree(paths.volumes() + "/" + view.record.name);
-    const std::string folder = view.mountpoint.substr(0, view.mountpoint.rfind('/'));
-    TRY(remove_tree(folder));
-    // The folder of its container, if that was the last.
-    ::rmdir(folder.substr(0, folder.rfind('/')).c_str());
+    return view.anonymous ? erase_anonymous(view.mountpoint)
+                          : erase_volume(paths, view.record.name);
+}
+
+// Names that no volume can have: what is being made or removed, perhaps by one who was killed.
+constexpr const char* kInTheMaking = ".new-";
+constexpr const char* kGoing = ".gone-";
+
+/// Removes what others have left halfway. What is in the making is young, or forgotten.
+Result<void> sweep(const Paths& paths) {
+    constexpr std::time_t kForgotten = 3600;
+    for (const std::string& name : TRY(list_directory(paths.volumes()))) {
+        const std::string path = paths.volumes() + "/" + name;
+        struct stat info {};
+        const bool old =
+            ::stat(path.c_str(), &info) == 0 && info.st_mtime + kForgotten < std::time(nullptr);
+        if (name.starts_with(kGoing) || (name.starts_with(kInTheMaking) && old))
+            TRY(remove_tree(path));
+    }
     return {};
 }
 
@@ -108,14 +130,7 @@ Result<std::string> create_volume(const Paths& paths, const NewVolume& wanted) {
         return Error(ErrorKind::Unsupported,
                      fmt::format("the volume driver '{}' is not there", printable(wanted.driver)))
             .help("use 'local'");
-    for (const auto& [key, value] : wanted.options)
-        if (key != "type" && key != "o" && key != "device")
-            return Error(ErrorKind::InvalidInput,
-                         fmt::format("the option '{}' means nothing", printable(key)))
-                .help("the driver 'local' knows type, o and device");
-    if (!wanted.options.empty())
-        return Error(ErrorKind::Unsupported, "volumes with options are not supported yet")
-            .help("leave --opt out, and mount a folder with 'volumes' of the service instead");
+    TRY(parse_volume_options(wanted.options));
     const std::string name = wanted.name.empty() ? random_hex(32) : wanted.name;
     if (!can_be_name(name))
         return Error(ErrorKind::InvalidInput,
@@ -139,10 +154,55 @@ Result<std::string> create_volume(const Paths& paths, const NewVolume& wanted) {
 
 Result<void> make_volume(const Paths& paths, const VolumeRecord& record) {
     const std::string folder = paths.volumes() + "/" + record.name;
+    if (exists(folder)) return {};
+    const std::string fresh = paths.volumes() + "/" + kInTheMaking + random_hex(8);
     TRY(make_directories(paths.volumes(), 0711));
-    TRY(make_directories(folder, 0711));
-    TRY(make_directories(folder + "/_data", 0755));
-    return write_record(paths, record);
+    ScopeGuard undo([&] { (void)remove_tree(fresh); });
+    TRY(make_directories(fresh, 0711));
+    TRY(make_directories(fresh + "/_data", 0755));
+    TRY(write_record(fresh, record));
+    if (::rename(fresh.c_str(), folder.c_str()) == -1) {
+        if (errno == EEXIST || errno == ENOTEMPTY) return {};  // somebody else was faster
+        return Error::from_errno(errno, "rename(2)").doing("make volume '{}'", record.name);
+    }
+    undo.commit();
+    return {};
+}
+
+Result<void> erase_volume(const Paths& paths, const std::string& name) {
+    const std::string folder = paths.volumes() + "/" + name;
+    if (exists(folder)) {
+        // Nothing of what is mounted there may be taken for the volume's own.
+        TRY(detach_volume(folder));
+        const std::string going = paths.volumes() + "/" + kGoing + random_hex(8);
+        if (::rename(folder.c_str(), going.c_str()) == -1 && errno != ENOENT)
+            return Error::from_errno(errno, "rename(2)").doing("remove volume '{}'", name);
+    }
+    return sweep(paths);
+}
+
+Result<void> erase_anonymous(const std::string& source) {
+    // …/anonymous/<container>/<name>/_data
+    const std::string folder = source.substr(0, source.rfind('/'));
+    TRY(remove_tree(folder));
+    // The folder of its container, if that was the last.
+    ::rmdir(folder.substr(0, folder.rfind('/')).c_str());
+    return {};
+}
+
+Result<void> set_anonymous_free(const ContainerRecord& record) {
+    for (const MountRecord& mount : record.mounts) {
+        if (!mount.anonymous || !exists(mount.source)) continue;
+        const std::string folder = mount.source.substr(0, mount.source.rfind('/'));
+        const std::string container = folder.substr(0, folder.rfind('/'));
+        const std::string freed = container.substr(0, container.rfind('/')) + "/" + kOfNobody;
+        TRY(make_directories(freed, 0755));
+        const std::string to = freed + "/" + random_hex(32);
+        if (::rename(folder.c_str(), to.c_str()) == -1)
+            return Error::from_errno(errno, "rename(2)").doing("set '{}' free", folder);
+        ::rmdir(container.c_str());
+    }
+    return {};
 }
 
 Result<void> remove_volume(const Paths& paths, const std::string& name) {

@@ -32,8 +32,18 @@ struct NewVolume {
 /// options
 Result<std::string> create_volume(const Paths& paths, const NewVolume& wanted);
 
-/// Makes the folders of a volume and writes its record.
+/// Makes the folders and the record of a volume in one step. One that is there stays as it is.
 Result<void> make_volume(const Paths& paths, const VolumeRecord& record);
+
+/// Takes a named volume away in one step, mounted or not, and then its data. What is gone is fine.
+Result<void> erase_volume(const Paths& paths, const std::string& name);
+
+/// Takes the data of a container's anonymous volume away; `source` is that of its mount.
+Result<void> erase_anonymous(const std::string& source);
+
+/// Gives the anonymous volumes of a container that goes a name of their own, so that the next
+/// container of that name doesn't find them.
+Result<void> set_anonymous_free(const ContainerRecord& record);
 
 /// @errors NotFound; Busy where a container has it, naming the container
 Result<void> remove_volume(const Paths& paths, const std::string& name);

@@ -47,8 +47,12 @@ struct UpFlags {
     std::vector<std::string> no_attach = {};
     std::vector<std::string> scale = {};  ///< "web=3"
     bool yes = false;                     ///< Accepted: nothing is asked.
+    std::string plan = {};                ///< A file that `davit plan --out` has written.
     std::vector<std::string> services = {};
 };
+
+/// The flags of `up` that a plan depends on.
+void declare_planning(CLI::App& command, UpFlags& flags);
 
 struct RunFlags {
     bool detach = false;
@@ -72,6 +76,8 @@ struct RunFlags {
     std::string restart = {};
     std::string pull = {};  ///< Policy, over that of the service.
     bool quiet_pull = false;
+    bool build = false;  ///< Also where the image is there.
+    bool quiet_build = false;
     bool use_aliases = false;
     bool remove_orphans = false;
     std::string service = {};
@@ -86,7 +92,8 @@ struct ScaleFlags {
 struct CreateFlags {
     bool build = false;
     bool no_build = false;
-    std::string pull = {};
+    bool quiet_build = false;
+    std::string pull = {};  ///< Policy, over those of the services.
     bool quiet_pull = false;
     bool force_recreate = false;
     bool no_recreate = false;
@@ -100,6 +107,8 @@ struct DownFlags {
     bool volumes = false;
     bool remove_orphans = false;  ///< Accepted; orphans always go.
     std::optional<int> timeout_s = {};
+    std::string images = {};  ///< --rmi: "local" or "all".
+    std::vector<std::string> services = {};
 };
 
 struct PsFlags {
@@ -107,8 +116,7 @@ struct PsFlags {
     bool quiet = false;
     bool services_only = false;
     bool no_trunc = false;
-    bool orphans =
-        true;  ///< Accepted; containers of services that the file doesn't have are shown.
+    bool orphans = true;  ///< Also containers of services that the file doesn't have.
     std::vector<std::string> statuses = {};
     std::vector<std::string> filters = {};
     std::string format = "table";
@@ -135,7 +143,8 @@ struct InspectFlags {
 struct PlanFlags {
     std::string format = "text";
     bool detailed_exitcode = false;
-    std::vector<std::string> services = {};
+    std::string out = {};  ///< File for `up --plan`.
+    UpFlags up = {};       ///< Those of `up` that a plan depends on.
 };
 
 struct ConfigFlags {

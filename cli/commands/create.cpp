@@ -16,6 +16,7 @@ void declare(CLI::App& command, CreateFlags& flags) {
     command.add_flag("--no-recreate", flags.no_recreate, "Leave what is there as it is");
     command.add_option("--scale", flags.scale, "SERVICE=NUMBER of containers; may be repeated")
         ->allow_extra_args(false);
+    command.add_flag("--quiet-build", flags.quiet_build, "Don't show what builds say");
     command.add_flag("-y,--yes", flags.yes, "Accepted: nothing is asked");
     command.add_option("SERVICE", flags.services, "Only these services and what they depend on");
 }
@@ -30,6 +31,7 @@ Result<int> run(const Context& context, const CreateFlags& flags) {
     up.pull = flags.pull;
     up.quiet_pull = flags.quiet_pull;
     up.scale = flags.scale;
+    up.quiet_build = flags.quiet_build;
     up.services = flags.services;
     up.no_start = true;
     return run(context, up);

@@ -1,5 +1,6 @@
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
+#include "cli/plan_file.h"
 #include "cli/plan_text.h"
 #include "cli/render.h"
 #include "cli/target.h"
@@ -10,23 +11,29 @@ namespace davit::cli {
 
 void declare(CLI::App& command, PlanFlags& flags) {
     command.add_option("--format", flags.format, "text or json");
+    command.add_option("--out", flags.out, "Write the plan into a file, for 'up --plan'")
+        ->type_name("FILE");
     command.add_flag("--detailed-exitcode", flags.detailed_exitcode,
                      "Exit with 2 where there is something to change");
-    command.add_option("SERVICE", flags.services, "Only these services and what they depend on");
+    declare_planning(command, flags.up);
+    command.add_option("SERVICE", flags.up.services, "Only these services and what they depend on");
 }
 
 Result<int> run(const Context& context, const PlanFlags& flags) {
     if (flags.format != "text" && flags.format != "json")
         return Error(ErrorKind::InvalidInput, fmt::format("unknown format '{}'", flags.format))
             .help("use text or json");
-    const TargetOrExit found = TRY(find_target(context, FileNeed::Required, flags.services));
+    TRY(check_flags(flags.up));
+    const TargetOrExit found = TRY(find_target(context, FileNeed::Required, flags.up.services));
     if (!found.target) return found.exit_code;
     const Target& target = *found.target;
-    TRY(check_services(target, flags.services, {}));
-    stack::UpRequest request;
-    request.loaded = &*target.loaded;
-    request.options.services = flags.services;
-    const compose::Plan plan = TRY(stack::preview_up(target.environment, request));
+    TRY(check_services(target, flags.up.services, {}));
+    const stack::UpRequest request = TRY(up_request_of(context, target, flags.up));
+    const stack::UpPreview preview = TRY(stack::preview_up(target.environment, request));
+    const compose::Plan& plan = preview.plan;
+    if (!flags.out.empty())
+        TRY(write_json(join_path(context.working_dir, flags.out),
+                       plan_file(preview, target.project, flags.up), Sync::Yes));
     for (const std::string& warning : plan.warnings)
         to_stderr(render_warning(warning, context.terminal.err_colour));
     if (flags.format == "json")

@@ -1,4 +1,5 @@
 #include "cli/commands/commands.h"
+#include "cli/container_filter.h"
 #include "cli/container_rows.h"
 #include "cli/exit_code.h"
 #include "cli/target.h"
@@ -6,7 +7,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <array>
 #include <set>
 
 namespace davit::cli {
@@ -39,26 +39,6 @@ Result<std::string> listing(const std::vector<stack::ContainerView>& views, cons
     return text;
 }
 
-/// The words of --status and of `--filter status=`. @errors InvalidInput
-Result<std::vector<std::string>> wanted_statuses(const PsFlags& flags) {
-    constexpr std::array<std::string_view, 7> kKnown = {
-        "paused", "restarting", "removing", "running", "dead", "created", "exited"};
-    std::vector<std::string> statuses = flags.statuses;
-    for (const std::string& filter : flags.filters) {
-        constexpr std::string_view kStatus = "status=";
-        if (!filter.starts_with(kStatus))
-            return Error(ErrorKind::InvalidInput,
-                         fmt::format("unknown filter {}", filter.substr(0, filter.find('='))))
-                .help("use status=running and the like");
-        statuses.push_back(filter.substr(kStatus.size()));
-    }
-    for (const std::string& status : statuses)
-        if (std::find(kKnown.begin(), kKnown.end(), status) == kKnown.end())
-            return Error(ErrorKind::InvalidInput, fmt::format("unknown status '{}'", status))
-                .help("use paused, restarting, running, created or exited");
-    return statuses;
-}
-
 }  // namespace
 
 void declare(CLI::App& command, PsFlags& flags) {
@@ -67,16 +47,20 @@ void declare(CLI::App& command, PsFlags& flags) {
     command.add_flag("--services", flags.services_only, "Only names of services");
     command.add_option("--status", flags.statuses, "Only those that are so: running, exited, …")
         ->allow_extra_args(false);
-    command.add_option("--filter", flags.filters, "status=running and the like")
+    command.add_option("--filter", flags.filters, "status=running, name=, label= and the like")
         ->allow_extra_args(false);
     command.add_flag("--no-trunc", flags.no_trunc, "Whole ids and commands");
-    command.add_flag("--orphans", flags.orphans, "Accepted: orphans are shown");
+    command
+        .add_option("--orphans", flags.orphans,
+                    "Also containers of services that the file doesn't have: true or false")
+        ->expected(0, 1)
+        ->default_str("true");
     command.add_option("--format", flags.format, "table, json (one object a line) or a template");
     command.add_option("SERVICE", flags.services, "Only these services");
 }
 
 Result<int> run(const Context& context, const PsFlags& flags) {
-    const std::vector<std::string> statuses = TRY(wanted_statuses(flags));
+    const ContainerFilter filter = TRY(ContainerFilter::parse(flags.filters, flags.statuses));
     const TargetOrExit found = TRY(find_target(context, FileNeed::Optional));
     if (!found.target) return found.exit_code;
     const Target& target = *found.target;
@@ -89,10 +73,13 @@ Result<int> run(const Context& context, const PsFlags& flags) {
         const bool wanted =
             flags.services.empty() || std::find(flags.services.begin(), flags.services.end(),
                                                 view.record.service) != flags.services.end();
-        if (!wanted) return true;
-        if (!statuses.empty())
-            return std::find(statuses.begin(), statuses.end(),
-                             runtime::to_string(view.state.status)) == statuses.end();
+        const bool orphan =
+            target.loaded && !view.record.one_off &&
+            std::find(target.loaded->service_names.begin(), target.loaded->service_names.end(),
+                      view.record.service) == target.loaded->service_names.end();
+        if (!wanted || (orphan && !flags.orphans)) return true;
+        if (!filter.takes(view)) return true;
+        if (filter.any_status()) return false;
         return !flags.all && (!is_up(view) || view.record.one_off);
     });
     to_stdout(TRY(listing(views, flags)));

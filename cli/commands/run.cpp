@@ -2,12 +2,14 @@
 #include "base/random.h"
 #include "base/strings.h"
 #include "cli/attached_up.h"
+#include "cli/build_view.h"
 #include "cli/commands/commands.h"
 #include "cli/data_root.h"
 #include "cli/exit_code.h"
 #include "cli/pull_images.h"
 #include "cli/render.h"
 #include "cli/run_overlay.h"
+#include "compose/build.h"
 #include "compose/config_hash.h"
 #include "runtime/attach_client.h"
 #include "runtime/guard_client.h"
@@ -78,9 +80,22 @@ Result<int> bring_up_needs(const OneOff& run, const Interrupts& interrupts) {
     return report_failures(paths, run.target.project, failed, colour);
 }
 
+/// Builds its image where it has none, or where that was asked for.
+Result<void> build_image(const OneOff& run) {
+    if (!compose::is_built(*run.target.loaded, run.service)) return {};
+    ServiceBuilds builds;
+    builds.services = {run.service};
+    builds.only_missing = !run.flags.build;
+    builds.quiet = run.flags.quiet_build;
+    TRY(build_services(run.context, run.target, builds));
+    return {};
+}
+
 /// Pulls its image where the policy asks for it. @errors as `pull` has them
 Result<void> bring_image(const OneOff& run) {
     const std::string& data_root = run.target.environment.paths.data_root;
+    // What is built has no registry that it must come from.
+    if (compose::is_built(*run.target.loaded, run.service)) return {};
     const std::vector<WantedImage> images =
         TRY(images_to_pull(run.target.loaded->project, {run.service}, data_root, run.flags.pull));
     for (const PullOutcome& outcome :
@@ -188,6 +203,8 @@ void declare(CLI::App& command, RunFlags& flags) {
     command.add_option("--cap-drop", flags.cap_drop, "Drop a capability")->allow_extra_args(false);
     command.add_option("--pull", flags.pull, "Bring the image: always, missing or never");
     command.add_flag("--quiet-pull", flags.quiet_pull, "Print no progress of that");
+    command.add_flag("--build", flags.build, "Build its image, also where it is there");
+    command.add_flag("--quiet-build", flags.quiet_build, "Don't show what that says");
     command.add_option("--restart", flags.restart, "Restart policy, of an image");
     command.add_flag("--use-aliases", flags.use_aliases, "Answer to the service's names, too");
     command.add_flag("--remove-orphans", flags.remove_orphans,
@@ -220,6 +237,7 @@ Result<int> run(const Context& context, const RunFlags& flags) {
                      fmt::format("there is a container '{}' already", one.name))
             .help(fmt::format("give another --name, or remove it: davit rm -f {}", one.name));
     one.target.environment.runtime_program = TRY(find_runtime(context));
+    TRY(build_image(one));
     TRY(bring_image(one));
     if (!flags.no_deps && !image) {
         const Interrupts interrupts = TRY(Interrupts::install(2));

@@ -4,6 +4,7 @@
 #include "cli/commands/commands.h"
 #include "cli/data_root.h"
 #include "cli/exit_code.h"
+#include "cli/plan_file.h"
 #include "cli/plan_text.h"
 #include "cli/pull_images.h"
 #include "cli/render.h"
@@ -40,27 +41,6 @@ std::set<std::string> selected_services(const compose::Project& project, const U
     return selected;
 }
 
-/// Flags that say the opposite of each other. @source docker/compose cmd/compose/up.go
-Result<void> check_flags(const UpFlags& flags) {
-    const auto both = [](const char* one, const char* other) {
-        return Error(ErrorKind::InvalidInput,
-                     fmt::format("{} and {} are incompatible", one, other));
-    };
-    const bool aborts =
-        flags.abort_on_exit || flags.abort_on_failure || !flags.exit_code_from.empty();
-    if (flags.force_recreate && flags.no_recreate) return both("--force-recreate", "--no-recreate");
-    if (flags.always_recreate_deps && flags.no_recreate)
-        return both("--always-recreate-deps", "--no-recreate");
-    if (flags.renew_anon_volumes && flags.no_recreate)
-        return both("--renew-anon-volumes", "--no-recreate");
-    if (flags.detach && (aborts || !flags.attach.empty() || flags.attach_dependencies))
-        return both("--detach", aborts ? "--abort-on-container-exit" : "--attach");
-    if (flags.wait && aborts) return both("--wait", "--abort-on-container-exit");
-    if (!flags.attach.empty() && flags.attach_dependencies)
-        return both("--attach", "--attach-dependencies");
-    return {};
-}
-
 /// Several containers of a service can't have one name, nor one port of the host.
 Result<void> check_scale(const compose::LoadedProject& loaded,
                          const std::map<std::string, int>& scale) {
@@ -86,27 +66,6 @@ Result<void> check_scale(const compose::LoadedProject& loaded,
         }
     }
     return {};
-}
-
-Result<stack::UpRequest> request_of(const Context& context, const Target& target,
-                                    const UpFlags& flags) {
-    stack::UpRequest request;
-    request.loaded = &*target.loaded;
-    request.options.force_recreate = flags.force_recreate;
-    request.options.no_recreate = flags.no_recreate;
-    request.options.no_deps = flags.no_deps;
-    request.options.always_recreate_deps = flags.always_recreate_deps;
-    request.options.remove_orphans =
-        flags.remove_orphans || context.is_on("COMPOSE_REMOVE_ORPHANS");
-    request.options.ignore_orphans = context.is_on("COMPOSE_IGNORE_ORPHANS");
-    request.options.services = flags.services;
-    request.options.no_start = flags.no_start;
-    request.renew_anonymous = flags.renew_anon_volumes;
-    if (flags.timeout_s) request.stop_timeout = std::chrono::seconds(*flags.timeout_s);
-    request.scale = TRY(parse_scale(flags.scale));
-    for (const auto& [service, count] : request.scale) TRY(check_services(target, {service}, {}));
-    TRY(check_scale(*target.loaded, request.scale));
-    return request;
 }
 
 /// Pulls the images that the policies ask for. @errors the first failure, at the place in the file
@@ -166,20 +125,6 @@ Result<int> wait_for_all(const AttachedUp& up) {
     return report_failures(paths, up.target.project, failed, up.context.terminal.err_colour);
 }
 
-void declare_recreation(CLI::App& command, UpFlags& flags) {
-    command.add_flag("--force-recreate", flags.force_recreate, "Recreate what has not changed too");
-    command.add_flag("--no-recreate", flags.no_recreate, "Leave what is there as it is");
-    command.add_flag("--always-recreate-deps", flags.always_recreate_deps,
-                     "Recreate what the services depend on");
-    command.add_flag("--no-deps", flags.no_deps, "Leave what the services depend on alone");
-    command.add_flag("-V,--renew-anon-volumes", flags.renew_anon_volumes,
-                     "Begin with empty anonymous volumes where containers are recreated");
-    command.add_flag("--remove-orphans", flags.remove_orphans,
-                     "Remove containers of services that the file doesn't have");
-    command.add_option("--scale", flags.scale, "SERVICE=NUMBER of containers; may be repeated")
-        ->allow_extra_args(false);
-}
-
 void declare_attaching(CLI::App& command, UpFlags& flags) {
     command.add_flag("--abort-on-container-exit", flags.abort_on_exit,
                      "Stop all when one container has ended");
@@ -200,6 +145,62 @@ void declare_attaching(CLI::App& command, UpFlags& flags) {
 
 }  // namespace
 
+/// Flags that say the opposite of each other. @source docker/compose cmd/compose/up.go
+Result<void> check_flags(const UpFlags& flags) {
+    const auto both = [](const char* one, const char* other) {
+        return Error(ErrorKind::InvalidInput,
+                     fmt::format("{} and {} are incompatible", one, other));
+    };
+    const bool aborts =
+        flags.abort_on_exit || flags.abort_on_failure || !flags.exit_code_from.empty();
+    if (flags.force_recreate && flags.no_recreate) return both("--force-recreate", "--no-recreate");
+    if (flags.always_recreate_deps && flags.no_recreate)
+        return both("--always-recreate-deps", "--no-recreate");
+    if (flags.renew_anon_volumes && flags.no_recreate)
+        return both("--renew-anon-volumes", "--no-recreate");
+    if (flags.detach && (aborts || !flags.attach.empty() || flags.attach_dependencies))
+        return both("--detach", aborts ? "--abort-on-container-exit" : "--attach");
+    if (flags.wait && aborts) return both("--wait", "--abort-on-container-exit");
+    if (!flags.attach.empty() && flags.attach_dependencies)
+        return both("--attach", "--attach-dependencies");
+    return {};
+}
+
+Result<stack::UpRequest> up_request_of(const Context& context, const Target& target,
+                                       const UpFlags& flags) {
+    stack::UpRequest request;
+    request.loaded = &*target.loaded;
+    request.options.force_recreate = flags.force_recreate;
+    request.options.no_recreate = flags.no_recreate;
+    request.options.no_deps = flags.no_deps;
+    request.options.always_recreate_deps = flags.always_recreate_deps;
+    request.options.remove_orphans =
+        flags.remove_orphans || context.is_on("COMPOSE_REMOVE_ORPHANS");
+    request.options.ignore_orphans = context.is_on("COMPOSE_IGNORE_ORPHANS");
+    request.options.services = flags.services;
+    request.options.no_start = flags.no_start;
+    request.renew_anonymous = flags.renew_anon_volumes;
+    if (flags.timeout_s) request.stop_timeout = std::chrono::seconds(*flags.timeout_s);
+    request.scale = TRY(parse_scale(flags.scale));
+    for (const auto& [service, count] : request.scale) TRY(check_services(target, {service}, {}));
+    TRY(check_scale(*target.loaded, request.scale));
+    return request;
+}
+
+void declare_planning(CLI::App& command, UpFlags& flags) {
+    command.add_flag("--force-recreate", flags.force_recreate, "Recreate what has not changed too");
+    command.add_flag("--no-recreate", flags.no_recreate, "Leave what is there as it is");
+    command.add_flag("--always-recreate-deps", flags.always_recreate_deps,
+                     "Recreate what the services depend on");
+    command.add_flag("--no-deps", flags.no_deps, "Leave what the services depend on alone");
+    command.add_flag("-V,--renew-anon-volumes", flags.renew_anon_volumes,
+                     "Begin with empty anonymous volumes where containers are recreated");
+    command.add_flag("--remove-orphans", flags.remove_orphans,
+                     "Remove containers of services that the file doesn't have");
+    command.add_option("--scale", flags.scale, "SERVICE=NUMBER of containers; may be repeated")
+        ->allow_extra_args(false);
+}
+
 void declare(CLI::App& command, UpFlags& flags) {
     command.add_flag("-d,--detach", flags.detach, "Return when everything has started");
     command.add_flag("--build", flags.build, "Build images before anything is started");
@@ -214,7 +215,11 @@ void declare(CLI::App& command, UpFlags& flags) {
     command.add_option("--pull", flags.pull, "Bring images: always, missing or never");
     command.add_flag("--quiet-pull", flags.quiet_pull, "Print no progress of that");
     command.add_flag("-y,--yes", flags.yes, "Accepted: nothing is asked");
-    declare_recreation(command, flags);
+    declare_planning(command, flags);
+    command
+        .add_option("--plan", flags.plan,
+                    "Carry out the plan that 'davit plan --out FILE' has written, or nothing")
+        ->type_name("FILE");
     declare_attaching(command, flags);
     command.add_option("SERVICE", flags.services, "Only these services and what they depend on");
 }
@@ -223,6 +228,14 @@ Result<int> run(const Context& context, const UpFlags& given) {
     UpFlags flags = given;
     if (!flags.exit_code_from.empty()) flags.abort_on_exit = true;
     TRY(check_flags(flags));
+    std::optional<PlanFile> agreed;
+    if (!flags.plan.empty()) {
+        if (has_planning_flags(flags))
+            return Error(ErrorKind::InvalidInput, "--plan says already what is to be done")
+                .help("give services, and flags that change the plan, to 'davit plan --out FILE'");
+        agreed = TRY(read_plan_file(join_path(context.working_dir, flags.plan)));
+        apply(*agreed, flags);
+    }
     const Progress::Style style = TRY(parse_progress(context.globals.progress));
     TargetOrExit found = TRY(find_target(context, FileNeed::Required, flags.services));
     if (!found.target) return found.exit_code;
@@ -230,9 +243,17 @@ Result<int> run(const Context& context, const UpFlags& given) {
     for (const auto* words : {&flags.services, &flags.attach, &flags.no_attach})
         TRY(check_services(target, *words, {}));
     if (!flags.exit_code_from.empty()) TRY(check_services(target, {flags.exit_code_from}, {}));
-    stack::UpRequest request = TRY(request_of(context, target, flags));
+    stack::UpRequest request = TRY(up_request_of(context, target, flags));
+    if (agreed) {
+        if (agreed->project != target.project)
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("the plan is for project '{}', and this is '{}'",
+                                     printable(agreed->project), target.project))
+                .help("go to its folder, or name its file with -f");
+        request.expected = agreed->fingerprint;
+    }
     if (context.globals.dry_run)
-        return preview(context, target, TRY(stack::preview_up(target.environment, request)));
+        return preview(context, target, TRY(stack::preview_up(target.environment, request)).plan);
     target.environment.runtime_program = TRY(find_runtime(context));
 
     const bool attached = !flags.detach && !flags.no_start && !flags.wait;

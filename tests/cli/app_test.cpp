@@ -114,6 +114,12 @@ TEST_CASE("the other commands take their flags") {
     const PlanFlags plan = flags_of<PlanFlags>({"plan", "--format=json", "--detailed-exitcode"});
     CHECK(plan.format == "json");
     CHECK(plan.detailed_exitcode);
+    const PlanFlags written =
+        flags_of<PlanFlags>({"plan", "--out", "f", "--force-recreate", "--scale", "a=2", "web"});
+    CHECK(written.out == "f");
+    CHECK(written.up.force_recreate);
+    CHECK(written.up.scale == Words{"a=2"});
+    CHECK(written.up.services == Words{"web"});
 
     const ImagesFlags images = flags_of<ImagesFlags>({"images", "-q", "--digests", "--no-trunc"});
     CHECK(images.quiet);
@@ -169,9 +175,9 @@ TEST_CASE("mistakes in the command line have their status and a cure") {
         {{"--bogus=1", "up"},
          kBadUsage,
          "error: unknown flag: --bogus\n  help: see 'davit up --help'\n"},
-        {{"down", "web"},
+        {{"ls", "web"},
          kFailed,
-         "error: too many arguments: 'web'\n  help: see 'davit down --help'\n"},
+         "error: too many arguments: 'web'\n  help: see 'davit ls --help'\n"},
         {{"inspect"}, kFailed, "error: NAME is required\n  help: see 'davit inspect --help'\n"},
     };
     for (const Case& c : cases) {

@@ -129,7 +129,6 @@ TEST_CASE("mounts that are refused") {
         {"\":/srv\"", "':/srv' is not a mount: a part between its colons is empty"},
         {"\"data:\"", "'data:' is not a mount: a part between its colons is empty"},
         {"aa:/b:cc:dd", "'aa:/b:cc:dd' is not a mount: it has more than three parts"},
-        {"data:/srv:nocopy", "'nocopy' is not supported yet"},
         {"80", "'services.web.volumes[0]' must be a string or a mapping, found the number 80"},
     };
     for (const Case& c : cases) {

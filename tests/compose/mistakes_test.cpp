@@ -153,8 +153,16 @@ TEST_CASE("mistakes between services and at the top") {
          "3:25: port 82/tcp of the host is published twice, by service 'a' too"},
         {"services: {a: {image: x, volumes: [\"vv:/v\"]}}\nvolumes:\n  vv: {driver: nfs}\n",
          "3:16: the volume driver 'nfs' is not supported yet"},
-        {"services: {a: {image: x, volumes: [\"vv:/v\"]}}\nvolumes:\n  vv: {driver_opts: {}}\n",
-         "3:8: 'driver_opts' is not supported yet"},
+        {"services:\n  a:\n    image: x\n    volumes: [{type: image, target: /i}]\n",
+         "4:16: a mount of type 'image' has no 'source'"},
+        {"services:\n  a:\n    image: x\n    volumes:\n"
+         "      - {type: volume, source: vv, target: /i, volume: {subpath: ../x}}\nvolumes: {vv: }\n",
+         "5:66: '../x' can't be a subpath"},
+        {"services:\n  a:\n    image: x\n    volumes:\n"
+         "      - {type: bind, source: /s, target: /t, bind: {propagation: up}}\n",
+         "5:66: 'up' is not a way to propagate mounts"},
+        {"services:\n  a: {image: x, post_start: [{command: []}]}\n",
+         "2:31: a hook of 'post_start' has no command"},
         {"volumes:\n  v: {external: true, labels: [a]}\n",
          "2:23: the external volume 'v' can't have 'labels'"},
         {"services: {a: {image: x, volumes: [\"vv:/v\"]}}\nvolumes:\n  vv: {name: ../x}\n",

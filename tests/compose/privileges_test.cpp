@@ -71,26 +71,37 @@ TEST_CASE("names that a service finds") {
           std::vector<std::string>{"one=10.1.1.1", "six=::1", "six=::2", "gate=host-gateway"});
 }
 
-TEST_CASE("configs and secrets are mounts of files or text of their own") {
-    const testing::Loaded loaded =
-        load_files({{".env", "TOKEN=t\n"},
-                    {"compose.yaml",
-                     "services:\n"
-                     "  web:\n"
-                     "    image: x\n"
-                     "    secrets: [file, {source: env, target: other, uid: '5', mode: 0400}]\n"
-                     "    configs: [text]\n"
-                     "secrets:\n"
-                     "  file: {file: ./f}\n"
-                     "  env: {environment: TOKEN}\n"
-                     "configs:\n"
-                     "  text: {content: 'a $TOKEN'}\n"}});
+TEST_CASE("configs and secrets are copies of files or text of their own") {
+    const testing::Loaded loaded = load_files(
+        {{".env", "TOKEN=t\n"},
+         {"f", "own"},
+         {"d/inside", "x"},
+         {"compose.yaml",
+          "services:\n"
+          "  web:\n"
+          "    image: x\n"
+          "    secrets: [file, {source: env, target: other, uid: '5', mode: 0400}, folder,\n"
+          "              {source: gone, mode: 0440}]\n"
+          "    configs: [text]\n"
+          "secrets:\n"
+          "  file: {file: ./f}\n"
+          "  folder: {file: ./d}\n"
+          "  gone: {file: ./gone}\n"
+          "  env: {environment: TOKEN}\n"
+          "configs:\n"
+          "  text: {content: 'a $TOKEN'}\n"}});
     const Service& web = loaded.service("web");
     REQUIRE(web.volumes.size() == 1);
     CHECK(web.volumes[0] ==
-          Mount{MountType::Bind, loaded.folder + "/f", "/run/secrets/file", true, false});
-    const std::vector<InlineFile> expected = {{"/text", "a t", 0, 0, 0444},
-                                              {"/run/secrets/other", "t", 5, 0, 0400}};
+          Mount{MountType::Bind, loaded.folder + "/d", "/run/secrets/folder", true, false});
+    const std::vector<InlineFile> expected = {
+        {.target = "/text", .content = "a t"},
+        {.target = "/run/secrets/file", .content = "own", .source = loaded.folder + "/f"},
+        {.target = "/run/secrets/other", .content = "t", .uid = 5, .mode = 0400},
+        {.target = "/run/secrets/gone",
+         .mode = 0440,
+         .source = loaded.folder + "/gone",
+         .unreadable = "it does not exist"}};
     CHECK(web.inline_files == expected);
 }
 

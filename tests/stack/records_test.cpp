@@ -89,6 +89,12 @@ ContainerRecord full_record() {
     record.tty = true;
     record.stdin_open = true;
     record.health_check = runtime::HealthCheck{.test = {"CMD", "true"}, .args = {"true"}};
+    record.post_start = {{.command = {"warm"},
+                          .user = "app",
+                          .working_dir = "/w",
+                          .privileged = true,
+                          .environment = {{"A", "b"}}}};
+    record.pre_stop = {{.command = {"drain"}}};
     record.stop_signal = "SIGQUIT";
     record.stop_timeout = std::chrono::milliseconds(2500);
     record.uid_base = 524288;
@@ -221,7 +227,9 @@ TEST_CASE("network and volume records come back as they were written") {
     volume.project = "shop";
     volume.created = "2026-01-02T03:04:05Z";
     volume.labels = {{"a", "b"}};
-    REQUIRE(write_record(paths, volume).ok());
+    const std::string folder = paths.volumes() + "/shop_data";
+    REQUIRE(make_directories(folder, 0700).ok());
+    REQUIRE(write_record(folder, volume).ok());
     const auto volumes = read_volumes(paths);
     REQUIRE(volumes.ok());
     REQUIRE(volumes->size() == 1);

@@ -260,11 +260,3 @@ TEST_CASE("images that can be built are left alone where pull is told so") {
     CHECK(box.davit({"pull", "--ignore-buildable"}).status == 0);
     CHECK(box.davit({"pull"}).status == 1);
 }
-
-TEST_CASE("options of a volume are refused and nothing is made") {
-    const Sandbox box("dt-volopt");
-    const Outcome outcome = box.davit({"volume", "create", "-o", "type=tmpfs", "x"});
-    CHECK(outcome.status == 1);
-    CHECK(contains(outcome.err, "volumes with options are not supported yet"));
-    CHECK(box.davit_ok({"volume", "ls", "-q"}).empty());
-}

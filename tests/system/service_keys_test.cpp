@@ -259,19 +259,19 @@ TEST_CASE("a vendor's description of a device is carried out") {
         if (!had) ::rmdir("/etc/cdi");
     });
     REQUIRE(write_in_place(dir / "text", "from the vendor\n", 0644).ok());
-    REQUIRE(write_in_place(
-                dir / "v.yaml",
-                "cdiVersion: 0.6.0\nkind: nvidia.com/gpu\ndevices:\n  - name: all\n"
-                "    containerEdits:\n      env: [CARD=yes]\n"
-                "      deviceNodes: [{path: /dev/card0, hostPath: /dev/full}]\n"
-                "      mounts: [{hostPath: " +
-                    (dir / "text") +
-                    ", containerPath: /opt/text, options: [ro]}]\n"
-                    "      hooks: [{hookName: createContainer, path: /bin/sh, args: [sh, -c, "
-                    "'cat > " +
-                    (dir / "state") + "']}]\n",
-                0644)
-                .ok());
+    REQUIRE(
+        write_in_place(dir / "v.yaml",
+                       "cdiVersion: 0.6.0\nkind: nvidia.com/gpu\ndevices:\n  - name: all\n"
+                       "    containerEdits:\n      env: [CARD=yes]\n"
+                       "      deviceNodes: [{path: /dev/card0, hostPath: /dev/full}]\n"
+                       "      mounts: [{hostPath: " +
+                           (dir / "text") +
+                           ", containerPath: /opt/text, options: [ro]}]\n"
+                           "      hooks: [{hookName: createRuntime, path: /bin/sh, args: [sh, -c, "
+                           "'cat > " +
+                           (dir / "state") + "']}]\n",
+                       0644)
+            .ok());
     for (const char* asks : {"    gpus: all\n", "    devices: [nvidia.com/gpu=all]\n",
                              "    deploy: {resources: {reservations: {devices: [{capabilities: "
                              "[gpu]}]}}}\n"}) {
