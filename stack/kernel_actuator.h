@@ -49,7 +49,7 @@ private:
     Result<void> write_inline_files(const ContainerRecord& record,
                                     const compose::Service& service) const;
     Result<void> make_mount_sources(const ContainerRecord& record, bool renew) const;
-    Result<void> create_shared_network(const NetworkRecord& record) const;
+    Result<void> raise_free_networks(const ContainerRecord& record);
     Result<void> write_name_files(const ContainerRecord& record, const std::string& run_dir) const;
     Result<void> bring_up(const ContainerRecord& record);
     Result<void> take_in_hand(const ContainerRecord& record);
