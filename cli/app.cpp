@@ -16,8 +16,7 @@ namespace {
 
 /// Commands of docker compose and docker that davit doesn't have yet: asking for one is no typing
 /// mistake.
-const std::vector<std::string> kNotYet = {"diff",   "network", "publish",
-                                          "rename", "update",  "watch"};
+const std::vector<std::string> kNotYet = {"diff", "publish", "rename", "update", "watch"};
 
 void declare_globals(CLI::App& app, Globals& globals) {
     // One value a flag: "-f a.yaml up" must not take "up" for a second file.
@@ -139,6 +138,14 @@ void declare_commands(CLI::App& app, Command& chosen) {
     add_command<VolumeCreateFlags>(*volume, "create", "Make a volume", chosen);
     add_command<VolumeRemoveFlags>(*volume, "rm", "Remove volumes", chosen);
     add_command<VolumePruneFlags>(*volume, "prune", "Remove volumes that nothing uses", chosen);
+    CLI::App* network = app.add_subcommand("network", "List, make and remove networks");
+    network->require_subcommand(1);
+    add_command<NetworkListFlags>(*network, "ls", "List networks", chosen);
+    add_command<NetworkInspectFlags>(*network, "inspect", "Show networks as JSON", chosen);
+    add_command<NetworkCreateFlags>(*network, "create", "Make a network", chosen);
+    add_command<NetworkRemoveFlags>(*network, "rm", "Remove networks", chosen);
+    add_command<NetworkPruneFlags>(*network, "prune", "Remove networks that nothing uses", chosen);
+    add_command<NetworkReloadFlags>(*network, "reload", "Load the packet rules again", chosen);
     add_command<VersionFlags>(app, "version", "Show the version and what the kernel offers",
                               chosen);
 }

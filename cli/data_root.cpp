@@ -108,12 +108,16 @@ std::string run_root(const Context& context) {
                             : clean_path(join_path(context.working_dir, variable));
 }
 
+std::string own_program() {
+    char self[PATH_MAX];
+    const ssize_t size = ::readlink("/proc/self/exe", self, sizeof self);
+    return {self, size > 0 ? static_cast<std::size_t>(size) : 0};
+}
+
 Result<std::string> find_runtime(const Context& context) {
     const std::string variable = context.variable("DAVIT_RUNTIME");
     if (!variable.empty()) return clean_path(join_path(context.working_dir, variable));
-    char self[PATH_MAX];
-    const ssize_t size = ::readlink("/proc/self/exe", self, sizeof self);
-    const std::string program(self, size > 0 ? static_cast<std::size_t>(size) : 0);
+    const std::string program = own_program();
     const std::string beside = program.substr(0, program.rfind('/') + 1) + "davit-runtime";
     const std::string installed = std::string(DAVIT_LIBEXEC_DIR) + "/davit-runtime";
     for (const std::string& candidate : {beside, installed})

@@ -40,6 +40,9 @@ Result<HostConfig> read_host_config(const std::string& path = kHostConfig);
 /// DAVIT_RUN_ROOT, for tests and for davit inside davit; else /run/davit.
 std::string run_root(const Context& context);
 
+/// Absolute path of this program; empty where /proc doesn't say.
+std::string own_program();
+
 /// The absolute path of davit-runtime: DAVIT_RUNTIME, else beside this program, else where it was
 /// installed. @errors NotFound, naming where it was looked for
 Result<std::string> find_runtime(const Context& context);

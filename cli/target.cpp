@@ -145,6 +145,7 @@ Result<TargetOrExit> find_target(const Context& context, FileNeed need,
     const HostConfig config = TRY(read_host_config());
     sources.host_config = config.data_root;
     target.environment.address_pools = config.address_pools;
+    target.environment.program = own_program();
     target.project = context.globals.project_name;
     if (target.project.empty()) target.project = context.variable("COMPOSE_PROJECT_NAME");
     if (file.loaded) {

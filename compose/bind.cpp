@@ -106,6 +106,15 @@ void bind_limits(const Node& node, Service& service, Diagnostics& diagnostics) {
     }
 }
 
+/// How published ports are passed on: by the kernel, or by the guard.
+void bind_publish(const Node& extension, Service& service, Diagnostics& diagnostics) {
+    const std::string way = text_at(extension, "publish");
+    service.relay_ports = way == "relay";
+    if (!way.empty() && way != "relay" && way != "kernel")
+        diagnostics.error(fmt::format("ports can't be published by '{}'", printable(way)),
+                          extension.find("publish")->place(), "use 'kernel' or 'relay'");
+}
+
 }  // namespace
 
 bool true_at(const Node& mapping, std::string_view key) { return text_at(mapping, key) == "true"; }
@@ -150,8 +159,10 @@ void bind_service(const Node& node, Service& service, Diagnostics& diagnostics) 
     service.user = text_at(node, "user");
     service.container_name = bind_name(node, "container_name", diagnostics);
     service.labels = bind_table(node.find("labels"));
-    if (const Node* extension = node.find("x-davit"))
+    if (const Node* extension = node.find("x-davit")) {
         service.data_root = text_at(*extension, "data_root");
+        bind_publish(*extension, service, diagnostics);
+    }
     bind_hostname(node, service, diagnostics);
     bind_working_dir(node, service, diagnostics);
     bind_environment(node, service);

@@ -114,7 +114,7 @@ const Shape kServiceTable{.form = Form::Table, .element = &kServiceShape, .table
 
 constexpr Attribute kExtensionKeys[] = {
     {.name = "data_root", .shape = &kHostPath},
-    {.name = "publish", .shape = &kString, .support = Support::NotYet},
+    {.name = "publish", .shape = &kString},
     {.name = "update", .shape = &kAny, .support = Support::NotYet},
     {.name = "balance", .shape = &kAny, .support = Support::NotYet},
 };

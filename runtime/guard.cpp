@@ -46,6 +46,7 @@ Result<void> Guard::prepare() {
     TRY(open_streams(spec));
     TRY(open_health(spec));
     TRY(open_ports(spec));
+    watch_rules(spec);
     TRY(watch_signals());
     protect();
     state_.guard_pid = ::getpid();
@@ -117,6 +118,20 @@ Result<void> Guard::open_ports(const Spec& spec) {
     else
         relay_ = TRY(std::move(relay));
     return {};
+}
+
+/// A container runs also where its guard can't watch: the next command loads the rules as ever.
+void Guard::watch_rules(const Spec& spec) {
+    const std::string text = annotation_of(spec, kRules);
+    if (text.empty()) return;
+    Result<RulesSetup> setup = parse_rules_setup(text);
+    if (!setup) return log::warn("runtime", "{}", setup.error().to_string());
+    Result<std::unique_ptr<RulesWatch>> watch = RulesWatch::open(*std::move(setup), loop_);
+    if (watch)
+        rules_ = *std::move(watch);
+    else
+        log::warn("runtime", "{}; flushed rules come back with the next command",
+                  watch.error().to_string());
 }
 
 /// The last one to be ended where memory is short: it is small, and its container hangs on it. What
@@ -303,10 +318,14 @@ void Guard::finish() {
     state_.status = Status::Exited;
     // What outlives the guard must be gone before anybody is told that it has ended. The socket
     // goes last: a guard without one may be killed, and then has said everything.
+    const bool held_ports = relay_ && relay_->holds_any();
     relay_.reset();
     if (dns_) dns_->withdraw();
     dns_.reset();
     save();
+    // Whoever has stopped it takes its ports out of the rules; nobody else does.
+    if (rules_ && held_ports && !state_.stopped_by_user) rules_->load_now();
+    rules_.reset();
     ::unlink((options_.run_dir + "/control.sock").c_str());
     for (auto& [fd, client] : clients_) {
         if (client.waits_for_stop) (void)send_packet(client.socket, ok_answer());

@@ -11,6 +11,7 @@
 #include "runtime/log_forward.h"
 #include "runtime/relay.h"
 #include "runtime/restart_policy.h"
+#include "runtime/rules_watch.h"
 #include "runtime/state.h"
 
 #include <chrono>
@@ -62,6 +63,7 @@ private:
     Result<void> take_container(Spec spec);
     Result<void> adopt_run();
     Result<void> open_names();
+    void watch_rules(const Spec& spec);
     Result<void> open_streams(const Spec& spec);
     Result<UniqueFd> make_fifo(const char* name, const Spec& spec) const;
     Result<UniqueFd> open_fifo(const char* name, const Spec& spec) const;
@@ -123,6 +125,7 @@ private:
     UniqueFd signals_;
     std::unique_ptr<Relay> relay_;
     std::unique_ptr<DnsServer> dns_;
+    std::unique_ptr<RulesWatch> rules_;
     std::unique_ptr<HealthMonitor> health_;
     std::map<int, Client> clients_;
     std::unique_ptr<Attachments> attached_;

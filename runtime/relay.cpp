@@ -22,28 +22,6 @@ namespace {
 constexpr std::size_t kMostConnections = 256;
 constexpr std::size_t kBufferSize = 16384;
 
-struct SocketAddress {
-    sockaddr_storage storage = {};
-    socklen_t length = 0;
-    const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
-};
-
-SocketAddress make_address(const std::string& ip, std::uint16_t port) {
-    SocketAddress address;
-    auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
-    auto* v6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
-    if (::inet_pton(AF_INET, ip.c_str(), &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons(port);
-        address.length = sizeof *v4;
-    } else if (::inet_pton(AF_INET6, ip.c_str(), &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons(port);
-        address.length = sizeof *v6;
-    }
-    return address;
-}
-
 Error in_use(const ListenPort& port, const std::string& ip) {
     const std::string owner = listener_on(port.protocol, port.host_port);
     return Error(ErrorKind::Busy,
@@ -93,6 +71,22 @@ Moved move_bytes(int from, int to, Flow& flow) {
 
 }  // namespace
 
+SocketAddress make_address(const std::string& ip, std::uint16_t port) {
+    SocketAddress address;
+    auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
+    auto* v6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
+    if (::inet_pton(AF_INET, ip.c_str(), &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(port);
+        address.length = sizeof *v4;
+    } else if (::inet_pton(AF_INET6, ip.c_str(), &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons(port);
+        address.length = sizeof *v6;
+    }
+    return address;
+}
+
 struct Relay::Connection {
     UniqueFd client;
     UniqueFd server;
@@ -121,9 +115,16 @@ Result<std::unique_ptr<Relay>> Relay::open(const std::vector<ListenPort>& ports,
     for (const ListenPort& port : ports) {
         std::vector<UniqueFd> sockets = TRY(bind_port(port));
         for (UniqueFd& fd : sockets)
-            relay->listeners_.push_back(std::make_unique<Listener>(Listener{std::move(fd), port}));
+            relay->listeners_.push_back(
+                std::make_unique<Listener>(Listener{std::move(fd), port, {}}));
     }
     for (const auto& listener : relay->listeners_) {
+        if (listener->port.protocol == "udp") {
+            listener->datagrams = TRY(DatagramRelay::open(
+                listener->fd.get(),
+                make_address(listener->port.target_ip, listener->port.target_port), loop));
+            continue;
+        }
         if (listener->port.protocol != "tcp") continue;
         const Listener* one = listener.get();
         Relay* self = relay.get();
@@ -136,7 +137,10 @@ Relay::Relay(EventLoop& loop) : loop_(loop) {}
 
 Relay::~Relay() {
     while (!connections_.empty()) close(*connections_.begin()->second);
-    for (const auto& listener : listeners_) loop_.forget(listener->fd.get());
+    for (const auto& listener : listeners_) {
+        listener->datagrams.reset();
+        loop_.forget(listener->fd.get());
+    }
 }
 
 Result<std::vector<UniqueFd>> bind_port(const ListenPort& port) {
@@ -157,13 +161,8 @@ Result<std::vector<UniqueFd>> bind_port(const ListenPort& port) {
         if (!fd) return Error::from_errno(errno, "socket(2)");
         const int on = 1;
         if (family == AF_INET6) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-        if (type == SOCK_STREAM) {
-            // Connections of the last run in TIME_WAIT don't count as somebody listening.
-            ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        } else {
-            const int smallest = 0;  // nothing is read from it: let the kernel drop early
-            ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &smallest, sizeof smallest);
-        }
+        // Connections of the last run in TIME_WAIT don't count as somebody listening.
+        if (type == SOCK_STREAM) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
         if (::bind(fd.get(), address.get(), address.length) == -1 ||
             (type == SOCK_STREAM && ::listen(fd.get(), 128) == -1)) {
             const int error_number = errno;

@@ -3,6 +3,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "runtime/event_loop.h"
+#include "runtime/relay_datagrams.h"
 
 #include <cstdint>
 #include <map>
@@ -29,13 +30,14 @@ Result<std::vector<ListenPort>> parse_listen_ports(const std::string& json);
 /// Holds the host's side of published ports. The sockets reserve the ports: a second program, or a
 /// second project, gets "address in use". What nftables forwards never reaches them; what the
 /// kernel can't forward ([::1], or anything while the rules are flushed) is relayed to the
-/// container. UDP sockets only reserve.
+/// container, TCP and UDP. SCTP sockets only reserve.
 class Relay {
 public:
     /// Binds all ports or none. @errors Busy, naming the port and who has it
     static Result<std::unique_ptr<Relay>> open(const std::vector<ListenPort>& ports,
                                                EventLoop& loop);
     ~Relay();
+    bool holds_any() const { return !listeners_.empty(); }
     Relay(const Relay&) = delete;
     Relay& operator=(const Relay&) = delete;
 
@@ -43,6 +45,7 @@ private:
     struct Listener {
         UniqueFd fd;
         ListenPort port;
+        std::unique_ptr<DatagramRelay> datagrams;  ///< Of UDP.
     };
     struct Connection;
     explicit Relay(EventLoop& loop);

@@ -196,6 +196,7 @@ inline constexpr const char* kKeepKeyring = "io.davit.keep-keyring";
 inline constexpr const char* kSystemdUnit = "io.davit.systemd-unit";
 inline constexpr const char* kSystemdSlice = "io.davit.systemd-slice";
 inline constexpr const char* kDns = "io.davit.dns";        ///< JSON; see dns_zone.h.
+inline constexpr const char* kRules = "io.davit.rules";    ///< JSON; see rules_watch.h.
 inline constexpr const char* kListen = "io.davit.listen";  ///< JSON; see guard_ports.h.
 
 }  // namespace davit::runtime

@@ -101,45 +101,6 @@ Result<std::vector<SubnetRecord>> choose_subnets(const Environment& environment,
     return subnets;
 }
 
-Result<NetworkRecord> make_network(const Environment& environment, const std::string& project,
-                                   const compose::DesiredNetwork& wanted) {
-    const compose::Network& config = wanted.config;
-    const auto option = [&](const char* name) { return option_of(config.driver_opts, name); };
-    NetworkRecord record;
-    record.name = config.name;
-    record.key = wanted.key;
-    record.project = project;
-    record.bridge = option("com.docker.network.bridge.name");
-    if (record.bridge.empty())
-        record.bridge =
-            network::link_name("dvb-", environment.paths.data_root + "\n" + config.name);
-    record.driver = config.driver;
-    record.internal = config.internal;
-    record.masquerade = !is_off(option("com.docker.network.bridge.enable_ip_masquerade"));
-    record.icc = !is_off(option("com.docker.network.bridge.enable_icc"));
-    record.mtu =
-        static_cast<int>(parse_integer(option("com.docker.network.driver.mtu")).value_or(0));
-    record.host_binding = option("com.docker.network.bridge.host_binding_ipv4");
-    if (record.host_binding == "0.0.0.0") record.host_binding.clear();
-    if (const std::string prefix = option("com.docker.network.container_iface_prefix");
-        !prefix.empty())
-        record.prefix = prefix;
-    record.parent = option("parent");
-    record.mode = option(config.driver == "macvlan" ? "macvlan_mode" : "ipvlan_mode");
-    if (compose::is_shared_link(config.driver) && record.parent.empty()) {
-        // Without a wire its containers reach each other only. @source docker, macvlan driver
-        record.parent =
-            network::link_name("dvd-", environment.paths.data_root + "\n" + config.name);
-        record.internal = true;
-    }
-    record.labels = config.labels;
-    record.options = config.driver_opts;
-    record.subnets = TRY(choose_subnets(environment, config, record.bridge));
-    record.config_hash = wanted.config_hash;
-    record.created = rfc3339(std::chrono::system_clock::now());
-    return record;
-}
-
 // --- Endpoints ---
 
 /// Addresses of a network that nobody else may have, but for the one of `own`.
@@ -327,6 +288,45 @@ void choose_default_routes(const std::vector<compose::Attachment>& attachments,
 }
 
 }  // namespace
+
+Result<NetworkRecord> make_network(const Environment& environment, const std::string& project,
+                                   const compose::DesiredNetwork& wanted) {
+    const compose::Network& config = wanted.config;
+    const auto option = [&](const char* name) { return option_of(config.driver_opts, name); };
+    NetworkRecord record;
+    record.name = config.name;
+    record.key = wanted.key;
+    record.project = project;
+    record.bridge = option("com.docker.network.bridge.name");
+    if (record.bridge.empty())
+        record.bridge =
+            network::link_name("dvb-", environment.paths.data_root + "\n" + config.name);
+    record.driver = config.driver;
+    record.internal = config.internal;
+    record.masquerade = !is_off(option("com.docker.network.bridge.enable_ip_masquerade"));
+    record.icc = !is_off(option("com.docker.network.bridge.enable_icc"));
+    record.mtu =
+        static_cast<int>(parse_integer(option("com.docker.network.driver.mtu")).value_or(0));
+    record.host_binding = option("com.docker.network.bridge.host_binding_ipv4");
+    if (record.host_binding == "0.0.0.0") record.host_binding.clear();
+    if (const std::string prefix = option("com.docker.network.container_iface_prefix");
+        !prefix.empty())
+        record.prefix = prefix;
+    record.parent = option("parent");
+    record.mode = option(config.driver == "macvlan" ? "macvlan_mode" : "ipvlan_mode");
+    if (compose::is_shared_link(config.driver) && record.parent.empty()) {
+        // Without a wire its containers reach each other only. @source docker, macvlan driver
+        record.parent =
+            network::link_name("dvd-", environment.paths.data_root + "\n" + config.name);
+        record.internal = true;
+    }
+    record.labels = config.labels;
+    record.options = config.driver_opts;
+    record.subnets = TRY(choose_subnets(environment, config, record.bridge));
+    record.config_hash = wanted.config_hash;
+    record.created = rfc3339(std::chrono::system_clock::now());
+    return record;
+}
 
 Result<NetworkRecord> find_network(const Paths& paths, const std::string& name) {
     const std::vector<std::string> projects = TRY(list_projects(paths));

@@ -19,6 +19,11 @@ Result<void> choose_networks(const ChoiceRequest& request, Choices& choices);
 Result<std::vector<Endpoint>> choose_endpoints(const ChoiceRequest& request, const Choices& choices,
                                                const ContainerInputs& inputs);
 
+/// Chooses everything about a network that is to be made, its subnets too. Under the host's lock.
+/// @errors Busy where a subnet is taken
+Result<NetworkRecord> make_network(const Environment& environment, const std::string& project,
+                                   const compose::DesiredNetwork& wanted);
+
 /// A network of any project of this data root, by its name on this host. @errors NotFound
 Result<NetworkRecord> find_network(const Paths& paths, const std::string& name);
 

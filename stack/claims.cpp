@@ -78,6 +78,13 @@ struct Holder {
     ContainerClaims claims = {};
 };
 
+/// Whether the container's address answers, or will again soon: it has not ended.
+bool is_up(const std::string& run_dir) {
+    const Result<runtime::ContainerState> state = runtime::observe_state(run_dir);
+    return state && state->status != runtime::Status::Exited &&
+           (state->pid != 0 || runtime::guard_alive(*state));
+}
+
 /// Whether anything of the container still runs. Without state: no guard has come yet.
 bool is_alive(const std::string& run_dir) {
     const Result<runtime::ContainerState> state = runtime::observe_state(run_dir);
@@ -270,7 +277,7 @@ Result<network::Ruleset> gather_rules(const Paths& paths) {
     const std::vector<Holder> all = TRY(holders(paths));
     for (const Holder& one : all) {
         const auto& ports = one.claims.ports;
-        if (one.claims.published && !ports.empty() && is_alive(one.run_dir))
+        if (one.claims.published && !ports.empty() && is_up(one.run_dir))
             rules.ports.insert(rules.ports.end(), ports.begin(), ports.end());
     }
     return rules;
@@ -384,7 +391,8 @@ Result<void> tidy_run_root(const Paths& paths, const std::string& project) {
     // The last one turns out the light: compiled filters, the lock, the folder.
     const std::vector<std::string> names = TRY(list_directory(paths.run_root));
     for (const std::string& name : names) {
-        if (name.ends_with(".bpf") || name.ends_with(".tmp") || name == "lock")
+        if (name.ends_with(".bpf") || name.ends_with(".tmp") || name == "lock" ||
+            name == "rules.lock")
             ::unlink((paths.run_root + "/" + name).c_str());
     }
     ::rmdir(paths.run_root.c_str());  // stays where something else is in it

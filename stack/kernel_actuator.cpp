@@ -2,7 +2,7 @@
 
 #include "base/duration.h"
 #include "base/log.h"
-#include "base/strings.h"
+#include "network/conntrack.h"
 #include "network/links.h"
 #include "network/names.h"
 #include "network/netns.h"
@@ -17,6 +17,7 @@
 #include "stack/hooks.h"
 #include "stack/kept_logs.h"
 #include "stack/lower_network.h"
+#include "stack/networks.h"
 #include "stack/volume_content.h"
 #include "stack/volume_mount.h"
 #include "stack/volumes.h"
@@ -62,11 +63,6 @@ std::string root_of_state_dir(std::string folder) {
     for (int level = 0; level < 4; ++level)
         folder.resize(std::max<std::size_t>(folder.rfind('/'), 1));
     return folder;
-}
-
-network::ParentSpec parent_of(const NetworkRecord& record) {
-    return {
-        .name = record.parent, .alias = record.name, .dummy = !record.options.contains("parent")};
 }
 
 /// An endpoint as links, addresses and routes.
@@ -135,28 +131,8 @@ Result<std::map<std::string, NetworkRecord>> KernelActuator::networks_of(
 
 Result<void> KernelActuator::create_network(const std::string& name) {
     const NetworkRecord record = TRY(network_record(name));
-    if (compose::is_shared_link(record.driver)) return create_shared_network(record);
-    network::BridgeSpec bridge;
-    bridge.name = record.bridge;
-    bridge.alias = record.name;
-    bridge.mtu = record.mtu != 0 ? record.mtu : mtu_;
-    for (const SubnetRecord& subnet : record.subnets) {
-        const network::Cidr cidr = TRY(network::parse_cidr(subnet.subnet));
-        const network::Ip gateway = TRY(network::parse_ip(subnet.gateway));
-        bridge.addresses.push_back({gateway, cidr.prefix});
-    }
-    // Written down first: what may exist is known to `down`.
-    TRY(write_record(paths(), record));
-    TRY(write_network_claim(paths(), record));
-    TRY(network::ensure_bridge(bridge));
-    return rules_.update();
-}
-
-/// A network whose containers share a link of the host: what is made is at most that link.
-Result<void> KernelActuator::create_shared_network(const NetworkRecord& record) const {
-    TRY(write_record(paths(), record));
-    TRY(write_network_claim(paths(), record));
-    return network::ensure_parent(parent_of(record));
+    TRY(bring_network_up(paths(), record, mtu_));
+    return compose::is_shared_link(record.driver) ? Result<void>() : rules_.update();
 }
 
 Result<void> KernelActuator::remove_network(const std::string& name) {
@@ -167,13 +143,7 @@ Result<void> KernelActuator::remove_network(const std::string& name) {
                      fmt::format("network '{}' is in use by containers of other projects ({})",
                                  name, fmt::join(guests, ", ")))
             .help("take their projects down first");
-    TRY(remove_network_claim(paths(), record));
-    if (compose::is_shared_link(record.driver)) {
-        TRY(network::remove_parent(parent_of(record)));
-    } else {
-        TRY(rules_.update());
-        TRY(network::remove_bridge(record.bridge));
-    }
+    TRY(take_network_down(paths(), record));
     return remove_tree(paths().networks(world_.project) + "/" + name + ".json");
 }
 
@@ -290,6 +260,12 @@ Result<void> KernelActuator::create_container(const std::string& name) {
         const std::map<std::string, NetworkRecord> networks = TRY(networks_of(record));
         config["annotations"][runtime::kDns] =
             runtime::to_json(dns_settings(record, networks, paths())).dump();
+        const bool ruled = std::any_of(networks.begin(), networks.end(), [](const auto& network) {
+            return !compose::is_shared_link(network.second.driver);
+        });
+        if (const std::string& program = world_.environment->program; ruled && !program.empty())
+            config["annotations"][runtime::kRules] =
+                Json{{"program", program}, {"run_root", paths().run_root}}.dump();
     }
     const auto make = [&]() -> Result<void> {
         TRY(make_directories(bundle + "/rootfs", 0700));
@@ -314,6 +290,20 @@ Result<void> KernelActuator::create_container(const std::string& name) {
     if (const Result<void> undone = remove_container(name); !undone)
         log::warn("stack", "{}, ignoring", undone.error().to_string());
     return made;
+}
+
+/// Networks of no project have nobody who brings them up again after a reboot.
+Result<void> KernelActuator::raise_free_networks(const ContainerRecord& record) {
+    for (const auto& [name, network] : TRY(networks_of(record))) {
+        if (network.project != kNoProject || TRY(network_is_up(network))) continue;
+        {
+            const FileLock host = TRY(lock_host(paths()));
+            TRY(write_project_claim(paths(), kNoProject));
+        }
+        TRY(bring_network_up(paths(), network, mtu_));
+        if (!compose::is_shared_link(network.driver)) TRY(rules_.update());
+    }
+    return {};
 }
 
 /// hosts, hostname and resolv.conf: its own, or those of the container whose network it has.
@@ -347,6 +337,7 @@ Result<void> KernelActuator::write_name_files(const ContainerRecord& record,
 /// Starts the guard of a container whose bundle is complete, and connects its network.
 Result<void> KernelActuator::bring_up(const ContainerRecord& record) {
     const std::string run_dir = paths().run_container(record.project, record.name);
+    TRY(raise_free_networks(record));
     TRY(make_directories(run_dir, 0700));
     TRY(write_name_files(record, run_dir));
     if (record.sharing.ipc == "shareable") TRY(make_shared_memory(run_dir, record.uid_base));
@@ -373,7 +364,12 @@ Result<void> KernelActuator::announce(const ContainerRecord& record) {
     claims.published = true;
     TRY(write_claims(paths().run_container(record.project, record.name), claims));
     TRY(write_zones(paths(), record.project, record.name, claims));
-    return claims.ports.empty() ? Result<void>() : rules_.update();
+    if (claims.ports.empty()) return {};
+    TRY(rules_.update());
+    // Who has been sending all the time is led here from now on.
+    if (const Result<std::size_t> done = network::forget_udp_flows(claims.ports); !done)
+        log::warn("stack", "{}, ignoring", done.error().to_string());
+    return {};
 }
 
 Result<void> KernelActuator::connect(const ContainerRecord& record, const UniqueFd& netns) const {

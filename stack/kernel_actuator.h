@@ -49,7 +49,7 @@ private:
     Result<void> make_state_folders(const ContainerRecord& record,
                                     std::int64_t storage_bytes) const;
     Result<void> make_mount_sources(const ContainerRecord& record, bool renew) const;
-    Result<void> create_shared_network(const NetworkRecord& record) const;
+    Result<void> raise_free_networks(const ContainerRecord& record);
     Result<void> write_name_files(const ContainerRecord& record, const std::string& run_dir) const;
     Result<void> fill_volumes(const ContainerRecord& record, const ContainerInputs* inputs) const;
     Result<void> bring_files(const ContainerRecord& record) const;

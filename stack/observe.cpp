@@ -1,7 +1,7 @@
 #include "stack/observe.h"
 
 #include "image/store.h"
-#include "network/links.h"
+#include "stack/networks.h"
 
 namespace davit::stack {
 namespace {
@@ -45,8 +45,7 @@ Result<Observation> observe(const Environment& environment, const std::string& p
     seen.networks = TRY(read_networks(paths, project));
     TRY(add_stray_run_folders(paths, project, seen.containers));
     for (const auto& [name, record] : seen.networks) {
-        const bool in_kernel = TRY(network::link_exists(
-            compose::is_shared_link(record.driver) ? record.parent : record.bridge));
+        const bool in_kernel = TRY(network_is_up(record));
         seen.state.networks[name] = {record.config_hash, in_kernel};
     }
     for (const auto& [name, record] : seen.containers) {

@@ -20,6 +20,7 @@ namespace davit::stack {
 struct Environment {
     Paths paths = {};
     std::string runtime_program = {};  ///< Absolute path of davit-runtime.
+    std::string program = {};          ///< Absolute path of davit, which guards run; may be empty.
     /// Where networks come from when the file says nothing; empty: network::default_pools().
     std::vector<network::Pool> address_pools = {};
 };

@@ -3,6 +3,7 @@
 #include "base/result.h"
 #include "cli/commands/image_commands.h"
 #include "cli/commands/life.h"
+#include "cli/commands/network.h"
 #include "cli/context.h"
 
 #include <optional>
@@ -255,6 +256,9 @@ using Command = std::variant<
     TopFlags, LsFlags, WaitFlags, StatsFlags, EventsFlags, CopyFlags, VolumesFlags,
     // volume …
     VolumeListFlags, VolumeInspectFlags, VolumeCreateFlags, VolumeRemoveFlags, VolumePruneFlags,
+    // network …
+    NetworkListFlags, NetworkInspectFlags, NetworkCreateFlags, NetworkRemoveFlags,
+    NetworkPruneFlags, NetworkReloadFlags,
     // registries and archives
     PullFlags, LoginFlags, LogoutFlags, PushFlags, SaveFlags, ImageInspectFlags, HistoryFlags,
     ImageCheckFlags, ImagePruneFlags, SystemDfFlags, SystemPruneFlags, BuilderPruneFlags,

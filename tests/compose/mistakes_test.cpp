@@ -109,7 +109,7 @@ TEST_CASE("mistakes of one service") {
         {"    depends_on: [web]\n", "4:18: services depend on each other in a circle: web -> web"},
         {"    tmpfs: [/a]\n    volumes: [/a]\n", "5:15: service 'web' mounts two things on '/a'"},
         {"    x-davit: {data_rot: /x}\n", "4:15: unknown key 'data_rot' in 'x-davit'"},
-        {"    x-davit: {publish: relay}\n", "4:15: 'publish' is not supported yet"},
+        {"    x-davit: {publish: pigeons}\n", "4:24: ports can't be published by 'pigeons'"},
     };
     for (const Case& c : cases) {
         CAPTURE(c.lines);

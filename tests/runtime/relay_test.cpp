@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -137,6 +138,64 @@ TEST_CASE("the relay carries both directions and their ends [ns]") {
         ::waitpid(server, &ended, 0);
         NEED(heard == "HELLO!");
         NEED(ended == 0);
+        return 0;
+    });
+    if (status == 77) SKIP_TEST("no user namespaces");
+    CHECK(status == 0);
+}
+
+TEST_CASE("the relay carries datagrams of several clients and their answers [ns]") {
+    const int status = in_own_namespaces([] {
+        NEED(loopback_up());
+        const auto target =
+            bind_port({.protocol = "udp", .host_ip = "127.0.0.1", .host_port = 9000});
+        NEED(target.ok());
+        auto loop = EventLoop::create();
+        auto relay = Relay::open({{"udp", "::1", 8000, "127.0.0.1", 9000}}, *loop);
+        NEED(relay.ok());
+        std::string heard[2];
+        std::thread clients([&] {
+            UniqueFd fds[2];
+            sockaddr_in6 to{};
+            to.sin6_family = AF_INET6;
+            to.sin6_port = htons(8000);
+            to.sin6_addr = in6addr_loopback;
+            for (UniqueFd& fd : fds) {
+                fd.reset(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+                (void)::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to);
+            }
+            (void)!::write(fds[0].get(), "one", 3);
+            (void)!::write(fds[1].get(), "two", 3);
+            // The container's program: says back what it hears, and from whom it differs.
+            for (int i = 0; i < 2; ++i) {
+                char data[16];
+                sockaddr_in from{};
+                socklen_t length = sizeof from;
+                const ssize_t got = ::recvfrom(target->front().get(), data, sizeof data, 0,
+                                               reinterpret_cast<sockaddr*>(&from), &length);
+                if (got < 0) {
+                    pollfd waiting{target->front().get(), POLLIN, 0};
+                    (void)::poll(&waiting, 1, 5000);
+                    --i;
+                    continue;
+                }
+                (void)::sendto(target->front().get(), data, static_cast<std::size_t>(got), 0,
+                               reinterpret_cast<const sockaddr*>(&from), length);
+            }
+            for (int i = 0; i < 2; ++i) {
+                char data[16];
+                pollfd waiting{fds[i].get(), POLLIN, 0};
+                if (::poll(&waiting, 1, 5000) != 1) continue;
+                const ssize_t got = ::read(fds[i].get(), data, sizeof data);
+                if (got > 0) heard[i].assign(data, static_cast<std::size_t>(got));
+            }
+            loop->quit();
+            (void)!::write(fds[0].get(), "end", 3);  // wakes the loop up
+        });
+        NEED(loop->run().ok());
+        clients.join();
+        NEED(heard[0] == "one");
+        NEED(heard[1] == "two");
         return 0;
     });
     if (status == 77) SKIP_TEST("no user namespaces");

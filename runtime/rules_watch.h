@@ -1,0 +1,58 @@
+#pragma once
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "runtime/event_loop.h"
+
+#include <memory>
+#include <string>
+#include <sys/types.h>
+
+namespace davit::runtime {
+
+/// How the host's packet rules are loaded again, as the annotation io.davit.rules says it:
+///
+///     {"program":"/usr/bin/davit","run_root":"/run/davit"}
+struct RulesSetup {
+    std::string program = {};   ///< Runs as `PROGRAM network reload`.
+    std::string run_root = {};  ///< Whose claims the rules are made of.
+};
+
+/// @errors InvalidInput
+Result<RulesSetup> parse_rules_setup(const std::string& json);
+
+/// Watches over the table `inet davit`. A guard that hears of a change of any rules looks whether
+/// the table still says something; where it doesn't (`nft flush ruleset`), one guard of the host
+/// lets davit load it again: libnftables is much too large for a guard.
+class RulesWatch {
+public:
+    /// @errors System, Unsupported where the kernel has no nf_tables
+    static Result<std::unique_ptr<RulesWatch>> open(RulesSetup setup, EventLoop& loop);
+    ~RulesWatch();
+    RulesWatch(const RulesWatch&) = delete;
+    RulesWatch& operator=(const RulesWatch&) = delete;
+
+    /// Starts loading the rules, whatever they are, and does not wait for it: it goes on where the
+    /// guard ends. For what this container no longer claims.
+    void load_now() const;
+
+private:
+    RulesWatch(RulesSetup setup, EventLoop& loop, UniqueFd events, Timer again);
+    void on_events();
+    void look();
+    void on_loaded();
+    Result<pid_t> spawn(int* pidfd) const;
+
+    RulesSetup setup_;
+    EventLoop& loop_;
+    UniqueFd events_;
+    Timer again_;
+    UniqueFd turn_;     ///< The lock that says whose turn it is; open while this guard loads.
+    UniqueFd loading_;  ///< The process that loads.
+};
+
+/// Whether the table `inet davit` of this network namespace has the rules that keep networks apart.
+/// @errors System
+Result<bool> has_rules();
+
+}  // namespace davit::runtime
