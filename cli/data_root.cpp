@@ -114,9 +114,12 @@ Result<std::string> find_runtime(const Context& context) {
     char self[PATH_MAX];
     const ssize_t size = ::readlink("/proc/self/exe", self, sizeof self);
     const std::string program(self, size > 0 ? static_cast<std::size_t>(size) : 0);
-    const std::string beside = program.substr(0, program.rfind('/') + 1) + "davit-runtime";
+    const std::string folder = program.substr(0, program.rfind('/') + 1);
+    const std::string beside = folder + "davit-runtime";
+    // Where a package was made with another prefix than the one it was built for.
+    const std::string near = clean_path(folder + "../libexec/davit/davit-runtime");
     const std::string installed = std::string(DAVIT_LIBEXEC_DIR) + "/davit-runtime";
-    for (const std::string& candidate : {beside, installed})
+    for (const std::string& candidate : {beside, near, installed})
         if (::access(candidate.c_str(), X_OK) == 0) return candidate;
     return Error(ErrorKind::NotFound, fmt::format("there is no program 'davit-runtime', neither "
                                                   "'{}' nor '{}'",

@@ -201,6 +201,7 @@ Result<void> Guard::create_run() {
 
 Result<void> Guard::start_run() {
     TRY(container_->start());
+    ::unlink((options_.bundle + "/" + kEndedFile).c_str());
     started_ = Clock::now();
     state_.status = Status::Running;
     state_.started_at = rfc3339(std::chrono::system_clock::now());
@@ -299,6 +300,17 @@ void Guard::restart() {
     after_end(code, false, done.error().to_string());
 }
 
+/// For the next boot, when the state is gone. Not synced: after a power cut a container that had
+/// ended a moment before may come back, which is better than waiting for the disk at each end.
+void Guard::note_end() {
+    const Json json = {{"exit_code", state_.exit_code},
+                       {"stopped_by_user", state_.stopped_by_user},
+                       {"finished_at", state_.finished_at}};
+    const std::string path = options_.bundle + "/" + kEndedFile;
+    if (const Result<void> done = write_atomically(path, json.dump(), 0600, Sync::No); !done)
+        log::error("runtime", "{}", done.error().to_string());
+}
+
 void Guard::finish() {
     state_.status = Status::Exited;
     // What outlives the guard must be gone before anybody is told that it has ended. The socket
@@ -306,6 +318,7 @@ void Guard::finish() {
     relay_.reset();
     if (dns_) dns_->withdraw();
     dns_.reset();
+    note_end();
     save();
     ::unlink((options_.run_dir + "/control.sock").c_str());
     for (auto& [fd, client] : clients_) {
