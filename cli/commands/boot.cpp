@@ -161,7 +161,7 @@ Result<int> run(const Context& context, const BootFlags& flags) {
     Target& target = *found.target;
     target.environment.runtime_program = TRY(find_runtime(context));
     const Interrupts interrupts = TRY(Interrupts::install(2));
-    Progress progress(TRY(parse_progress(context.globals.progress)), context.terminal.err_colour);
+    Progress progress(TRY(progress_style(context)), context.terminal.err_colour);
     stack::LifeRequest request;
     request.project = target.project;
     request.on_event = progress.listener();
@@ -169,6 +169,7 @@ Result<int> run(const Context& context, const BootFlags& flags) {
     const stack::Failures failed =
         TRY(flags.action == "up" ? stack::boot_up(target.environment, request)
                                  : stack::boot_down(target.environment, request));
+    progress.finish();
     return report_failures(target.environment.paths, target.project, failed,
                            context.terminal.err_colour);
 }
