@@ -146,8 +146,23 @@ void declare_commands(CLI::App& app, Command& chosen) {
     add_command<NetworkRemoveFlags>(*network, "rm", "Remove networks", chosen);
     add_command<NetworkPruneFlags>(*network, "prune", "Remove networks that nothing uses", chosen);
     add_command<NetworkReloadFlags>(*network, "reload", "Load the packet rules again", chosen);
+    add_command<EnableFlags>(app, "enable", "Bring a project back after a reboot", chosen);
+    add_command<DisableFlags>(app, "disable", "Leave a project down after a reboot", chosen);
+    add_command<CompletionFlags>(app, "completion", "Print the completion of a shell", chosen);
     add_command<VersionFlags>(app, "version", "Show the version and what the kernel offers",
                               chosen);
+    // For the build and for units, not for people.
+    add_command<ManualFlags>(app, "manual", "Write the manual pages", chosen);
+    add_command<BootFlags>(app, "boot", "What the unit of a project calls", chosen);
+    for (const char* name : {"manual", "boot"}) app.get_subcommand(name)->group("");
+}
+
+constexpr const char* kAbout = "Runs Compose files on this host, without a daemon.";
+
+void declare_everything(CLI::App& app, Invocation& invocation, bool& version) {
+    declare_globals(app, invocation.globals);
+    app.add_flag("-v,--version", version, "Show the version");
+    declare_commands(app, invocation.command);
 }
 
 EarlyExit mistake(int code, std::string what, std::string help) {
@@ -165,7 +180,11 @@ EarlyExit unknown_command(const CLI::App& app, const std::string& word) {
     if (std::find(kNotYet.begin(), kNotYet.end(), word) != kNotYet.end())
         return mistake(kFailed, fmt::format("the command '{}' is not supported yet", word),
                        "see 'davit --help' for those that are");
-    const auto near = nearest(word, command_names(app));
+    std::vector<std::string> names = command_names(app);
+    std::erase_if(names, [&](const std::string& name) {
+        return app.get_subcommand(name)->get_group().empty();  // hidden
+    });
+    const auto near = nearest(word, names);
     return mistake(kBadUsage, fmt::format("unknown command '{}'", printable(word)),
                    near ? fmt::format("the nearest command is '{}'", *near)
                         : "see 'davit --help' for all commands");
@@ -256,7 +275,9 @@ std::string help_of(const CLI::App& app) {
         above += (above.empty() ? "" : " ") + inner->get_name();
         inner = inner->get_subcommands().front();
     }
-    return inner == &app ? app.help() : inner->help(above);
+    if (inner == &app) return app.help() + help_footer("");
+    const std::string path = above + " " + inner->get_name();
+    return inner->help(above) + help_footer(path.substr(path.find(' ') + 1));
 }
 
 std::string working_dir() {
@@ -322,18 +343,25 @@ Result<void> set_up(Context& context) {
 
 }  // namespace
 
+namespace {
+/// `help up` is `up --help`.
+std::variant<Invocation, EarlyExit> help_about(std::vector<std::string> words) {
+    words.erase(std::find(words.begin(), words.end(), "help"));
+    words.push_back("--help");
+    return parse(words);
+}
+}  // namespace
+
 std::variant<Invocation, EarlyExit> parse(const std::vector<std::string>& arguments) {
     Invocation invocation;
     bool version = false;
-    CLI::App app("Runs Compose files on this host, without a daemon.", "davit");
-    declare_globals(app, invocation.globals);
-    app.add_flag("-v,--version", version, "Show the version");
-    declare_commands(app, invocation.command);
+    CLI::App app(kAbout, "davit");
+    declare_everything(app, invocation, version);
 
     const std::string word = command_word(app, arguments);
     const std::vector<std::string> known = command_names(app);
     if (!word.empty() && std::find(known.begin(), known.end(), word) == known.end()) {
-        if (word == "help") return EarlyExit{kOk, app.help(), {}};
+        if (word == "help") return help_about(arguments);
         return unknown_command(app, word);
     }
     try {
@@ -348,8 +376,16 @@ std::variant<Invocation, EarlyExit> parse(const std::vector<std::string>& argume
     }
     if (version) return EarlyExit{kOk, fmt::format("davit version {}\n", version_number()), {}};
     if (std::holds_alternative<std::monostate>(invocation.command))
-        return EarlyExit{kOk, app.help(), {}};
+        return EarlyExit{kOk, help_of(app), {}};
     return invocation;
+}
+
+Catalog catalog() {
+    Invocation invocation;
+    bool version = false;
+    CLI::App app(kAbout, "davit");
+    declare_everything(app, invocation, version);
+    return describe(app);
 }
 
 int run_app(const std::vector<std::string>& arguments,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cli/catalog.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
 
@@ -25,6 +26,9 @@ struct EarlyExit {
 
 /// Reads the arguments, without the program's name. Pure.
 std::variant<Invocation, EarlyExit> parse(const std::vector<std::string>& arguments);
+
+/// All commands and flags, as data.
+Catalog catalog();
 
 /// The whole program: parses, runs, prints errors. Returns the exit status.
 int run_app(const std::vector<std::string>& arguments,

@@ -118,9 +118,12 @@ Result<std::string> find_runtime(const Context& context) {
     const std::string variable = context.variable("DAVIT_RUNTIME");
     if (!variable.empty()) return clean_path(join_path(context.working_dir, variable));
     const std::string program = own_program();
-    const std::string beside = program.substr(0, program.rfind('/') + 1) + "davit-runtime";
+    const std::string folder = program.substr(0, program.rfind('/') + 1);
+    const std::string beside = folder + "davit-runtime";
+    // Where a package was made with another prefix than the one it was built for.
+    const std::string near = clean_path(folder + "../libexec/davit/davit-runtime");
     const std::string installed = std::string(DAVIT_LIBEXEC_DIR) + "/davit-runtime";
-    for (const std::string& candidate : {beside, installed})
+    for (const std::string& candidate : {beside, near, installed})
         if (::access(candidate.c_str(), X_OK) == 0) return candidate;
     return Error(ErrorKind::NotFound, fmt::format("there is no program 'davit-runtime', neither "
                                                   "'{}' nor '{}'",

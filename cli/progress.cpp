@@ -76,6 +76,29 @@ std::string progress_line(const stack::StepEvent& event, bool colour) {
     return {};
 }
 
+void Progress::finish() {
+    if (style_ == Style::Terminal) style_ = Style::Plain;
+    live_.reset();
+}
+
+void Progress::show(const stack::StepEvent& event) {
+    if (!live_) live_ = std::make_unique<LiveView>(colour_);
+    const std::string subject = harmless(subject_of(event.step->resource));
+    Words words = words_of(event.step->kind);
+    if (event.step->awaited == compose::Awaited::Completed) words.done = "Exited";
+    using State = LiveRow::State;
+    switch (event.kind) {
+        case stack::StepEvent::Kind::Begun: return live_->set(subject, words.begun, State::Working);
+        case stack::StepEvent::Kind::Done: return live_->set(subject, words.done, State::Done);
+        case stack::StepEvent::Kind::Failed: return live_->set(subject, "Error", State::Failed);
+        case stack::StepEvent::Kind::Skipped: return;
+        case stack::StepEvent::Kind::Waiting:
+            return live_->set(
+                subject, "Waiting", State::Working,
+                fmt::format("{} ({})", harmless(event.standing), harmless(event.step->cause)));
+    }
+}
+
 void Progress::print(const std::string& line) const {
     if (style_ != Style::Quiet) to_stderr(line);
 }
@@ -84,6 +107,7 @@ stack::OnEvent Progress::listener() {
     return [this](const stack::StepEvent& event) {
         if (event.step->resource.kind == ResourceKind::Container)
             containers_.insert(event.step->resource.name);
+        if (style_ == Style::Terminal) return show(event);
         if (style_ != Style::Json) return print(progress_line(event, colour_));
         const Words words = words_of(event.step->kind);
         const std::string subject = subject_of(event.step->resource);
@@ -101,6 +125,15 @@ void Progress::say(const std::string& container, const char* word) const {
     const std::string subject = "Container " + container;
     print(style_ == Style::Json ? progress_json(subject, word)
                                 : line_of(subject, word, "32", colour_));
+}
+
+Result<Progress::Style> progress_style(const Context& context) {
+    const Progress::Style style = TRY(parse_progress(context.globals.progress));
+    const bool can = context.terminal.err_is_terminal && context.globals.ansi != "never" &&
+                     context.variable("TERM") != "dumb";
+    const bool painted =
+        context.globals.progress == "tty" || (context.globals.progress == "auto" && can);
+    return painted ? Progress::Style::Terminal : style;
 }
 
 Result<Progress::Style> parse_progress(const std::string& word) {

@@ -1,7 +1,10 @@
 #pragma once
 
+#include "cli/context.h"
+#include "cli/live_view.h"
 #include "stack/executor.h"
 
+#include <memory>
 #include <set>
 #include <string>
 
@@ -11,11 +14,16 @@ namespace davit::cli {
 /// nothing to a person. Pure.
 std::string progress_line(const stack::StepEvent& event, bool colour);
 
-/// Prints progress lines to standard error as steps go on, and remembers who was spoken of.
+/// Tells on standard error how steps go on, and remembers who was spoken of: on a terminal a line a
+/// resource that is painted over, else a line a change.
 class Progress {
 public:
-    enum class Style { Quiet, Plain, Json };
+    enum class Style { Quiet, Plain, Json, Terminal };
     Progress(Style style, bool colour) : style_(style), colour_(colour) {}
+
+    /// The end of painting: from here on others may write to standard error, and what is said goes
+    /// in lines. May be called again.
+    void finish();
 
     /// For `stack::up` and the like. Must not outlive this.
     stack::OnEvent listener();
@@ -27,13 +35,18 @@ public:
 
 private:
     void print(const std::string& line) const;
+    void show(const stack::StepEvent& event);
 
     Style style_;
     bool colour_;
     std::set<std::string> containers_ = {};
+    std::unique_ptr<LiveView> live_ = {};  ///< While it is painted.
 };
 
 /// `--progress`. @errors InvalidInput for another word
 Result<Progress::Style> parse_progress(const std::string& word);
+
+/// The same, with "auto" worked out: painted on a terminal that can do it, unless --ansi is never.
+Result<Progress::Style> progress_style(const Context& context);
 
 }  // namespace davit::cli

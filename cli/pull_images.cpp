@@ -20,7 +20,9 @@ constexpr std::int64_t kDay = 86400;
 PullView::Style style_of(const Context& context, bool quiet) {
     const std::string& word = context.globals.progress;
     if (quiet || word == "quiet") return PullView::Style::Quiet;
-    const bool terminal = word == "tty" || (word == "auto" && context.terminal.err_is_terminal);
+    const bool can = context.terminal.err_is_terminal && context.globals.ansi != "never" &&
+                     context.variable("TERM") != "dumb";
+    const bool terminal = word == "tty" || (word == "auto" && can);
     return terminal ? PullView::Style::Terminal : PullView::Style::Plain;
 }
 

@@ -114,7 +114,7 @@ Result<ContainerView> one_container(const Target& target, const std::string& wor
 
 Result<int> run_life(const Context& context, Target& target,
                      const std::vector<Selection>& selections, const LifeCommand& command) {
-    const Progress::Style style = TRY(parse_progress(context.globals.progress));
+    const Progress::Style style = TRY(progress_style(context));
     const bool colour = context.terminal.err_colour;
     if (context.globals.dry_run) {
         for (const Selection& selection : selections)
@@ -131,7 +131,9 @@ Result<int> run_life(const Context& context, Target& target,
         stack::LifeRequest request = request_of(selection, command);
         request.on_event = progress.listener();
         request.cancel_fd = interrupts.fd();
-        for (const stack::FailedStep& step : TRY(command.operation(target.environment, request))) {
+        const stack::Failures failed = TRY(command.operation(target.environment, request));
+        progress.finish();
+        for (const stack::FailedStep& step : failed) {
             to_stderr(render(step, colour));
             request.containers.erase(step.step.resource.name);
             status = kFailed;

@@ -216,6 +216,7 @@ Result<void> Guard::create_run() {
 
 Result<void> Guard::start_run() {
     TRY(container_->start());
+    ::unlink((options_.bundle + "/" + kEndedFile).c_str());
     started_ = Clock::now();
     state_.status = Status::Running;
     state_.started_at = rfc3339(std::chrono::system_clock::now());
@@ -314,6 +315,17 @@ void Guard::restart() {
     after_end(code, false, done.error().to_string());
 }
 
+/// For the next boot, when the state is gone. Not synced: after a power cut a container that had
+/// ended a moment before may come back, which is better than waiting for the disk at each end.
+void Guard::note_end() {
+    const Json json = {{"exit_code", state_.exit_code},
+                       {"stopped_by_user", state_.stopped_by_user},
+                       {"finished_at", state_.finished_at}};
+    const std::string path = options_.bundle + "/" + kEndedFile;
+    if (const Result<void> done = write_atomically(path, json.dump(), 0600, Sync::No); !done)
+        log::error("runtime", "{}", done.error().to_string());
+}
+
 void Guard::finish() {
     state_.status = Status::Exited;
     // What outlives the guard must be gone before anybody is told that it has ended. The socket
@@ -322,6 +334,7 @@ void Guard::finish() {
     relay_.reset();
     if (dns_) dns_->withdraw();
     dns_.reset();
+    note_end();
     save();
     // Whoever has stopped it takes its ports out of the rules; nobody else does.
     if (rules_ && held_ports && !state_.stopped_by_user) rules_->load_now();

@@ -7,6 +7,9 @@
 
 namespace davit::runtime {
 
+/// In the bundle: how the last run ended for good. See stack/boot.h, which reads it.
+inline constexpr const char* kEndedFile = "ended.json";
+
 struct GuardOptions {
     std::string bundle = {};
     std::string run_dir = {};

@@ -83,6 +83,7 @@ private:
     void on_exit();
     void after_end(int exit_code, bool oom_killed, const std::string& error);
     void restart();
+    void note_end();
     void finish();
 
     void on_connect();

@@ -247,6 +247,15 @@ struct VersionFlags {
 
 struct ReexecFlags {};
 
+struct CompletionFlags {
+    std::string shell = {};
+};
+
+/// Hidden: writes the manual pages, when davit is built.
+struct ManualFlags {
+    std::string folder = {};
+};
+
 using Command = std::variant<
     std::monostate, UpFlags, RunFlags, ScaleFlags, CreateFlags, DownFlags, StopFlags, PsFlags,
     LogsFlags, InspectFlags, PlanFlags, ConfigFlags, ConvertFlags, ExecFlags, ImagesFlags,
@@ -262,7 +271,9 @@ using Command = std::variant<
     // registries and archives
     PullFlags, LoginFlags, LogoutFlags, PushFlags, SaveFlags, ImageInspectFlags, HistoryFlags,
     ImageCheckFlags, ImagePruneFlags, SystemDfFlags, SystemPruneFlags, BuilderPruneFlags,
-    CommitFlags, ExportFlags, ReexecFlags>;
+    CommitFlags, ExportFlags, ReexecFlags,
+    // for shells, manual and boot
+    CompletionFlags, ManualFlags, EnableFlags, DisableFlags, BootFlags>;
 
 void declare(CLI::App& command, ReexecFlags& flags);
 void declare(CLI::App& command, UpFlags& flags);
@@ -283,6 +294,8 @@ void declare(CLI::App& command, ImportFlags& flags);
 void declare(CLI::App& command, TagFlags& flags);
 void declare(CLI::App& command, RmiFlags& flags);
 void declare(CLI::App& command, VersionFlags& flags);
+void declare(CLI::App& command, CompletionFlags& flags);
+void declare(CLI::App& command, ManualFlags& flags);
 
 Result<int> run(const Context& context, const ReexecFlags& flags);
 Result<int> run(const Context& context, const UpFlags& flags);
@@ -303,6 +316,8 @@ Result<int> run(const Context& context, const ImportFlags& flags);
 Result<int> run(const Context& context, const TagFlags& flags);
 Result<int> run(const Context& context, const RmiFlags& flags);
 Result<int> run(const Context& context, const VersionFlags& flags);
+Result<int> run(const Context& context, const CompletionFlags& flags);
+Result<int> run(const Context& context, const ManualFlags& flags);
 
 /// The number and the commit of this davit, as `davit version` prints them.
 std::string version_number();

@@ -124,7 +124,7 @@ void declare(CLI::App& command, DownFlags& flags) {
 }
 
 Result<int> run(const Context& context, const DownFlags& flags) {
-    const Progress::Style style = TRY(parse_progress(context.globals.progress));
+    const Progress::Style style = TRY(progress_style(context));
     if (!flags.images.empty() && flags.images != "all" && flags.images != "local")
         return Error(ErrorKind::InvalidInput,
                      fmt::format("invalid value for --rmi: '{}'", printable(flags.images)))
@@ -152,6 +152,7 @@ Result<int> run(const Context& context, const DownFlags& flags) {
     options.parallel = context.globals.parallel;
     const auto failed =
         TRY(stack::down(target.environment, request, options, progress.listener(), found_any));
+    progress.finish();
     if (!found_any && images.empty())
         to_stderr(render_warning(
             fmt::format("no resource found to remove for project '{}'", target.project), colour));

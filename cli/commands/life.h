@@ -140,6 +140,25 @@ struct VolumePruneFlags {
     bool force = false;
 };
 
+struct EnableFlags {
+    std::string root = {};  ///< Another root file system to write the unit into.
+    std::string project = {};
+};
+
+struct DisableFlags {
+    std::string root = {};
+    std::string project = {};
+};
+
+/// Hidden: what the unit of a project calls.
+struct BootFlags {
+    std::string action = {};  ///< "up" or "down"
+    std::string project = {};
+};
+
+void declare(CLI::App& command, EnableFlags& flags);
+void declare(CLI::App& command, DisableFlags& flags);
+void declare(CLI::App& command, BootFlags& flags);
 void declare(CLI::App& command, StopFlags& flags);
 void declare(CLI::App& command, StartFlags& flags);
 void declare(CLI::App& command, RestartFlags& flags);
@@ -162,6 +181,9 @@ void declare(CLI::App& command, VolumeCreateFlags& flags);
 void declare(CLI::App& command, VolumeRemoveFlags& flags);
 void declare(CLI::App& command, VolumePruneFlags& flags);
 
+Result<int> run(const Context& context, const EnableFlags& flags);
+Result<int> run(const Context& context, const DisableFlags& flags);
+Result<int> run(const Context& context, const BootFlags& flags);
 Result<int> run(const Context& context, const StopFlags& flags);
 Result<int> run(const Context& context, const StartFlags& flags);
 Result<int> run(const Context& context, const RestartFlags& flags);

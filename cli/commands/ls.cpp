@@ -5,6 +5,7 @@
 #include "cli/exit_code.h"
 #include "cli/table.h"
 #include "cli/target.h"
+#include "stack/boot.h"
 
 #include <CLI/CLI.hpp>
 #include <map>
@@ -19,6 +20,7 @@ struct ProjectRow {
     std::string status = {};  ///< "exited(1), running(2)"
     std::string files = {};
     bool up = false;
+    bool boot = false;  ///< `enable` has been called for it.
 };
 
 /// All projects of the data root, and those that are up with another one.
@@ -109,17 +111,26 @@ Result<int> run(const Context& context, const LsFlags& flags) {
     const NameFilter filter = TRY(NameFilter::parse(flags.filters));
     const TargetOrExit found = TRY(find_target(context, FileNeed::Optional));
     if (!found.target) return found.exit_code;
-    std::vector<std::vector<std::string>> rows = {{"NAME", "STATUS", "CONFIG FILES"}};
+    std::vector<std::vector<std::string>> rows = {{"NAME", "STATUS", "CONFIG FILES", "BOOT"}};
+    bool any_boot = false;
     Json list = Json::array();
     std::string names;
     for (const auto& [name, paths] : TRY(find_projects(found.target->environment.paths))) {
         if (!filter.takes(name)) continue;
-        const ProjectRow row = row_of(name, TRY(stack::list_containers(paths, name)));
+        ProjectRow row = row_of(name, TRY(stack::list_containers(paths, name)));
+        row.boot = stack::is_enabled(context.variable("DAVIT_UNIT_ROOT"), name);
         if (row.status.empty() || (!row.up && !flags.all)) continue;
-        rows.push_back({row.name, row.status, row.files});
-        list.push_back({{"Name", row.name}, {"Status", row.status}, {"ConfigFiles", row.files}});
+        rows.push_back({row.name, row.status, row.files, row.boot ? "enabled" : ""});
+        any_boot = any_boot || row.boot;
+        list.push_back({{"Name", row.name},
+                        {"Status", row.status},
+                        {"ConfigFiles", row.files},
+                        {"Boot", row.boot ? "enabled" : "disabled"}});
         names += row.name + "\n";
     }
+    // docker compose has three columns; the fourth only where it tells something.
+    if (!any_boot)
+        for (auto& row : rows) row.pop_back();
     TableForm form;
     form.minimum = 20;
     if (flags.quiet)

@@ -236,7 +236,7 @@ Result<int> run(const Context& context, const UpFlags& given) {
         agreed = TRY(read_plan_file(join_path(context.working_dir, flags.plan)));
         apply(*agreed, flags);
     }
-    const Progress::Style style = TRY(parse_progress(context.globals.progress));
+    const Progress::Style style = TRY(progress_style(context));
     TargetOrExit found = TRY(find_target(context, FileNeed::Required, flags.services));
     if (!found.target) return found.exit_code;
     Target& target = *found.target;
@@ -282,6 +282,7 @@ Result<int> run(const Context& context, const UpFlags& given) {
     up.started = selected_services(target.loaded->project, flags);
     const auto failed =
         stack::up(target.environment, request, execute_options, progress.listener(), warnings);
+    progress.finish();
     for (const std::string& warning : warnings) to_stderr(render_warning(warning, colour));
     if (!failed) return std::move(failed).error();
     const int status = report_failures(target.environment.paths, target.project, *failed, colour);

@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# `up -d`, a second `up -d`, `ps` and `down` of a project of independent services: the median of N
+# runs in milliseconds, beside docker compose and podman-compose where these are installed and work.
+#   -n N             how many runs (default 5)
+#   --services LIST  how many services (default "50 200")
+#   --build DIR      use the programs of this build folder (default build/release)
+#   --only LIST      of davit, docker, podman (default: all)
+#   --data-root DIR  where davit's data root is made (default: a new folder below /var/tmp)
+# davit and podman run in a network of their own; dockerd is used as it stands. Needs root and
+# busybox-static. What is missing is said. The last lines are a table for docs/.
+set -euo pipefail
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+if [ -z "${DAVIT_BENCH_INSIDE:-}" ]; then
+    [ "$(id -u)" -eq 0 ] || { echo "run it as root" >&2; exit 1; }
+    DAVIT_BENCH_INSIDE=1 exec unshare --mount "$0" "$@"
+fi
+
+runs=5 services="50 200" build=$top/build/release only="davit docker podman" parent=/var/tmp
+while [ $# -gt 0 ]; do
+    case "$1" in
+        -n) runs=$2; shift ;;
+        --services) services=$2; shift ;;
+        --build) build=$2; shift ;;
+        --only) only=$2; shift ;;
+        --data-root) parent=$2; shift ;;
+        *) sed -n '2,10p' "$0" | cut -c3- >&2; exit 64 ;;
+    esac
+    shift
+done
+[ -x "$build/bin/davit" ] || { echo "there is no $build/bin/davit: build the preset release first" >&2; exit 1; }
+[ -x /bin/busybox ] || { echo "install busybox-static first" >&2; exit 1; }
+
+work=$(mktemp -d "$parent/davit-bench.XXXXXX")
+export COMPOSE_PROJECT_NAME=davit-bench-$$ DAVIT_RUN_ROOT=$work/run DAVIT_DATA_ROOT=$work/data
+export COMPOSE_PROGRESS=quiet PODMAN_COMPOSE_WARNING_LOGS=false
+netns=davit-bench-$$
+finish() {
+    for engine in $only; do compose "$engine" down -t 0 > /dev/null 2>&1 || true; done
+    ip netns del "$netns" 2> /dev/null || true
+    rm -rf --one-file-system "$work"
+}
+trap finish EXIT
+ip netns add "$netns"
+ip -n "$netns" link set lo up
+
+# An image with busybox, the same for all.
+mkdir -p "$work/root/bin" "$work/root/etc"
+cp /bin/busybox "$work/root/bin/"
+ln -s busybox "$work/root/bin/sh"
+ln -s busybox "$work/root/bin/sleep"
+echo 'root:x:0:0:root:/:/bin/sh' > "$work/root/etc/passwd"
+tar --owner=0 --group=0 -C "$work/root" -cf "$work/root.tar" .
+image=localhost/davit-bench:1
+
+in_netns() { ip netns exec "$netns" "$@"; }
+
+# compose ENGINE WORD...: in the folder of the project.
+compose() {
+    local engine=$1
+    shift
+    case $engine in
+        davit) in_netns "$build/bin/davit" "$@" ;;
+        docker) docker compose "$@" ;;
+        podman) in_netns podman-compose "$@" ;;
+    esac
+}
+
+# Whether an engine works here; loads the image into it.
+prepare() {
+    case $1 in
+        davit) "$build/bin/davit" import "$work/root.tar" "$image" > /dev/null ;;
+        docker) docker info > /dev/null 2>&1 && docker compose version > /dev/null 2>&1 &&
+            docker import "$work/root.tar" "$image" > /dev/null ;;
+        podman) command -v podman-compose > /dev/null && podman import -q "$work/root.tar" "$image" > /dev/null 2>&1 ;;
+        *) return 1 ;;
+    esac
+}
+
+engines=()
+for engine in $only; do
+    if prepare "$engine"; then engines+=("$engine"); else echo "$engine: not installed, or doesn't work here"; fi
+done
+
+# measure FILE WORD...: appends the microseconds that it took.
+measure() {
+    local file=$1 begin=${EPOCHREALTIME/./}
+    shift
+    "$@" > "$work/said" 2>&1 || { echo "failed: $*" >&2; tail -5 "$work/said" >&2; return 1; }
+    echo $((${EPOCHREALTIME/./} - begin)) >> "$file"
+}
+median() {
+    [ -s "$1" ] || { echo -; return; }
+    sort -n "$1" | awk '{ t[NR] = $1 / 1000 } END { printf "%.1f", NR % 2 ? t[(NR + 1) / 2] : (t[NR / 2] + t[NR / 2 + 1]) / 2 }'
+}
+
+mkdir "$work/project"
+cd "$work/project"
+for count in $services; do
+    {
+        echo "services:"
+        for i in $(seq "$count"); do
+            echo "  s$i: {image: '$image', command: ['sleep', '100000'], stop_signal: SIGKILL}"
+        done
+    } > compose.yaml
+    for engine in "${engines[@]}"; do
+        compose "$engine" up -d > /dev/null 2>&1 || { echo "$engine: up of $count services failed"; continue; }
+        compose "$engine" down -t 0 > /dev/null 2>&1
+        for _ in $(seq "$runs"); do
+            measure "$work/$engine.$count.up" compose "$engine" up -d
+            measure "$work/$engine.$count.again" compose "$engine" up -d
+            measure "$work/$engine.$count.ps" compose "$engine" ps
+            measure "$work/$engine.$count.down" compose "$engine" down -t 0
+        done
+    done
+done
+
+echo "kernel $(uname -r), $(nproc) cores, medians of $runs runs in ms; $("$build/bin/davit" version --short)"
+echo "| services | engine | up -d | up -d again | ps | down |"
+echo "|---|---|---|---|---|---|"
+for count in $services; do
+    for engine in "${engines[@]}"; do
+        echo "| $count | $engine | $(median "$work/$engine.$count.up") | $(median "$work/$engine.$count.again") | $(median "$work/$engine.$count.ps") | $(median "$work/$engine.$count.down") |"
+    done
+done
