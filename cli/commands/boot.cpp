@@ -11,7 +11,6 @@
 #include "cli/render.h"
 
 #include <CLI/CLI.hpp>
-#include <climits>
 #include <set>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -51,12 +50,6 @@ Result<std::vector<std::string>> mounts_of(const Target& target) {
         return path.starts_with(target.environment.paths.data_root + "/");
     });
     return std::vector<std::string>(paths.begin(), paths.end());
-}
-
-std::string own_program() {
-    char self[PATH_MAX];
-    const ssize_t size = ::readlink("/proc/self/exe", self, sizeof self);
-    return {self, size > 0 ? static_cast<std::size_t>(size) : 0};
 }
 
 /// Tells systemd, where it runs and is meant.
