@@ -128,7 +128,9 @@ TEST_CASE("a number of a process that is somebody else's now is never signalled 
 TEST_CASE("a lost terminal and a closed pipe harm nobody (K12)") {
     const Sandbox box("dt-hangup");
     box.load_busybox();
-    box.compose(kTwo);
+    box.compose(std::string(kTwo) +
+                "  talk: {image: local/busybox:1, stop_signal: SIGKILL, "
+                "command: \"sh -c 'while true; do echo tick; sleep 0.1; done'\"}\n");
     const std::string before = box.world();
     box.davit_ok({"up", "-d"});
     const std::string running = pids(box);
@@ -141,7 +143,7 @@ TEST_CASE("a lost terminal and a closed pipe harm nobody (K12)") {
     CHECK(pids(box) == running);
     const std::string davit = std::string(DAVIT_PROGRAM);
     Command pipe = box.davit_command({});
-    pipe.argv = {"sh", "-c", davit + " logs -f | head -c 0; " + davit + " config | head -n 1"};
+    pipe.argv = {"sh", "-c", davit + " logs -f talk | head -n 1; " + davit + " config | head -n 1"};
     CHECK(run(pipe).status == 0);
     check_whole(box);
     for (int count : {1, 2, 10}) {
