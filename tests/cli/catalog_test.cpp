@@ -30,12 +30,6 @@ const std::map<std::string, std::string> kGaps = {
     {"build --pull", "not yet; `davit pull` brings base images anew"},
     {"build --push", "not yet; `davit push` does it afterwards"},
     {"config --no-env-resolution", "not yet: `env_file` is always read"},
-    {"create --build", "not yet; `davit build` first"},
-    {"create --no-build", "not yet: `create` never builds"},
-    {"create --pull", "not yet; `davit pull` first"},
-    {"create --quiet-pull", "not yet; `davit pull -q` first"},
-    {"down --rmi", "not yet; `davit rmi` afterwards"},
-    {"run --build", "not yet; `davit build` first"},
     {"start --wait", "not yet; `davit up -d --wait` does it"},
     {"start --wait-timeout", "see `start --wait`"},
 };
