@@ -8,6 +8,7 @@
 #include "stack/status.h"
 
 #include <algorithm>
+#include <unistd.h>
 
 namespace davit::stack {
 namespace {
@@ -46,6 +47,7 @@ Result<void> remove_one(const Environment& environment, const NetworkRecord& rec
     const std::map<std::string, NetworkRecord> left = TRY(read_networks(paths, record.project));
     if (record.project != kNoProject || !left.empty()) return {};
     TRY(remove_tree(paths.project(record.project)));
+    ::rmdir(paths.projects().c_str());  // stays where other projects are
     return tidy_run_root(paths, record.project);
 }
 
