@@ -55,6 +55,10 @@ Json Guard::serve(int fd, Client& client, const Json& request, bool& answer_late
         if (sent && state_.status == Status::Paused) (void)set_paused(false);
         return sent ? ok_answer() : error_answer(sent.error());
     }
+    if (op == "save") {
+        save();
+        return ok_answer();
+    }
     if (op == "renew") {
         const std::string program = string_or(request, "program");
         if (const Result<void> ready = prepare_renewal(program); !ready)

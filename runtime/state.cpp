@@ -2,6 +2,9 @@
 
 #include "base/json.h"
 #include "base/sys.h"
+#include "runtime/protocol.h"
+
+#include <chrono>
 
 namespace davit::runtime {
 namespace {
@@ -25,6 +28,17 @@ bool alive(pid_t pid, unsigned long long ticks) {
     // A zombie has ended, though its number is still taken.
     const Result<bool> ended = sys::wait_for_exit(*process, 0);
     return ended && !*ended;
+}
+
+/// Has the guard write its state anew, where it is damaged or gone; nothing where none answers.
+std::optional<ContainerState> written_anew(const std::string& run_dir) {
+    constexpr std::chrono::seconds kPatience(5);
+    const Result<UniqueFd> socket = connect_control(run_dir);
+    if (!socket || !send_packet(*socket, {{"op", "save"}}) ||
+        !receive_packet_within(*socket, kPatience))
+        return std::nullopt;
+    Result<ContainerState> state = read_state(run_dir);
+    return state ? std::optional(*std::move(state)) : std::nullopt;
 }
 
 }  // namespace
@@ -89,11 +103,17 @@ Result<void> write_state(const std::string& run_dir, const ContainerState& state
 
 Result<ContainerState> observe_state(const std::string& run_dir) {
     Result<ContainerState> read = read_state(run_dir);
-    if (!read) {
-        if (read.error().kind() == ErrorKind::NotFound) return ContainerState();
-        return std::move(read).error();
+    if (!read && read.error().kind() == ErrorKind::Unsupported) return std::move(read).error();
+    ContainerState state;
+    if (read) {
+        state = *std::move(read);
+    } else if (std::optional<ContainerState> anew = written_anew(run_dir)) {
+        state = *std::move(anew);
+    } else if (read.error().kind() != ErrorKind::NotFound) {
+        state.status = Status::Exited;
+        state.exit_code = -1;
+        state.error = "what was known of it is damaged, and it has no guard";
     }
-    ContainerState state = *std::move(read);
     if (state.pid != 0 && !alive(state.pid, state.start_ticks)) {
         state.pid = 0;
         // With its guard alive the exit is about to be recorded; without, nobody saw the code.

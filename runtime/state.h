@@ -39,7 +39,9 @@ Result<ContainerState> read_state(const std::string& run_dir);
 Result<void> write_state(const std::string& run_dir, const ContainerState& state);
 
 /// As `read_state`, checked against the kernel: a process that is gone is not reported as running,
-/// even where its guard was killed before it could say so. An absent state is Created without pid.
+/// even where its guard was killed before it could say so. An absent state is Created without pid;
+/// a damaged one is written anew by the guard, and without a guard it is Exited with an error.
+/// @errors Unsupported where a newer davit wrote it
 Result<ContainerState> observe_state(const std::string& run_dir);
 
 /// Whether the guard that wrote `state` still lives.

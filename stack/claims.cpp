@@ -264,7 +264,9 @@ Result<std::vector<NetworkRecord>> stray_bridges(
     for (const std::string& file : TRY(list_directory(networks_folder(paths, project)))) {
         const std::string name =
             file.substr(0, file.size() - std::min(file.size(), kSuffix.size()));
-        if (!file.ends_with(kSuffix) || known.contains(name)) continue;
+        const auto record = known.find(name);
+        const bool whole = record != known.end() && !record->second.bridge.empty();
+        if (!file.ends_with(kSuffix) || whole) continue;
         bool shared = false;
         const auto claim = read_network_claim(networks_folder(paths, project) + "/" + file, shared);
         // One that can't be read has nothing to be found by; it goes with the run folder.
@@ -278,10 +280,41 @@ Result<std::vector<NetworkRecord>> stray_bridges(
     return strays;
 }
 
+void mend_claims(const Paths& paths, const std::string& project) {
+    const Result<std::map<std::string, NetworkRecord>> networks = read_networks(paths, project);
+    if (!networks) return;
+    const auto damaged = [](const auto& read) {
+        return !read && read.error().kind() == ErrorKind::InvalidInput;
+    };
+    const auto mended = [](const Result<void>& written, const std::string& name) {
+        if (written)
+            log::warn("stack", "what '{}' claims was damaged: written anew from its record", name);
+        else
+            log::warn("stack", "{}", written.error().to_string());
+    };
+    for (const auto& [name, record] : *networks) {
+        bool shared = false;
+        if (damaged(
+                read_network_claim(networks_folder(paths, project) + "/" + name + ".json", shared)))
+            mended(write_network_claim(paths, record), name);
+    }
+    const Result<std::map<std::string, ContainerRecord>> containers =
+        read_containers(paths, project);
+    if (!containers) return;
+    for (const auto& [name, record] : *containers) {
+        const std::string run_dir = paths.run_container(project, name);
+        if (!damaged(read_claims(run_dir))) continue;
+        Result<ContainerClaims> claims = claims_of(record, *networks);
+        if (!claims) continue;
+        claims->published = is_up(run_dir);
+        mended(write_claims(run_dir, *claims), name);
+    }
+}
+
 Result<void> remove_network_claim(const Paths& paths, const NetworkRecord& record) {
     TRY(remove_tree(networks_folder(paths, record.project) + "/" + record.name + ".json"));
     // Files of containers that were killed; the folder of all zones goes with the last network.
-    TRY(remove_tree(zone_folder(paths, record.bridge)));
+    if (!record.bridge.empty()) TRY(remove_tree(zone_folder(paths, record.bridge)));
     ::rmdir((paths.run_root + kZones).c_str());
     return {};
 }

@@ -452,7 +452,11 @@ std::string KernelActuator::standing_of(const std::string& name) {
 
 Result<void> KernelActuator::withdraw(const std::string& name) {
     const std::string run_dir = paths().run_container(world_.project, name);
-    ContainerClaims claims = TRY(read_claims(run_dir));
+    Result<ContainerClaims> read = read_claims(run_dir);
+    // Damaged, and no record to mend it from: nobody knows what it was.
+    if (!read && read.error().kind() == ErrorKind::InvalidInput)
+        read = ContainerClaims{.published = true};
+    ContainerClaims claims = TRY(std::move(read));
     if (!claims.published) return {};
     remove_zones(paths(), world_.project, name, claims);
     claims.published = false;

@@ -61,6 +61,7 @@ Result<Failures> carry_out(const Environment& environment, const LifeRequest& re
     const Paths& paths = environment.paths;
     if (!exists(paths.project(request.project))) return Failures();
     const FileLock lock = TRY(FileLock::exclusive(paths.project_lock(request.project)));
+    mend_claims(paths, request.project);
     const Observation seen = TRY(observe(environment, request.project));
     const Plan plan = make_plan(seen.state);
     KernelActuator actuator(world_of(environment, request, seen));
@@ -128,6 +129,7 @@ Result<Failures> remove(const Environment& environment, const RemoveRequest& req
     const Paths& paths = environment.paths;
     if (!exists(paths.project(life.project))) return Failures();
     const FileLock lock = TRY(FileLock::exclusive(paths.project_lock(life.project)));
+    mend_claims(paths, life.project);
     const Observation seen = TRY(observe(environment, life.project));
     const Plan plan = compose::plan_remove(seen.state, life.containers, request.stop);
     KernelActuator actuator(world_of(environment, life, seen));

@@ -75,10 +75,12 @@ Result<void> take_network_down(const Paths& paths, const NetworkRecord& record) 
     if (compose::is_shared_link(record.driver)) return network::remove_parent(parent_of(record));
     RuleUpdater rules(paths);
     TRY(rules.update());
-    return network::remove_bridge(record.bridge);
+    // Without a name, what is left of it was never in the kernel, or is gone from there.
+    return record.bridge.empty() ? Result<void>() : network::remove_bridge(record.bridge);
 }
 
 Result<bool> network_is_up(const NetworkRecord& record) {
+    if (record.bridge.empty() && record.parent.empty()) return false;  // its record is damaged
     return network::link_exists(compose::is_shared_link(record.driver) ? record.parent
                                                                        : record.bridge);
 }

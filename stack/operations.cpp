@@ -109,6 +109,7 @@ std::set<std::string> anonymous_folders(const Paths& paths, const Observation& s
 
 /// Takes away what a davit or a guard had not finished writing when it was killed.
 void sweep_project(const Paths& paths, const std::string& project) {
+    mend_claims(paths, project);
     remove_half_written(paths.run_root);
     remove_half_written(paths.run_project(project) + "/.networks");
     remove_half_written(paths.networks(project));
@@ -272,6 +273,7 @@ Result<std::vector<FailedStep>> down(const Environment& environment, const DownR
     }
 
     const FileLock lock = TRY(FileLock::exclusive(paths.project_lock(project)));
+    mend_claims(paths, project);
     const Observation seen = TRY(observe(environment, project));
     const compose::Plan plan = down_plan(request, seen);
     found_any = !plan.empty();

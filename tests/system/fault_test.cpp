@@ -18,10 +18,7 @@
 using namespace davit;
 using namespace davit::testing;
 
-/// Left out of the suite until what it has found is mended (docs/reliability.md, "Not promised
-/// yet"): test_system --no-skip -tc='davit killed*'
-TEST_CASE("davit killed at any rename goes on in the next command (K1, K2, K14)" *
-          doctest::skip()) {
+TEST_CASE("davit killed at any rename goes on in the next command (K1, K2, K14)") {
     if (run({.argv = {"sh", "-c", "command -v strace"}}).status != 0)
         SKIP_TEST("strace is not installed");
     const Sandbox box("dt-inject");

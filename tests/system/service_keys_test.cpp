@@ -362,7 +362,7 @@ TEST_CASE("rules of devices let a folder's nodes be opened, and only those that 
         REQUIRE(::chmod((dir / name).c_str(), 0666) == 0);
     }
     const std::string script =
-        "for n in fuse tun; do (exec 3< /nodes/$n) 2>/dev/null && echo opened $n; done; "
+        "for n in fuse tun; do (exec 3< /nodes/$$n) 2>/dev/null && echo opened $$n; done; "
         "sleep 1000";
     const std::string service = fmt::format(
         "    volumes: [\"{}:/nodes\"]\n    command: [sh, -c, '{}']\n", dir.path(), script);

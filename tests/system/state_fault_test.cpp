@@ -21,9 +21,7 @@ std::vector<std::string> files_below(const std::string& folder, const std::strin
 
 }  // namespace
 
-/// Left out of the suite until what it has found is mended (docs/reliability.md, "Not promised
-/// yet"): test_system --no-skip -tc='any record*'
-TEST_CASE("any record may be empty cut off or garbage (S5)" * doctest::skip()) {
+TEST_CASE("any record may be empty cut off or garbage (S5)") {
     const Sandbox box("dt-garbage");
     box.load_busybox();
     box.compose(kTwo);
@@ -54,9 +52,7 @@ TEST_CASE("any record may be empty cut off or garbage (S5)" * doctest::skip()) {
     check_goes_down(box, before);
 }
 
-/// Left out of the suite until what it has found is mended (docs/reliability.md, "Not promised
-/// yet"): test_system --no-skip -tc='up heals*'
-TEST_CASE("up heals what was taken away by hand and down doesn't mind (S9)" * doctest::skip()) {
+TEST_CASE("up heals what was taken away by hand and down doesn't mind (S9)") {
     const Sandbox box("dt-hands");
     box.load_busybox();
     box.compose(kTwo);
