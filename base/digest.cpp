@@ -6,10 +6,12 @@
 
 namespace davit {
 
-struct Sha256::State {
-    State() : context(EVP_MD_CTX_new()) {
+struct Digest::State {
+    explicit State(DigestKind kind) : context(EVP_MD_CTX_new()) {
         DAVIT_ASSERT(context != nullptr);
-        DAVIT_ASSERT(EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1);
+        DAVIT_ASSERT(EVP_DigestInit_ex(
+                         context, kind == DigestKind::Sha512 ? EVP_sha512() : EVP_sha256(),
+                         nullptr) == 1);
     }
     State(const State&) = delete;
     State& operator=(const State&) = delete;
@@ -18,16 +20,16 @@ struct Sha256::State {
     EVP_MD_CTX* context;
 };
 
-Sha256::Sha256() : state_(std::make_unique<State>()) {}
-Sha256::Sha256(Sha256&&) noexcept = default;
-Sha256& Sha256::operator=(Sha256&&) noexcept = default;
-Sha256::~Sha256() = default;
+Digest::Digest(DigestKind kind) : state_(std::make_unique<State>(kind)) {}
+Digest::Digest(Digest&&) noexcept = default;
+Digest& Digest::operator=(Digest&&) noexcept = default;
+Digest::~Digest() = default;
 
-void Sha256::update(const void* data, std::size_t size) {
+void Digest::update(const void* data, std::size_t size) {
     DAVIT_ASSERT(EVP_DigestUpdate(state_->context, data, size) == 1);
 }
 
-std::string Sha256::hex() && {
+std::string Digest::hex() && {
     std::array<unsigned char, EVP_MAX_MD_SIZE> raw{};
     unsigned int size = 0;
     DAVIT_ASSERT(EVP_DigestFinal_ex(state_->context, raw.data(), &size) == 1);

@@ -68,7 +68,7 @@ private:
 void Puller::tell(PullEvent::Kind kind, const Job& job, std::int64_t done) {
     if (!on_event_) return;
     const std::lock_guard lock(telling_);
-    on_event_({kind, job.layer->blob.digest.substr(0, 12), done, job.layer->blob.size});
+    on_event_({kind, short_digest(job.layer->blob.digest).substr(7), done, job.layer->blob.size});
 }
 
 /// In the order of the digests, all before the first byte: two pulls that share layers can't wait
@@ -127,16 +127,16 @@ Result<void> Puller::check_space() const {
 /// Hashes and unpacks what `source` gives, which is the blob.
 Result<void> Puller::finish(Job& job, ByteSource& source) {
     const Blob& blob = job.layer->blob;
-    HashingSource bytes(source);
+    HashingSource bytes(source, kind_of(blob.digest));
     UnpackedLayer unpacked;
     if (!job.folder.empty()) unpacked = TRY(unpack_into(bytes, job.folder, job.layer->diff_id));
     TRY(bytes.drain());
     const std::int64_t size = bytes.size();
-    const std::string found = std::move(bytes).hex();
+    const std::string found = key_of(kind_of(blob.digest), std::move(bytes).hex());
     if (found != blob.digest || size != blob.size)
         return Error(ErrorKind::InvalidInput,
-                     fmt::format("its {} bytes are sha256:{}, and the manifest says {} bytes", size,
-                                 found, blob.size));
+                     fmt::format("its {} bytes are {}, and the manifest says {} bytes", size,
+                                 full_digest(found), blob.size));
     if (!job.folder.empty()) TRY(write_layer_notes(job.folder, unpacked, blob));
     return {};
 }
@@ -191,7 +191,7 @@ Result<void> Puller::get(Job& job) {
         ::unlink(job.part.c_str());
         // Perhaps the part of an earlier run was what is wrong.
         if (resumed) {
-            log::info("image", "getting '{}' anew", job.layer->blob.digest);
+            log::info("image", "getting '{}' anew", full_digest(job.layer->blob.digest));
             if (!job.folder.empty()) TRY(remove_tree(job.folder));
             got = get_once(job, resumed);
             if (is_wrong(got)) ::unlink(job.part.c_str());
@@ -224,8 +224,8 @@ Result<void> Puller::get_all() {
             if (got) continue;
             const std::lock_guard lock(mutex);
             if (!failure)
-                failure = std::move(got).error().doing("get layer sha256:{}",
-                                                       job.layer->blob.digest.substr(0, 12));
+                failure = std::move(got).error().doing("get layer {}",
+                                                       short_digest(job.layer->blob.digest));
             next = order.size();
         }
     };

@@ -269,12 +269,13 @@ Result<Registry::Document> Registry::manifest(const std::string& path,
         document.media_type = document.media_type.substr(0, document.media_type.find(';'));
         document.digest = "sha256:" + sha256_hex(document.bytes);
         document.host = endpoint.host;
-        if (document.bytes.size() <= kLargestDocument &&
-            (!reference.starts_with("sha256:") || reference == document.digest))
-            return document;
-        problem =
-            Error(ErrorKind::InvalidInput, fmt::format("{} gave a manifest that is not {} but {}",
-                                                       endpoint.host, reference, document.digest));
+        const Result<std::string> wanted = digest_key(reference);  // none: it is a tag
+        const std::string found =
+            wanted ? full_digest(key_like(*wanted, document.bytes)) : reference;
+        if (document.bytes.size() <= kLargestDocument && found == reference) return document;
+        problem = Error(ErrorKind::InvalidInput,
+                        fmt::format("{} gave a manifest that is not {} but {}", endpoint.host,
+                                    reference, found));
     }
     return std::move(*problem);
 }
@@ -296,7 +297,7 @@ Result<std::optional<std::string>> Registry::tag_digest(const std::string& path,
 Result<std::string> Registry::document(const std::string& path, const Blob& blob) {
     if (blob.size > static_cast<std::int64_t>(kLargestDocument))
         return Error(ErrorKind::InvalidInput,
-                     fmt::format("document sha256:{} is larger than 4 MiB", blob.digest));
+                     fmt::format("document {} is larger than 4 MiB", full_digest(blob.digest)));
     std::string bytes;
     BlobRequest request;
     request.path = path;
@@ -307,15 +308,16 @@ Result<std::string> Registry::document(const std::string& path, const Blob& blob
         return {};
     };
     TRY(this->blob(request));
-    if (sha256_hex(bytes) != blob.digest)
-        return Error(ErrorKind::InvalidInput, fmt::format("what {} gave for sha256:{} is sha256:{}",
-                                                          domain_, blob.digest, sha256_hex(bytes)));
+    if (const std::string found = key_like(blob.digest, bytes); found != blob.digest)
+        return Error(ErrorKind::InvalidInput,
+                     fmt::format("what {} gave for {} is {}", domain_, full_digest(blob.digest),
+                                 full_digest(found)));
     return bytes;
 }
 
 Result<void> Registry::blob(const BlobRequest& wanted) {
     const std::string scope = fmt::format("repository:{}:pull", wanted.path);
-    const std::string what = "layer sha256:" + wanted.blob.digest.substr(0, 12);
+    const std::string what = "layer " + short_digest(wanted.blob.digest);
     std::optional<Error> problem;
     const auto fetch = [&](Endpoint& endpoint, const std::string& url, int tries) -> bool {
         Backoff backoff(settings_, tries);
@@ -364,7 +366,8 @@ Result<void> Registry::blob(const BlobRequest& wanted) {
     }
     for (Endpoint& endpoint : endpoints_) {
         const std::string url =
-            fmt::format("{}/v2/{}/blobs/sha256:{}", endpoint.base, wanted.path, wanted.blob.digest);
+            fmt::format("{}/v2/{}/blobs/{}", endpoint.base, wanted.path,
+                        full_digest(wanted.blob.digest));
         const bool done = fetch(endpoint, url, endpoint.mirror ? kTriesOfMirror : settings_.tries);
         if (done) return {};
         if (problem->kind() == ErrorKind::Cancelled || problem->error_number() != 0) break;
