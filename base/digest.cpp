@@ -9,9 +9,9 @@ namespace davit {
 struct Digest::State {
     explicit State(DigestKind kind) : context(EVP_MD_CTX_new()) {
         DAVIT_ASSERT(context != nullptr);
-        DAVIT_ASSERT(EVP_DigestInit_ex(
-                         context, kind == DigestKind::Sha512 ? EVP_sha512() : EVP_sha256(),
-                         nullptr) == 1);
+        DAVIT_ASSERT(EVP_DigestInit_ex(context,
+                                       kind == DigestKind::Sha512 ? EVP_sha512() : EVP_sha256(),
+                                       nullptr) == 1);
     }
     State(const State&) = delete;
     State& operator=(const State&) = delete;

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-/// Digests of blobs as this folder's code has them ("keys"): 64 hexadecimal digits for SHA-256, which
-/// nearly all are, and "sha512:" with 128 for SHA-512.
+/// Digests of blobs as this folder's code has them ("keys"): 64 hexadecimal digits for SHA-256,
+/// which nearly all are, and "sha512:" with 128 for SHA-512.
 /// @source OCI image-spec, descriptor.md "Registered algorithms"
 namespace davit::image {
 

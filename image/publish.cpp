@@ -36,6 +36,7 @@ Result<void> publish_layers(const std::string& data_root, const std::vector<Stag
     for (const StagedLayer& layer : layers) {
         if (layer.blob_file.empty()) continue;
         const std::string place = blob_path(data_root, layer.blob.digest);
+        TRY(make_directories(place.substr(0, place.rfind('/')), 0700));
         // Several images of one archive share it: the first took the file away.
         if (exists(place) && !exists(layer.blob_file)) continue;
         if (::rename(layer.blob_file.c_str(), place.c_str()) == -1)
@@ -50,6 +51,7 @@ Result<void> publish_layers(const std::string& data_root, const std::vector<Stag
             return failed("rename(2)").doing("move a layer to '{}'", place);
     }
     for (const char* name : {"/layers", "/images/blobs/sha256", "/images/blobs/sha512"}) {
+        if (!exists(data_root + name)) continue;  // the last is rare
         const UniqueFd folder = TRY(sys::open(data_root + name, O_RDONLY | O_DIRECTORY));
         if (::fsync(folder.get()) == -1) return failed("fsync(2)");
     }
@@ -61,6 +63,7 @@ Result<void> write_document(const std::string& data_root, const std::string& key
     const std::string path = blob_path(data_root, key);
     const Result<std::string> known = read_file(path, kLargestDocument);
     if (known && *known == text) return {};
+    TRY(make_directories(path.substr(0, path.rfind('/')), 0700));
     return write_atomically(path, text, 0644, Sync::Yes);
 }
 

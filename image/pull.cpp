@@ -5,6 +5,7 @@
 #include "base/sys.h"
 #include "image/download.h"
 #include "image/layer_stage.h"
+#include "image/parts.h"
 #include "image/pull_manifest.h"
 #include "image/staging.h"
 
@@ -24,8 +25,6 @@ namespace {
 
 /// Layers on their way at the same time: as Docker has it.
 constexpr std::size_t kAtOnce = 3;
-
-std::string parts_folder(const std::string& data_root) { return data_root + "/images/parts"; }
 
 /// One layer of the image, and how far it is.
 struct Job {
@@ -82,8 +81,7 @@ Result<std::vector<FileLock>> Puller::lock_layers(const RemoteImage& image) {
     }
     std::vector<FileLock> locks;
     for (const std::string& digest : digests) {
-        FileLock lock =
-            TRY(FileLock::exclusive(fmt::format("{}/{}.lock", parts_folder(root_), digest)));
+        FileLock lock = TRY(FileLock::exclusive(part_lock(root_, digest)));
         locks.push_back(std::move(lock));
     }
     return locks;
@@ -95,7 +93,7 @@ void Puller::plan(const RemoteImage& image, const std::string& staging) {
         if (!seen.insert(layer.blob.digest).second) continue;
         Job job;
         job.layer = &layer;
-        job.part = fmt::format("{}/{}", parts_folder(root_), layer.blob.digest);
+        job.part = part_file(root_, layer.blob.digest);
         job.has_blob = exists(blob_path(root_, layer.blob.digest));
         job.staged.diff_id = layer.diff_id;
         job.staged.blob = layer.blob;
@@ -241,6 +239,7 @@ Result<void> Puller::get_all() {
 
 Result<std::string> Puller::run(const RemoteImage& image) {
     TRY(make_directories(parts_folder(root_), 0700));
+    (void)TRY(sweep_parts(root_, kPartsAreOld));
     const std::vector<FileLock> locks = TRY(lock_layers(image));
     const Staging staging = TRY(Staging::open(root_));
     plan(image, staging.path());

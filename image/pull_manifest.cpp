@@ -52,8 +52,7 @@ Result<std::vector<RemoteLayer>> read_layers(const Json& manifest) {
         const auto size = descriptor.find("size");
         if (size == descriptor.end() || !size->is_number_integer() || *size < 0 ||
             *size > kLargestLayer)
-            return invalid(
-                fmt::format("layer {} has no size", full_digest(layer.blob.digest)));
+            return invalid(fmt::format("layer {} has no size", full_digest(layer.blob.digest)));
         layer.blob.size = size->get<std::int64_t>();
         if (layer.blob.media_type.find("tar") == std::string::npos)
             return Error(ErrorKind::Unsupported,

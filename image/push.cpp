@@ -74,16 +74,15 @@ Result<std::string> Pusher::push_blob(const Blob& blob) {
     Backoff backoff(registry_.settings(), registry_.settings().tries);
     for (;;) {
         HttpRequest begin = request("POST", "/blobs/uploads/");
-        if (!source_.empty())
-            begin.url += fmt::format("?mount={}&from={}", digest, source_);
+        if (!source_.empty()) begin.url += fmt::format("?mount={}&from={}", digest, source_);
         begin.body = "";
         HttpResponse response = ask(begin);
         if (response.status == 201) return "Mounted from " + source_;
         if (response.status != 202) return failure(response, what);
         HttpRequest put = request("PUT", "");
         put.url = TRY(registry_.http().resolve(response.url, response.header("location")));
-        put.url += fmt::format("{}digest={}", put.url.find('?') == std::string::npos ? "?" : "&",
-                               digest);
+        put.url +=
+            fmt::format("{}digest={}", put.url.find('?') == std::string::npos ? "?" : "&", digest);
         put.headers = {"Content-Type: application/octet-stream"};
         put.upload_file = file;
         // Storage elsewhere has what it needs in the address; our token is not for it.

@@ -273,9 +273,9 @@ Result<Registry::Document> Registry::manifest(const std::string& path,
         const std::string found =
             wanted ? full_digest(key_like(*wanted, document.bytes)) : reference;
         if (document.bytes.size() <= kLargestDocument && found == reference) return document;
-        problem = Error(ErrorKind::InvalidInput,
-                        fmt::format("{} gave a manifest that is not {} but {}", endpoint.host,
-                                    reference, found));
+        problem =
+            Error(ErrorKind::InvalidInput, fmt::format("{} gave a manifest that is not {} but {}",
+                                                       endpoint.host, reference, found));
     }
     return std::move(*problem);
 }
@@ -365,9 +365,8 @@ Result<void> Registry::blob(const BlobRequest& wanted) {
         if (fetch(foreign, url, settings_.tries)) return {};
     }
     for (Endpoint& endpoint : endpoints_) {
-        const std::string url =
-            fmt::format("{}/v2/{}/blobs/{}", endpoint.base, wanted.path,
-                        full_digest(wanted.blob.digest));
+        const std::string url = fmt::format("{}/v2/{}/blobs/{}", endpoint.base, wanted.path,
+                                            full_digest(wanted.blob.digest));
         const bool done = fetch(endpoint, url, endpoint.mirror ? kTriesOfMirror : settings_.tries);
         if (done) return {};
         if (problem->kind() == ErrorKind::Cancelled || problem->error_number() != 0) break;

@@ -17,6 +17,7 @@ namespace {
 /// One image of the archive, under all the names that were asked for.
 struct Chosen {
     IndexEntry entry = {};
+    std::string config = {};  ///< As its manifest knows it, which may be by another digest.
     std::vector<Reference> names = {};
     std::vector<Blob> layers = {};
 };
@@ -48,11 +49,6 @@ Result<std::vector<Chosen>> choose(const Store& store, const std::vector<std::st
     return chosen;
 }
 
-/// Where an OCI layout has a blob.
-std::string name_of(const std::string& key) {
-    return blob_path("", key).substr(std::string_view("/images/").size());
-}
-
 class Archive {
 public:
     Archive(const std::string& data_root, ByteSink& sink) : root_(data_root), tar_(sink) {}
@@ -72,7 +68,7 @@ public:
         if (!file) return file.error();
         struct stat info {};
         if (::fstat(file->get(), &info) == -1) info.st_size = 0;
-        TRY(begin(name_of(key), info.st_size));
+        TRY(begin(blob_name(key), info.st_size));
         std::vector<char> buffer(256U << 10U);
         const std::unique_ptr<ByteSource> source =
             read_descriptor(UniqueFd(::fcntl(file->get(), F_DUPFD_CLOEXEC, 3)));
@@ -127,7 +123,7 @@ Json docker_list(const std::vector<Chosen>& images) {
         Json tags = image.names.empty() ? Json(nullptr) : Json::array();
         for (const Reference& name : image.names) tags.push_back(tagged(name));
         Json layers = Json::array();
-        for (const Blob& layer : image.layers) layers.push_back(name_of(layer.digest));
+        for (const Blob& layer : image.layers) layers.push_back(blob_name(layer.digest));
         list.push_back({{"Config", "blobs/sha256/" + image.entry.image_id},
                         {"RepoTags", std::move(tags)},
                         {"Layers", std::move(layers)}});

@@ -79,10 +79,14 @@ std::string store_name(const Reference& reference) {
     return canonical(name);
 }
 
+std::string blob_name(const std::string& digest) {
+    std::string name = full_digest(digest);
+    name[name.find(':')] = '/';
+    return "blobs/" + name;
+}
+
 std::string blob_path(const std::string& data_root, const std::string& digest) {
-    std::string place = full_digest(digest);
-    place[place.find(':')] = '/';
-    return data_root + "/images/blobs/" + place;
+    return data_root + "/images/" + blob_name(digest);
 }
 
 std::string layer_path(const std::string& data_root, const std::string& diff_id) {

@@ -39,7 +39,9 @@ struct IndexEntry {
 /// The name under which an image is in the index: canonical; a digest makes the tag meaningless.
 std::string store_name(const Reference& reference);
 
-/// `digest`: with its algorithm, or as a key (image/digests.h).
+/// Where an OCI layout has a blob: "blobs/sha256/<hex>". `digest`: with its algorithm, or as a key
+/// (image/digests.h).
+std::string blob_name(const std::string& digest);
 std::string blob_path(const std::string& data_root, const std::string& digest);
 std::string layer_path(const std::string& data_root, const std::string& diff_id);
 

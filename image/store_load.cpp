@@ -37,12 +37,6 @@ struct ArchiveImage {
 
 Error invalid(std::string message) { return Error(ErrorKind::InvalidInput, std::move(message)); }
 
-std::string blob_name(const std::string& key) {
-    std::string name = full_digest(key);
-    name[name.find(':')] = '/';
-    return "blobs/" + name;
-}
-
 Result<std::string> read_checked(const Archive& archive, const Json& descriptor) {
     const std::string key = TRY(digest_key(string_or(descriptor, "digest")));
     std::string text = TRY(archive.read(blob_name(key)));

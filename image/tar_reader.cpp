@@ -314,7 +314,8 @@ Result<void> TarReader::begin_content(TarEntry& entry, const char* block, const 
     const bool old_sparse = block[offsetof(Header, type)] == 'S';
     SparseMap map;
     // Blocks of the map follow the header, before the content, and no size counts them.
-    const std::int64_t old_size = old_sparse ? TRY(read_old_map(block, map)) : 0;
+    std::int64_t old_size = 0;
+    if (old_sparse) old_size = TRY(read_old_map(block, map));
     const std::int64_t unit = static_cast<std::int64_t>(kBlock);
     left_ = entry.size;
     padding_ = (unit - left_ % unit) % unit;

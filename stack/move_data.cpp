@@ -255,6 +255,12 @@ private:
     std::string to_;
 };
 
+/// `path` without links on the way to its last part, which itself is not followed.
+std::string real_name(const std::string& path) {
+    const std::string parent = real_path(parent_of(path));
+    return (parent == "/" ? parent : parent + "/") + path.substr(path.rfind('/') + 1);
+}
+
 /// The last part of a path need not be there yet.
 Result<std::string> resolve_target(const std::string& path) {
     const std::string clean = clean_path(path);
@@ -263,8 +269,7 @@ Result<std::string> resolve_target(const std::string& path) {
         return Error(ErrorKind::InvalidInput, fmt::format("'{}' is a link to nothing", clean))
             .help("name a folder that isn't there yet");
     TRY(make_directories(parent_of(clean), 0755));
-    const std::string parent = real_path(parent_of(clean));
-    return (parent == "/" ? parent : parent + "/") + clean.substr(clean.rfind('/') + 1);
+    return real_name(clean);
 }
 
 /// Where the data root is named by a link of an earlier move it shall not lead over the place that
@@ -281,10 +286,10 @@ Result<void> shorten_link(const std::string& link, const std::string& to) {
 /// A move that was killed after the switch has left the original, beside one of the links that lead
 /// from the data root's name to its place.
 Result<void> finish_earlier_move(const MoveRequest& request, const std::string& place) {
-    std::string path = clean_path(request.paths.data_root);
+    std::string path = real_name(clean_path(request.paths.data_root));
     for (int links = 0; is_link(path) && links < 40; ++links) {
         TRY(Mover(request, path, place).finish());
-        path = join_path(parent_of(path), target_of_link(path));
+        path = real_name(clean_path(join_path(parent_of(path), target_of_link(path))));
     }
     return {};
 }

@@ -1,9 +1,14 @@
+#include "image/parts.h"
 #include "tests/image/pull_world.h"
 #include "tests/support/skip.h"
 
+#include <chrono>
 #include <csignal>
+#include <ctime>
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -127,6 +132,37 @@ TEST_CASE("a pull that failed leaves its bytes to the next one") {
     const auto again = w.pull();
     REQUIRE_MESSAGE(again.ok(), again.error().to_string());
     check_whole(w);
+}
+
+TEST_CASE("parts that nobody goes on with are swept after a week, and when asked") {
+    NEEDS_ROOT();
+    World w;
+    w.manifest(w.image({kLower, kUpper}), "1");
+    const auto part = [&](const std::string& name, std::chrono::hours age) {
+        const std::string path = part_file(w.dir / "data", name);
+        REQUIRE(make_directories(parts_folder(w.dir / "data"), 0700).ok());
+        REQUIRE(write_in_place(path, "a part", 0600).ok());
+        const timespec then{std::time(nullptr) - std::chrono::seconds(age).count(), 0};
+        const timespec times[2] = {then, then};
+        REQUIRE(::utimensat(AT_FDCWD, path.c_str(), times, 0) == 0);
+        return path;
+    };
+    const std::string old = part(std::string(64, 'a'), std::chrono::hours(24 * 8));
+    const std::string young = part(std::string(64, 'b'), std::chrono::hours(1));
+    const std::string busy = part(std::string(64, 'c'), std::chrono::hours(24 * 8));
+    {
+        const auto lock = FileLock::exclusive(busy + ".lock");
+        REQUIRE(w.pull().ok());
+        CHECK_FALSE(exists(old));
+        CHECK_FALSE(exists(old + ".lock"));
+        CHECK(exists(young));
+        CHECK(exists(busy));
+        CHECK(*sweep_parts(w.dir / "data", std::chrono::seconds(0)) == 6);
+        CHECK_FALSE(exists(young));
+        CHECK(exists(busy));
+    }
+    CHECK(*sweep_parts(w.dir / "data", std::chrono::seconds(0)) == 6);
+    CHECK(w.parts() == 0);
 }
 
 TEST_CASE("what a registry gives that it should not is refused and nothing is left") {

@@ -1,8 +1,12 @@
+#include "base/sys.h"
+#include "image/save.h"
+#include "image/store_check.h"
 #include "tests/image/pull_world.h"
 #include "tests/support/skip.h"
 
 #include <algorithm>
 #include <cstdlib>
+#include <fcntl.h>
 #include <unistd.h>
 
 // Registries that misbehave (R1 to R5 and R7 of docs/reliability.md), beyond what pull_test.cpp
@@ -338,4 +342,60 @@ TEST_CASE("where nobody answers the error says who was asked (R7)") {
     REQUIRE_FALSE(pulled.ok());
     CHECK(pulled.error().to_string().find("127.0.0.1:1") != std::string::npos);
     CHECK(w.left() == 0);
+}
+
+TEST_CASE("what is known by sha512 is checked by it, kept and given on (R5)") {
+    NEEDS_ROOT();
+    World w;
+    Json image = w.image({kLower, kUpper});
+    const auto by_sha512 = [&](Json& descriptor, const std::string& bytes) {
+        Digest digest(DigestKind::Sha512);
+        digest.update(bytes);
+        const std::string hex = std::move(digest).hex();
+        w.put("blobs/" + hex, bytes);
+        descriptor["digest"] = "sha512:" + hex;
+        return hex;
+    };
+    const std::string layer = by_sha512(image["layers"][1], zstd(kUpper));
+    const std::string config_id = std::string(image["config"]["digest"]).substr(7);
+    const std::string config = w.blob_text(config_id);
+    by_sha512(image["config"], config);
+    w.manifest(image, "1");
+    SUBCASE("right") {
+        const auto pulled = w.pull();
+        REQUIRE_MESSAGE(pulled.ok(), pulled.error().to_string());
+        CHECK(pulled->id == config_id);
+        CHECK(exists(w.dir / ("data/images/blobs/sha512/" + layer)));
+        CHECK(*read_file(w.store.find(pulled->id)->layers[0] + "/etc/name") == "upper");
+        CHECK(image::check(w.store, false, {})->findings.empty());
+        // By way of an archive.
+        const UniqueFd file = *sys::open(w.dir / "saved", O_RDWR | O_CREAT, 0600);
+        FileSink sink(UniqueFd(::dup(file.get())));
+        REQUIRE(save(w.store, {w.host() + "/app:1"}, SaveFormat::Oci, sink).ok());
+        REQUIRE(sink.flush().ok());
+        REQUIRE(w.store.remove(pulled->id, {}, true).ok());
+        CHECK(w.left() == 0);
+        CHECK(list_directory(w.dir / "data/images/blobs/sha512")->empty());
+        const auto loaded = w.store.load(w.dir / "saved");
+        REQUIRE_MESSAGE(loaded.ok(), loaded.error().to_string());
+        CHECK(w.store.find(pulled->id)->layers.size() == 2);
+        CHECK(image::check(w.store, false, {})->findings.empty());
+    }
+    SUBCASE("by its own digest") {
+        const std::string text = image.dump();
+        Digest digest(DigestKind::Sha512);
+        digest.update(text);
+        const std::string hex = std::move(digest).hex();
+        w.put("manifests/" + hex, text);
+        const auto pulled = w.pull("app@sha512:" + hex);
+        REQUIRE_MESSAGE(pulled.ok(), pulled.error().to_string());
+        CHECK(w.store.find(w.host() + "/app@sha512:" + hex)->id == config_id);
+        w.put("manifests/" + hex, text + " ");
+        CHECK(w.pull("app@sha512:" + hex).error().to_string().find("gave a manifest that is not") !=
+              std::string::npos);
+    }
+    SUBCASE("another byte") {
+        w.faults({{{"path", layer}, {"do", "flip"}}});
+        check_refused(w, "get layer sha512:");
+    }
 }

@@ -30,6 +30,10 @@ Json FakeRegistry::blob(const std::string& type, const std::string& bytes) const
     return {{"mediaType", type}, {"digest", "sha256:" + sha256_hex(bytes)}, {"size", bytes.size()}};
 }
 
+std::string FakeRegistry::blob_text(const std::string& hex) const {
+    return *read_file(dir_ / ("blobs/" + hex));
+}
+
 Json FakeRegistry::manifest(const Json& json, const std::string& tag) const {
     const std::string text = json.dump();
     put("manifests/" + tag, text);

@@ -23,6 +23,8 @@ public:
     void put(const std::string& name, const std::string& text) const;
     /// Serves the bytes. Returns their descriptor.
     Json blob(const std::string& type, const std::string& bytes) const;
+    /// What a blob is that is served.
+    std::string blob_text(const std::string& hex) const;
     /// Serves `json` as `tag` and by its digest. Returns its descriptor.
     Json manifest(const Json& json, const std::string& tag) const;
 

@@ -104,7 +104,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return None
         if self.path == "/v2/":
             return self.answer(200, {})
-        found = re.search(r"/(manifests|blobs)/(?:sha256:)?([^/?]+)$", self.path)
+        found = re.search(r"/(manifests|blobs)/(?:sha(?:256|512):)?([^/?]+)$", self.path)
         if not found or not os.path.exists(f"{root}/{found[1]}/{found[2]}"):
             return self.answer(404, {}, b'{"errors": [{"code": "UNKNOWN", "message": "not known here"}]}')
         body = open(f"{root}/{found[1]}/{found[2]}", "rb").read()
