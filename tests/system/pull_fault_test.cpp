@@ -90,8 +90,7 @@ std::chrono::microseconds time_of_pull(const Sandbox& box, const Served& registr
 
 }  // namespace
 
-TEST_CASE(
-    "a pull killed at fifty random moments leaves a whole store that the next one finishes (R8)") {
+TEST_CASE("a pull killed at fifty random moments leaves a whole store (R8)") {
     const Sandbox box("pull-kill");
     const Served registry;
     const auto whole = std::max(time_of_pull(box, registry), time_of_pull(box, registry));
