@@ -8,31 +8,23 @@
 
 namespace davit {
 
-enum class DigestKind { Sha256, Sha512 };
-
-/// A running digest over bytes that arrive in pieces.
-class Digest {
+/// A running SHA-256 over bytes that arrive in pieces.
+class Sha256 {
 public:
-    explicit Digest(DigestKind kind);
-    Digest(Digest&&) noexcept;
-    Digest& operator=(Digest&&) noexcept;
-    ~Digest();
+    Sha256();
+    Sha256(Sha256&&) noexcept;
+    Sha256& operator=(Sha256&&) noexcept;
+    ~Sha256();
 
     void update(const void* data, std::size_t size);
     void update(std::string_view text) { update(text.data(), text.size()); }
 
-    /// The lower-case hexadecimal digits (64 or 128) of all bytes so far. Ends this digest.
+    /// The 64 lower-case hexadecimal digits of all bytes so far. Ends this digest.
     std::string hex() &&;
 
 private:
     struct State;
     std::unique_ptr<State> state_;
-};
-
-/// The one that nearly everything here is known by.
-class Sha256 : public Digest {
-public:
-    Sha256() : Digest(DigestKind::Sha256) {}
 };
 
 /// SHA-256 of `text` in hexadecimal.

@@ -28,8 +28,7 @@ std::unique_ptr<ByteSource> read_descriptor(UniqueFd fd);
 /// Passes the bytes of `source` on and counts and hashes them on the way. Both must outlive it.
 class HashingSource : public ByteSource {
 public:
-    explicit HashingSource(ByteSource& source, DigestKind kind = DigestKind::Sha256)
-        : source_(source), digest_(kind) {}
+    explicit HashingSource(ByteSource& source) : source_(source) {}
     Result<std::size_t> read(char* buffer, std::size_t size) override;
 
     /// Reads what is left, so that digest and size cover everything.
@@ -40,7 +39,7 @@ public:
 
 private:
     ByteSource& source_;
-    Digest digest_;
+    Sha256 digest_;
     std::int64_t size_ = 0;
 };
 

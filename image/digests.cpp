@@ -3,6 +3,7 @@
 #include "base/strings.h"
 
 #include <fmt/format.h>
+#include <vector>
 
 namespace davit::image {
 namespace {
@@ -34,18 +35,38 @@ std::string short_digest(const std::string& key) {
     return full_digest(key).substr(0, kSha256.size() + 12);
 }
 
-DigestKind kind_of(const std::string& key) {
-    return key.starts_with(kSha512) ? DigestKind::Sha512 : DigestKind::Sha256;
-}
-
-std::string key_of(DigestKind kind, const std::string& hex) {
-    return kind == DigestKind::Sha512 ? std::string(kSha512) + hex : hex;
-}
+bool is_sha512(const std::string& key) { return key.starts_with(kSha512); }
 
 std::string key_like(const std::string& key, std::string_view bytes) {
-    Digest digest(kind_of(key));
+    if (!is_sha512(key)) return sha256_hex(bytes);
+    Sha512 digest;
     digest.update(bytes);
-    return key_of(kind_of(key), std::move(digest).hex());
+    return std::string(kSha512) + std::move(digest).hex();
+}
+
+BlobSource::BlobSource(ByteSource& source, const std::string& key) : source_(source) {
+    if (is_sha512(key)) digest_ = Sha512();
+}
+
+Result<std::size_t> BlobSource::read(char* buffer, std::size_t size) {
+    const std::size_t got = TRY(source_.read(buffer, size));
+    std::visit([&](auto& digest) { digest.update(std::string_view(buffer, got)); }, digest_);
+    size_ += static_cast<std::int64_t>(got);
+    return got;
+}
+
+Result<void> BlobSource::drain() {
+    std::vector<char> rest(65536);
+    while (TRY(read(rest.data(), rest.size())) > 0) {
+    }
+    return {};
+}
+
+std::string BlobSource::key() && {
+    const bool long_one = std::holds_alternative<Sha512>(digest_);
+    const std::string hex =
+        std::visit([](auto& digest) { return std::move(digest).hex(); }, digest_);
+    return long_one ? std::string(kSha512) + hex : hex;
 }
 
 }  // namespace davit::image

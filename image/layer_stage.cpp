@@ -2,6 +2,7 @@
 
 #include "base/digest.h"
 #include "base/sys.h"
+#include "image/digests.h"
 #include "image/gzip_sink.h"
 #include "image/layer_unpack.h"
 #include "image/read_ahead.h"
@@ -73,18 +74,17 @@ struct Work {
 Result<void> unpack_file(Work& work) {
     const LayerJob& job = *work.job;
     const std::unique_ptr<ByteSource> raw = TRY(open_source(job.file));
-    const DigestKind kind = kind_of(job.digest);
-    HashingSource blob(*raw, kind);
+    BlobSource blob(*raw, job.digest);
     if (job.folder.empty()) {
         TRY(blob.drain());
     } else {
         work.unpacked = TRY(unpack_into(blob, job.folder, job.diff_id));
     }
     const std::int64_t size = blob.size();
-    const std::string found = key_of(kind, std::move(blob).hex());
+    const std::string found = std::move(blob).key();
     TRY(check_blob(job, found));
     const bool plain = work.media_type == kOciLayer;
-    if (plain && job.folder.empty() && !job.diff_id.empty() && kind == DigestKind::Sha256 &&
+    if (plain && job.folder.empty() && !job.diff_id.empty() && !is_sha512(found) &&
         found != job.diff_id)
         return mismatch("its content is", found, "image", job.diff_id);
     if (plain && job.compress) return {};

@@ -3,6 +3,7 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "image/digests.h"
 #include "image/download.h"
 #include "image/layer_stage.h"
 #include "image/parts.h"
@@ -125,12 +126,12 @@ Result<void> Puller::check_space() const {
 /// Hashes and unpacks what `source` gives, which is the blob.
 Result<void> Puller::finish(Job& job, ByteSource& source) {
     const Blob& blob = job.layer->blob;
-    HashingSource bytes(source, kind_of(blob.digest));
+    BlobSource bytes(source, blob.digest);
     UnpackedLayer unpacked;
     if (!job.folder.empty()) unpacked = TRY(unpack_into(bytes, job.folder, job.layer->diff_id));
     TRY(bytes.drain());
     const std::int64_t size = bytes.size();
-    const std::string found = key_of(kind_of(blob.digest), std::move(bytes).hex());
+    const std::string found = std::move(bytes).key();
     if (found != blob.digest || size != blob.size)
         return Error(ErrorKind::InvalidInput,
                      fmt::format("its {} bytes are {}, and the manifest says {} bytes", size,

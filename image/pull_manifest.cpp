@@ -2,6 +2,7 @@
 
 #include "base/digest.h"
 #include "base/strings.h"
+#include "image/digests.h"
 
 #include <fmt/format.h>
 

@@ -2,6 +2,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "image/digests.h"
 
 #include <algorithm>
 #include <atomic>

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "base/strings.h"
+#include "image/digests.h"
 
 #include <algorithm>
 #include <cctype>

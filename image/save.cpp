@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/sys.h"
+#include "image/digests.h"
 #include "image/store_files.h"
 #include "image/tar_writer.h"
 

@@ -2,6 +2,7 @@
 
 #include "base/digest.h"
 #include "base/sys.h"
+#include "image/digests.h"
 #include "image/layer_pack.h"
 #include "image/layer_stage.h"
 #include "image/staging.h"
@@ -41,9 +42,9 @@ Result<std::string> tree_digest(const std::string& folder) {
 Result<std::string> file_key(const std::string& path, const std::string& key) {
     UniqueFd fd = TRY(sys::open(path, O_RDONLY | O_NOFOLLOW));
     const std::unique_ptr<ByteSource> source = read_descriptor(std::move(fd));
-    HashingSource bytes(*source, kind_of(key));
+    BlobSource bytes(*source, key);
     TRY(bytes.drain());
-    return key_of(kind_of(key), std::move(bytes).hex());
+    return std::move(bytes).key();
 }
 
 std::int64_t size_of(const std::string& path) {

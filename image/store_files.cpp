@@ -4,6 +4,7 @@
 #include "base/duration.h"
 #include "base/strings.h"
 #include "base/sys.h"
+#include "image/digests.h"
 
 #include <cerrno>
 #include <cstdlib>
@@ -249,7 +250,7 @@ Result<std::string> manifest_config(const Json& manifest) {
 Result<std::vector<std::string>> list_blobs(const std::string& data_root) {
     std::vector<std::string> keys = TRY(list_directory(data_root + "/images/blobs/sha256"));
     for (const std::string& name : TRY(list_directory(data_root + "/images/blobs/sha512")))
-        keys.push_back(key_of(DigestKind::Sha512, name));
+        keys.push_back("sha512:" + name);
     return keys;
 }
 

@@ -2,7 +2,6 @@
 
 #include "base/json.h"
 #include "base/result.h"
-#include "image/digests.h"
 #include "image/store.h"
 
 #include <string>

@@ -2,6 +2,7 @@
 #include "base/strings.h"
 #include "base/sys.h"
 #include "image/archive.h"
+#include "image/digests.h"
 #include "image/layer_stage.h"
 #include "image/staging.h"
 #include "image/store.h"
