@@ -232,7 +232,7 @@ TEST_CASE("attributes are kept on links and nodes too (H1)") {
                                                      {"SCHILY.xattr.user.note", "not on these"}};
     tar.file("target", "x");
     tar.add({.path = "link", .type = '2', .link = "target", .pax = note});
-    tar.add({.path = "node", .type = '3', .major = 1, .minor = 3, .pax = note});
+    tar.add({.path = "node", .type = '3', .pax = note, .major = 1, .minor = 3});
     const auto unpacked = unpack(tar.finish(), root);
     REQUIRE_MESSAGE(unpacked.ok(), unpacked.error().to_string());
     char value[8] = {};

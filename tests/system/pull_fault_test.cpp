@@ -44,8 +44,8 @@ struct Served : FakeRegistry {
         for (int folder = 0; folder < 20; ++folder) {
             const std::string name = fmt::format("many-{}", folder);
             many.folder(name);
-            for (int file = 0; file < 15; ++file)
-                many.file(fmt::format("{}/{}", name, file), noise(2000, file + 1U));
+            for (unsigned file = 0; file < 15; ++file)
+                many.file(fmt::format("{}/{}", name, file), noise(2000, file + 1));
             many.add({.path = name + "/same", .type = '1', .link = name + "/0"});
         }
         const std::string small = many.finish();
