@@ -166,7 +166,11 @@ HttpResponse Registry::on_either_scheme(Endpoint& endpoint, HttpRequest request)
         request.url.starts_with("https:")) {
         request.url = "http" + request.url.substr(5);
         HttpResponse plain = http_.perform(request);
-        if (plain.status == 0) return plain;
+        if (plain.status == 0) {
+            // It may be https that is meant to work there: both say why they don't.
+            plain.why += fmt::format("; by https: {}", response.why);
+            return plain;
+        }
         response = std::move(plain);
         base = "http://" + endpoint.host;
     }

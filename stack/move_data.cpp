@@ -11,6 +11,7 @@
 #include "stack/data_disk.h"
 #include "stack/exact_copy.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdio>
@@ -178,7 +179,11 @@ private:
         if (is_link(aside)) ::unlink(aside.c_str());
         const std::vector<std::string> names = TRY(list_directory(to_));
         if (names.empty()) return {};
-        if (!is_our_try())
+        // A marker that was being written when davit was killed is ours as well.
+        const bool only_markers =
+            std::all_of(names.begin(), names.end(),
+                        [](const std::string& name) { return name.starts_with(kMarker); });
+        if (!is_our_try() && !only_markers)
             return Error(ErrorKind::AlreadyExists, fmt::format("'{}' is not empty", to_))
                 .help("name a folder that isn't there yet");
         // The marker last: half removed it must still be known as ours.

@@ -214,7 +214,7 @@ TEST_CASE("what a registry gives that it should not is refused and nothing is le
     }
     SUBCASE("a digest that is a path") {
         image["layers"][0]["digest"] = "sha256:../../../etc/passwd";
-        words = "not a sha256 digest";
+        words = "not a sha256 or sha512 digest";
     }
     SUBCASE("a huge manifest") {
         image["note"] = std::string(5U << 20U, 'x');

@@ -31,7 +31,7 @@ struct World {
             "layers/x/diff volumes/v/_data projects/shop/containers/web/rw build && "
             "echo '{}' > images/index.json && head -c 3000000 /dev/urandom > images/blobs/sha256/b && "
             "echo data > volumes/v/_data/canary && chown 70:70 volumes/v/_data/canary && "
-            "touch projects/shop/lock images/lock build/lock && mknod layers/x/diff/gone c 0 0 && "
+            "touch projects/shop/lock images/lock images/tmp.lock build/lock && mknod layers/x/diff/gone c 0 0 && "
             "for i in $(seq 200); do echo $i > layers/x/diff/$i; done && echo left > "
             "images/tmp/half/layer";
         const auto made = davit::testing::run({.argv = {"sh", "-c", script, "sh", old}});

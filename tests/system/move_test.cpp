@@ -42,8 +42,8 @@ void check_all_there(const Sandbox& box) {
 }  // namespace
 
 TEST_CASE("a data root moves to another disk with everything, and containers go on from there") {
+    const TempDir disk;  // outlives the sandbox, whose data root ends up here
     const Sandbox box("dt-move");
-    const TempDir disk;
     begin(box);
     const std::string id = box.inspect("dt-move-a-1", "{{.Id}}");
     const std::string fresh = disk / "new";
@@ -79,8 +79,8 @@ TEST_CASE("a data root moves to another disk with everything, and containers go 
 }
 
 TEST_CASE("a disk that is too small or can't carry containers is refused beforehand") {
-    const Sandbox box("dt-move-no");
     const TempDir disk;
+    const Sandbox box("dt-move-no");
     box.load_busybox();
     const auto refused = [&](const char* type, const char* options, const char* words) {
         REQUIRE(::mount(type, disk.path().c_str(), type, 0, options) == 0);
