@@ -40,10 +40,13 @@ std::string refused(GuardedContainer& box) {
 TEST_CASE("calls by the entry of 32-bit programs end the program [root]") {
     NEED_ROOT_AND_BUSYBOX();
     constexpr int kEndedBySigsys = 128 + 31;
-    CHECK(ask({"entry-32"}).code == kEndedBySigsys);
+    constexpr int kEndedBySigsegv = 128 + 11;
     const Answer open = ask({"entry-32"}, false);
+    if (open.code == kEndedBySigsegv)
+        SKIP_ON_THIS_MACHINE("this kernel has no entry for 32-bit programs (ia32_emulation)");
     CHECK(open.code == 0);  // so that it is the filter, and not a kernel without this entry
     CHECK(open.text == "1");
+    CHECK(ask({"entry-32"}).code == kEndedBySigsys);
 }
 
 TEST_CASE("parts of the kernel with a bad record are out of reach [root]") {

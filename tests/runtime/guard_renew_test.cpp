@@ -106,12 +106,12 @@ TEST_CASE("a guard that can't become another program stays what it is [root]") {
 TEST_CASE("rotated logs are compressed beside the guard [root]") {
     NEED_ROOT_AND_BUSYBOX();
     GuardedContainer box(sh(
-        "i=0; while [ $i -lt 600 ]; do i=$((i + 1)); echo line $i; sleep 0.001; done; sleep 100"));
-    box.annotate(runtime::kLogMaxSize, "8000");
+        "i=0; while [ $i -lt 150 ]; do i=$((i + 1)); echo line $i; sleep 0.001; done; sleep 100"));
+    box.annotate(runtime::kLogMaxSize, "2000");
     box.annotate(runtime::kLogMaxFile, "4");
     box.annotate(runtime::kLogCompress, "yes");
     box.run();
-    REQUIRE(box.await_output("line 600\n"));
+    REQUIRE(box.await_output("line 150\n"));
     CHECK(eventually(
         [&] { return exists(box.log_path() + ".1.gz") && !exists(box.log_path() + ".1"); }));
     CHECK_FALSE(exists(box.log_path() + ".4.gz"));
