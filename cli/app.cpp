@@ -126,6 +126,9 @@ void declare_commands(CLI::App& app, Command& chosen) {
     add_command<SystemPruneFlags>(*system, "prune", "Remove what nothing uses", chosen);
     add_command<ReexecFlags>(*system, "reexec",
                              "Let running containers' guards become the installed version", chosen);
+    CLI::App* data_root = app.add_subcommand("data-root", "The folder with everything that lasts");
+    data_root->require_subcommand(1);
+    add_command<DataRootMoveFlags>(*data_root, "move", "Move it to another disk", chosen);
     CLI::App* builder = app.add_subcommand("builder", "Build, and what builds keep");
     builder->require_subcommand(1);
     add_command<BuildFlags>(*builder, "build", "Build images from Dockerfiles", chosen);

@@ -4,6 +4,7 @@
 #include "cli/images_in_use.h"
 #include "cli/terminal.h"
 #include "cli/when.h"
+#include "image/parts.h"
 #include "image/store_check.h"
 
 #include <algorithm>
@@ -53,6 +54,8 @@ Result<PrunedImages> prune_images(const std::string& data_root, bool all,
     }
     const image::StoreUsage after = TRY(image::usage(store, in_use));
     pruned.bytes = std::max<std::int64_t>(before.bytes - after.bytes, 0);
+    // Downloads that broke off belong to no image yet, and to no filter.
+    if (filter.empty()) pruned.bytes += TRY(image::sweep_parts(data_root, std::chrono::seconds(0)));
     return pruned;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fmt/format.h>
 #include <isa-l/igzip_lib.h>
 #include <optional>
 #include <vector>
@@ -12,14 +13,23 @@ namespace {
 
 constexpr std::size_t kInputSize = 256U << 10U;
 
-/// What is far larger unpacked than packed, and large, is no image but an attack on the disk.
-constexpr std::int64_t kLargestUnpacked = std::int64_t{50} << 30U;
-constexpr std::int64_t kHighestRatio = 100;
+/// What is far larger unpacked than packed, and large, is no image but an attack on the disk. Disks
+/// of virtual machines, which some put into images, are mostly zeros: these may be.
+struct Bomb {
+    std::int64_t size;
+    std::int64_t ratio;
+};
+constexpr Bomb kBombs[] = {{std::int64_t{4} << 30U, 400}, {std::int64_t{50} << 30U, 100}};
 
 Result<void> check_ratio(std::int64_t packed, std::int64_t unpacked) {
-    if (unpacked <= kLargestUnpacked || unpacked / kHighestRatio <= packed) return {};
-    return Error(ErrorKind::InvalidInput,
-                 "the data is more than a hundred times as large unpacked as packed");
+    for (const Bomb& bomb : kBombs) {
+        if (unpacked <= bomb.size || unpacked / bomb.ratio <= packed) continue;
+        return Error(ErrorKind::InvalidInput,
+                     fmt::format("the data is more than {} times as large unpacked as packed, and "
+                                 "more than {} GiB",
+                                 bomb.ratio, bomb.size >> 30U));
+    }
+    return {};
 }
 
 Error damaged(const char* what) {

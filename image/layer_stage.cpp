@@ -2,6 +2,7 @@
 
 #include "base/digest.h"
 #include "base/sys.h"
+#include "image/digests.h"
 #include "image/gzip_sink.h"
 #include "image/layer_unpack.h"
 #include "image/read_ahead.h"
@@ -28,8 +29,8 @@ Error failed(const char* call) {
 
 Error mismatch(std::string_view of, const std::string& found, std::string_view who,
                const std::string& said) {
-    return Error(ErrorKind::InvalidInput,
-                 fmt::format("{} sha256:{}, and the {} says sha256:{}", of, found, who, said));
+    return Error(ErrorKind::InvalidInput, fmt::format("{} {}, and the {} says {}", of,
+                                                      full_digest(found), who, full_digest(said)));
 }
 
 Result<std::unique_ptr<ByteSource>> open_source(const std::string& file) {
@@ -73,17 +74,18 @@ struct Work {
 Result<void> unpack_file(Work& work) {
     const LayerJob& job = *work.job;
     const std::unique_ptr<ByteSource> raw = TRY(open_source(job.file));
-    HashingSource blob(*raw);
+    BlobSource blob(*raw, job.digest);
     if (job.folder.empty()) {
         TRY(blob.drain());
     } else {
         work.unpacked = TRY(unpack_into(blob, job.folder, job.diff_id));
     }
     const std::int64_t size = blob.size();
-    const std::string found = std::move(blob).hex();
+    const std::string found = std::move(blob).key();
     TRY(check_blob(job, found));
     const bool plain = work.media_type == kOciLayer;
-    if (plain && job.folder.empty() && !job.diff_id.empty() && found != job.diff_id)
+    if (plain && job.folder.empty() && !job.diff_id.empty() && !is_sha512(found) &&
+        found != job.diff_id)
         return mismatch("its content is", found, "image", job.diff_id);
     if (plain && job.compress) return {};
     work.blob = {found, size, work.media_type};
@@ -197,7 +199,7 @@ Result<void> write_layer_notes(const std::string& folder, const UnpackedLayer& u
                        {"size", unpacked.bytes},
                        {"entries", unpacked.entries},
                        {"tar_size", unpacked.tar_size},
-                       {"blob", "sha256:" + blob.digest},
+                       {"blob", full_digest(blob.digest)},
                        {"blob_size", blob.size},
                        {"media_type", blob.media_type}},
                       Sync::No);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@ namespace {
 
 constexpr std::size_t kLongestPath = 4096;
 constexpr int kMostLinks = 40;
+constexpr std::int64_t kCheckEvery = 32 << 20;
 constexpr std::string_view kWhiteout = ".wh.";
 constexpr std::string_view kOpaque = ".wh..wh..opq";
 
@@ -78,6 +80,8 @@ private:
     Result<void> make_folder(const TarEntry& entry, const std::string& path,
                              const std::string& name);
     Result<void> make_regular(const TarEntry& entry, const std::string& name);
+    Result<void> write_content(const TarEntry& entry, const UniqueFd& file);
+    Result<void> leave_some_free(std::size_t written);
     Result<void> make_hard_link(const TarEntry& entry, const std::string& name);
     Result<void> open_parent(const std::string& folder, int links_followed = 0);
     Result<void> open_link(const std::string& folder, const std::string& target,
@@ -86,13 +90,14 @@ private:
     Result<void> remove_existing(const std::string& name);
     Result<void> set_attributes_by_name(const TarEntry& entry, const std::string& name);
     Result<void> set_attributes(const TarEntry& entry, const UniqueFd& fd);
-    void set_xattrs(const TarEntry& entry, const UniqueFd& fd);
+    static Result<void> set_xattrs(const TarEntry& entry, const std::string& path);
     Result<void> set_folder_times();
 
     TarReader reader_;
     const UniqueFd& root_;
     const UnpackLimits& limits_;
     Unpacked done_;
+    std::int64_t unchecked_ = 0;  ///< Bytes written since the free space was last looked at.
     // Entries of one folder follow each other: its descriptor is looked up once.
     std::string parent_path_ = "\n";
     UniqueFd parent_;
@@ -287,16 +292,45 @@ Result<void> Unpacker::make_regular(const TarEntry& entry, const std::string& na
         [&] { return remove_existing(name); }));
     if (entry.size > limits_.bytes - done_.bytes)
         return hostile(entry.path, fmt::format("takes the layer over {} bytes", limits_.bytes));
-    for (;;) {
-        const std::size_t got = TRY(reader_.read(buffer_.data(), buffer_.size()));
-        if (got == 0) break;
-        TRY(write_all(file, std::string_view(buffer_.data(), got)));
-    }
+    TRY(write_content(entry, file));
     done_.bytes += entry.size;
     TRY(set_attributes(entry, file));
     const timespec times[2] = {entry.mtime, entry.mtime};
     if (::futimens(file.get(), times) == -1) return failed("futimens(2)");
     return {};
+}
+
+/// Holes stay holes: of a sparse file only what it has takes room on the disk.
+Result<void> Unpacker::write_content(const TarEntry& entry, const UniqueFd& file) {
+    bool ends_in_hole = false;
+    for (;;) {
+        if (const std::int64_t hole = reader_.pass_hole(); hole > 0) {
+            if (::lseek(file.get(), hole, SEEK_CUR) == -1) return failed("lseek(2)");
+            ends_in_hole = true;
+            continue;
+        }
+        const std::size_t got = TRY(reader_.read(buffer_.data(), buffer_.size()));
+        if (got == 0) break;
+        TRY(write_all(file, std::string_view(buffer_.data(), got)));
+        TRY(leave_some_free(got));
+        ends_in_hole = false;
+    }
+    if (ends_in_hole && ::ftruncate(file.get(), entry.size) == -1) return failed("ftruncate(2)");
+    return {};
+}
+
+/// A disk that is full to the last byte harms others than davit.
+Result<void> Unpacker::leave_some_free(std::size_t written) {
+    unchecked_ += static_cast<std::int64_t>(written);
+    if (unchecked_ < kCheckEvery) return {};
+    unchecked_ = 0;
+    struct statvfs info {};
+    if (::fstatvfs(root_.get(), &info) == -1) return {};
+    const auto free = static_cast<std::int64_t>(info.f_bavail * info.f_frsize);
+    if (free >= limits_.free_bytes) return {};
+    return Error::from_errno(ENOSPC, "statvfs(2)")
+        .doing("leave the last {} MB of the disk, of which {} MB are free, to others",
+               limits_.free_bytes / 1'000'000, free / 1'000'000);
 }
 
 Result<void> Unpacker::make_hard_link(const TarEntry& entry, const std::string& name) {
@@ -323,8 +357,8 @@ Result<void> Unpacker::make_hard_link(const TarEntry& entry, const std::string& 
 Result<void> Unpacker::set_attributes(const TarEntry& entry, const UniqueFd& fd) {
     if (::fchown(fd.get(), entry.uid, entry.gid) == -1) return failed("fchown(2)");
     if (::fchmod(fd.get(), entry.mode) == -1) return failed("fchmod(2)");
-    set_xattrs(entry, fd);
-    return {};
+    if (entry.xattrs.empty()) return {};
+    return set_xattrs(entry, fmt::format("/proc/self/fd/{}", fd.get()));
 }
 
 Result<void> Unpacker::set_attributes_by_name(const TarEntry& entry, const std::string& name) {
@@ -334,21 +368,33 @@ Result<void> Unpacker::set_attributes_by_name(const TarEntry& entry, const std::
     // Made by us a moment ago and no link: the name still is what it was.
     if (entry.type != TarType::SymLink && ::fchmodat(at, name.c_str(), entry.mode, 0) == -1)
         return failed("fchmodat(2)");
+    // By a path that can't be led astray: no call takes the attributes of a link by descriptor.
+    TRY(set_xattrs(entry, fmt::format("/proc/self/fd/{}/{}", at, name)));
     const timespec times[2] = {entry.mtime, entry.mtime};
     if (::utimensat(at, name.c_str(), times, AT_SYMLINK_NOFOLLOW) == -1)
         return failed("utimensat(2)");
     return {};
 }
 
-void Unpacker::set_xattrs(const TarEntry& entry, const UniqueFd& fd) {
+Result<void> Unpacker::set_xattrs(const TarEntry& entry, const std::string& path) {
+    // The handle of an open file is itself a link: it must be followed, and a name must not.
+    const bool by_name = entry.type != TarType::Regular && entry.type != TarType::Directory;
+    const auto set = by_name ? ::lsetxattr : ::setxattr;
     for (const auto& [name, value] : entry.xattrs) {
         // An archive may not speak overlayfs' own language: it would move or hide other layers'
         // files.
         if (name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.")) continue;
-        if (::fsetxattr(fd.get(), name.c_str(), value.data(), value.size(), 0) == -1)
-            log::debug("image", "cannot set attribute '{}' of '{}' (errno {}), ignoring",
-                       printable(name), printable(entry.path), errno);
+        if (set(path.c_str(), name.c_str(), value.data(), value.size(), 0) == 0) continue;
+        // Not every file system and kind of file takes every attribute; all else is a layer that
+        // would not be what its image says.
+        if (errno == ENOSPC || errno == E2BIG)  // the disk is not what is full
+            return hostile(entry.path, "has more attributes than a file system takes");
+        if (errno != ENOTSUP && errno != EPERM)
+            return failed("setxattr(2)").doing("set attribute '{}'", printable(name));
+        log::debug("image", "cannot set attribute '{}' of '{}' (errno {}), ignoring",
+                   printable(name), printable(entry.path), errno);
     }
+    return {};
 }
 
 /// Last, since every entry made in a folder changes its time.

@@ -12,6 +12,7 @@ namespace davit::image {
 struct UnpackLimits {
     std::int64_t bytes = std::int64_t{512} << 30U;
     std::int64_t entries = 10'000'000;
+    std::int64_t free_bytes = 64'000'000;  ///< Of the disk: no layer takes the last of it.
 };
 
 struct Unpacked {

@@ -36,6 +36,7 @@ Result<void> publish_layers(const std::string& data_root, const std::vector<Stag
     for (const StagedLayer& layer : layers) {
         if (layer.blob_file.empty()) continue;
         const std::string place = blob_path(data_root, layer.blob.digest);
+        TRY(make_directories(place.substr(0, place.rfind('/')), 0700));
         // Several images of one archive share it: the first took the file away.
         if (exists(place) && !exists(layer.blob_file)) continue;
         if (::rename(layer.blob_file.c_str(), place.c_str()) == -1)
@@ -49,17 +50,20 @@ Result<void> publish_layers(const std::string& data_root, const std::vector<Stag
         if (::rename(layer.folder.c_str(), place.c_str()) == -1)
             return failed("rename(2)").doing("move a layer to '{}'", place);
     }
-    for (const char* name : {"/layers", "/images/blobs/sha256"}) {
+    for (const char* name : {"/layers", "/images/blobs/sha256", "/images/blobs/sha512"}) {
+        if (!exists(data_root + name)) continue;  // the last is rare
         const UniqueFd folder = TRY(sys::open(data_root + name, O_RDONLY | O_DIRECTORY));
         if (::fsync(folder.get()) == -1) return failed("fsync(2)");
     }
     return {};
 }
 
-Result<void> write_document(const std::string& data_root, const std::string& text) {
-    const std::string path = blob_path(data_root, sha256_hex(text));
+Result<void> write_document(const std::string& data_root, const std::string& key,
+                            const std::string& text) {
+    const std::string path = blob_path(data_root, key);
     const Result<std::string> known = read_file(path, kLargestDocument);
     if (known && *known == text) return {};
+    TRY(make_directories(path.substr(0, path.rfind('/')), 0700));
     return write_atomically(path, text, 0644, Sync::Yes);
 }
 
@@ -86,8 +90,12 @@ Result<std::string> publish(const std::string& data_root, const StagedImage& ima
 
     const FileLock lock = TRY(lock_store(data_root));
     TRY(publish_layers(data_root, image.layers));
-    TRY(write_document(data_root, image.config));
-    TRY(write_document(data_root, image.manifest));
+    const Json manifest = TRY(parse_json(image.manifest, "the image's manifest"));
+    // Where the manifest knows it by another digest than we do it stands under both.
+    const std::string config = TRY(manifest_config(manifest));
+    if (config != sha256_hex(image.config)) TRY(write_document(data_root, config, image.config));
+    TRY(write_document(data_root, sha256_hex(image.config), image.config));
+    TRY(write_document(data_root, sha256_hex(image.manifest), image.manifest));
     std::vector<IndexEntry> entries = TRY(read_index(data_root));
     IndexEntry entry;
     entry.manifest_digest = "sha256:" + sha256_hex(image.manifest);
@@ -95,7 +103,6 @@ Result<std::string> publish(const std::string& data_root, const StagedImage& ima
     entry.image_id = sha256_hex(image.config);
     entry.repo_digest = image.repo_digest;
     if (!image.repo_digest.empty()) entry.pulled_at = std::time(nullptr);
-    const Json manifest = TRY(parse_json(image.manifest, "the image's manifest"));
     entry.media_type = string_or(manifest, "mediaType", kOciManifest);
     const auto of_this_image = [&](const IndexEntry& known) {
         return known.image_id == entry.image_id;

@@ -3,8 +3,10 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "image/digests.h"
 #include "image/download.h"
 #include "image/layer_stage.h"
+#include "image/parts.h"
 #include "image/pull_manifest.h"
 #include "image/staging.h"
 
@@ -24,8 +26,6 @@ namespace {
 
 /// Layers on their way at the same time: as Docker has it.
 constexpr std::size_t kAtOnce = 3;
-
-std::string parts_folder(const std::string& data_root) { return data_root + "/images/parts"; }
 
 /// One layer of the image, and how far it is.
 struct Job {
@@ -68,7 +68,7 @@ private:
 void Puller::tell(PullEvent::Kind kind, const Job& job, std::int64_t done) {
     if (!on_event_) return;
     const std::lock_guard lock(telling_);
-    on_event_({kind, job.layer->blob.digest.substr(0, 12), done, job.layer->blob.size});
+    on_event_({kind, short_digest(job.layer->blob.digest).substr(7), done, job.layer->blob.size});
 }
 
 /// In the order of the digests, all before the first byte: two pulls that share layers can't wait
@@ -82,8 +82,7 @@ Result<std::vector<FileLock>> Puller::lock_layers(const RemoteImage& image) {
     }
     std::vector<FileLock> locks;
     for (const std::string& digest : digests) {
-        FileLock lock =
-            TRY(FileLock::exclusive(fmt::format("{}/{}.lock", parts_folder(root_), digest)));
+        FileLock lock = TRY(FileLock::exclusive(part_lock(root_, digest)));
         locks.push_back(std::move(lock));
     }
     return locks;
@@ -95,7 +94,7 @@ void Puller::plan(const RemoteImage& image, const std::string& staging) {
         if (!seen.insert(layer.blob.digest).second) continue;
         Job job;
         job.layer = &layer;
-        job.part = fmt::format("{}/{}", parts_folder(root_), layer.blob.digest);
+        job.part = part_file(root_, layer.blob.digest);
         job.has_blob = exists(blob_path(root_, layer.blob.digest));
         job.staged.diff_id = layer.diff_id;
         job.staged.blob = layer.blob;
@@ -127,16 +126,16 @@ Result<void> Puller::check_space() const {
 /// Hashes and unpacks what `source` gives, which is the blob.
 Result<void> Puller::finish(Job& job, ByteSource& source) {
     const Blob& blob = job.layer->blob;
-    HashingSource bytes(source);
+    BlobSource bytes(source, blob.digest);
     UnpackedLayer unpacked;
     if (!job.folder.empty()) unpacked = TRY(unpack_into(bytes, job.folder, job.layer->diff_id));
     TRY(bytes.drain());
     const std::int64_t size = bytes.size();
-    const std::string found = std::move(bytes).hex();
+    const std::string found = std::move(bytes).key();
     if (found != blob.digest || size != blob.size)
         return Error(ErrorKind::InvalidInput,
-                     fmt::format("its {} bytes are sha256:{}, and the manifest says {} bytes", size,
-                                 found, blob.size));
+                     fmt::format("its {} bytes are {}, and the manifest says {} bytes", size,
+                                 full_digest(found), blob.size));
     if (!job.folder.empty()) TRY(write_layer_notes(job.folder, unpacked, blob));
     return {};
 }
@@ -191,7 +190,7 @@ Result<void> Puller::get(Job& job) {
         ::unlink(job.part.c_str());
         // Perhaps the part of an earlier run was what is wrong.
         if (resumed) {
-            log::info("image", "getting '{}' anew", job.layer->blob.digest);
+            log::info("image", "getting '{}' anew", full_digest(job.layer->blob.digest));
             if (!job.folder.empty()) TRY(remove_tree(job.folder));
             got = get_once(job, resumed);
             if (is_wrong(got)) ::unlink(job.part.c_str());
@@ -224,8 +223,8 @@ Result<void> Puller::get_all() {
             if (got) continue;
             const std::lock_guard lock(mutex);
             if (!failure)
-                failure = std::move(got).error().doing("get layer sha256:{}",
-                                                       job.layer->blob.digest.substr(0, 12));
+                failure = std::move(got).error().doing("get layer {}",
+                                                       short_digest(job.layer->blob.digest));
             next = order.size();
         }
     };
@@ -241,6 +240,7 @@ Result<void> Puller::get_all() {
 
 Result<std::string> Puller::run(const RemoteImage& image) {
     TRY(make_directories(parts_folder(root_), 0700));
+    (void)TRY(sweep_parts(root_, kPartsAreOld));
     const std::vector<FileLock> locks = TRY(lock_layers(image));
     const Staging staging = TRY(Staging::open(root_));
     plan(image, staging.path());

@@ -2,6 +2,7 @@
 
 #include "base/digest.h"
 #include "base/strings.h"
+#include "image/digests.h"
 
 #include <fmt/format.h>
 
@@ -48,11 +49,11 @@ Result<std::vector<RemoteLayer>> read_layers(const Json& manifest) {
     for (const Json& descriptor : *list) {
         RemoteLayer layer;
         layer.blob.media_type = text_of(descriptor, "mediaType");
-        layer.blob.digest = TRY(hex_of(text_of(descriptor, "digest")));
+        layer.blob.digest = TRY(digest_key(text_of(descriptor, "digest")));
         const auto size = descriptor.find("size");
         if (size == descriptor.end() || !size->is_number_integer() || *size < 0 ||
             *size > kLargestLayer)
-            return invalid(fmt::format("layer sha256:{} has no size", layer.blob.digest));
+            return invalid(fmt::format("layer {} has no size", full_digest(layer.blob.digest)));
         layer.blob.size = size->get<std::int64_t>();
         if (layer.blob.media_type.find("tar") == std::string::npos)
             return Error(ErrorKind::Unsupported,
@@ -82,7 +83,7 @@ Result<std::pair<Json, Registry::Document>> resolve(Registry& registry, const st
             return choose_manifest(index, platform);
         }));
         if (!chosen) return chosen.error();
-        const std::string digest = "sha256:" + TRY(hex_of(text_of(*chosen, "digest")));
+        const std::string digest = full_digest(TRY(digest_key(text_of(*chosen, "digest"))));
         document = TRY(registry.manifest(path, digest));
     }
 }
@@ -102,7 +103,7 @@ Result<RemoteImage> fetch_image(Registry& registry, const std::string& path,
     if (config == manifest.end() || !config->is_object())
         return invalid("the manifest names no configuration");
     Blob blob;
-    blob.digest = TRY(hex_of(text_of(*config, "digest")));
+    blob.digest = TRY(digest_key(text_of(*config, "digest")));
     const auto size = config->find("size");
     blob.size = size != config->end() && size->is_number_integer() ? size->get<std::int64_t>() : -1;
     if (blob.size < 0) return invalid("the manifest gives its configuration no size");

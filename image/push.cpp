@@ -2,6 +2,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "image/digests.h"
 
 #include <algorithm>
 #include <atomic>
@@ -62,27 +63,27 @@ HttpRequest Pusher::request(const std::string& method, const std::string& rest) 
 
 /// Returns the word for what was done.
 Result<std::string> Pusher::push_blob(const Blob& blob) {
-    const std::string what = "layer sha256:" + blob.digest.substr(0, 12);
+    const std::string what = "layer " + short_digest(blob.digest);
+    const std::string digest = full_digest(blob.digest);
     const std::string file = blob_path(root_, blob.digest);
     if (!exists(file))
         return Error(ErrorKind::NotFound, fmt::format("{} is not in the store as it came", what))
             .help("load or pull the image again");
-    const HttpResponse known = ask(request("HEAD", "/blobs/sha256:" + blob.digest));
+    const HttpResponse known = ask(request("HEAD", "/blobs/" + digest));
     if (known.ok()) return std::string("Layer already exists");
     if (known.status != 404) return failure(known, what);
     Backoff backoff(registry_.settings(), registry_.settings().tries);
     for (;;) {
         HttpRequest begin = request("POST", "/blobs/uploads/");
-        if (!source_.empty())
-            begin.url += fmt::format("?mount=sha256:{}&from={}", blob.digest, source_);
+        if (!source_.empty()) begin.url += fmt::format("?mount={}&from={}", digest, source_);
         begin.body = "";
         HttpResponse response = ask(begin);
         if (response.status == 201) return "Mounted from " + source_;
         if (response.status != 202) return failure(response, what);
         HttpRequest put = request("PUT", "");
         put.url = TRY(registry_.http().resolve(response.url, response.header("location")));
-        put.url += fmt::format("{}digest=sha256:{}",
-                               put.url.find('?') == std::string::npos ? "?" : "&", blob.digest);
+        put.url +=
+            fmt::format("{}digest={}", put.url.find('?') == std::string::npos ? "?" : "&", digest);
         put.headers = {"Content-Type: application/octet-stream"};
         put.upload_file = file;
         // Storage elsewhere has what it needs in the address; our token is not for it.
@@ -106,7 +107,7 @@ Result<void> Pusher::push_all(const std::vector<Blob>& blobs) {
             const Result<std::string> done = push_blob(blobs[mine]);
             const std::lock_guard lock(mutex);
             if (done) {
-                if (on_event_) on_event_(blobs[mine].digest.substr(0, 12), *done);
+                if (on_event_) on_event_(short_digest(blobs[mine].digest).substr(7), *done);
                 continue;
             }
             if (!problem) problem = done.error();
@@ -166,7 +167,8 @@ Result<Pushed> push(const Store& store, const RegistrySettings& settings, const 
         TRY(pusher.push_all(blobs));
         const OnPushEvent quiet;
         Pusher last(root, *registry, reference, source, quiet);
-        TRY(last.push_all({Blob{entry->image_id, 0, kOciConfig}}));
+        const std::string config = TRY(manifest_config(manifest));
+        TRY(last.push_all({Blob{config, 0, kOciConfig}}));
         TRY(pusher.put_manifest(bytes, entry->media_type, reference.tag));
         return Pushed{entry->manifest_digest, static_cast<std::int64_t>(bytes.size())};
     };

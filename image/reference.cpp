@@ -54,8 +54,9 @@ bool is_tag(std::string_view tag) {
 }
 
 bool is_digest(std::string_view digest) {
-    if (!digest.starts_with("sha256:") || digest.size() != 7 + 64) return false;
-    return digest.find_first_not_of("0123456789abcdef", 7) == std::string_view::npos;
+    const bool fits = (digest.starts_with("sha256:") && digest.size() == 7 + 64) ||
+                      (digest.starts_with("sha512:") && digest.size() == 7 + 128);
+    return fits && digest.find_first_not_of("0123456789abcdef", 7) == std::string_view::npos;
 }
 
 bool is_domain(std::string_view domain) {
@@ -83,7 +84,8 @@ Result<Reference> parse_reference(std::string_view text) {
         reference.digest = rest.substr(at + 1);
         rest = rest.substr(0, at);
         if (!is_digest(reference.digest))
-            return invalid(text, "its digest is not sha256: and 64 hexadecimal digits");
+            return invalid(
+                text, "its digest is not sha256: and 64 hexadecimal digits, nor sha512: and 128");
     }
     const std::size_t last_slash = rest.rfind('/');
     const std::size_t colon =

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "base/strings.h"
+#include "image/digests.h"
 
 #include <algorithm>
 #include <cctype>
@@ -165,7 +166,11 @@ HttpResponse Registry::on_either_scheme(Endpoint& endpoint, HttpRequest request)
         request.url.starts_with("https:")) {
         request.url = "http" + request.url.substr(5);
         HttpResponse plain = http_.perform(request);
-        if (plain.status == 0) return plain;
+        if (plain.status == 0) {
+            // It may be https that is meant to work there: both say why they don't.
+            plain.why += fmt::format("; by https: {}", response.why);
+            return plain;
+        }
         response = std::move(plain);
         base = "http://" + endpoint.host;
     }
@@ -269,12 +274,13 @@ Result<Registry::Document> Registry::manifest(const std::string& path,
         document.media_type = document.media_type.substr(0, document.media_type.find(';'));
         document.digest = "sha256:" + sha256_hex(document.bytes);
         document.host = endpoint.host;
-        if (document.bytes.size() <= kLargestDocument &&
-            (!reference.starts_with("sha256:") || reference == document.digest))
-            return document;
+        const Result<std::string> wanted = digest_key(reference);  // none: it is a tag
+        const std::string found =
+            wanted ? full_digest(key_like(*wanted, document.bytes)) : reference;
+        if (document.bytes.size() <= kLargestDocument && found == reference) return document;
         problem =
             Error(ErrorKind::InvalidInput, fmt::format("{} gave a manifest that is not {} but {}",
-                                                       endpoint.host, reference, document.digest));
+                                                       endpoint.host, reference, found));
     }
     return std::move(*problem);
 }
@@ -296,7 +302,7 @@ Result<std::optional<std::string>> Registry::tag_digest(const std::string& path,
 Result<std::string> Registry::document(const std::string& path, const Blob& blob) {
     if (blob.size > static_cast<std::int64_t>(kLargestDocument))
         return Error(ErrorKind::InvalidInput,
-                     fmt::format("document sha256:{} is larger than 4 MiB", blob.digest));
+                     fmt::format("document {} is larger than 4 MiB", full_digest(blob.digest)));
     std::string bytes;
     BlobRequest request;
     request.path = path;
@@ -307,15 +313,16 @@ Result<std::string> Registry::document(const std::string& path, const Blob& blob
         return {};
     };
     TRY(this->blob(request));
-    if (sha256_hex(bytes) != blob.digest)
-        return Error(ErrorKind::InvalidInput, fmt::format("what {} gave for sha256:{} is sha256:{}",
-                                                          domain_, blob.digest, sha256_hex(bytes)));
+    if (const std::string found = key_like(blob.digest, bytes); found != blob.digest)
+        return Error(ErrorKind::InvalidInput,
+                     fmt::format("what {} gave for {} is {}", domain_, full_digest(blob.digest),
+                                 full_digest(found)));
     return bytes;
 }
 
 Result<void> Registry::blob(const BlobRequest& wanted) {
     const std::string scope = fmt::format("repository:{}:pull", wanted.path);
-    const std::string what = "layer sha256:" + wanted.blob.digest.substr(0, 12);
+    const std::string what = "layer " + short_digest(wanted.blob.digest);
     std::optional<Error> problem;
     const auto fetch = [&](Endpoint& endpoint, const std::string& url, int tries) -> bool {
         Backoff backoff(settings_, tries);
@@ -363,8 +370,8 @@ Result<void> Registry::blob(const BlobRequest& wanted) {
         if (fetch(foreign, url, settings_.tries)) return {};
     }
     for (Endpoint& endpoint : endpoints_) {
-        const std::string url =
-            fmt::format("{}/v2/{}/blobs/sha256:{}", endpoint.base, wanted.path, wanted.blob.digest);
+        const std::string url = fmt::format("{}/v2/{}/blobs/{}", endpoint.base, wanted.path,
+                                            full_digest(wanted.blob.digest));
         const bool done = fetch(endpoint, url, endpoint.mirror ? kTriesOfMirror : settings_.tries);
         if (done) return {};
         if (problem->kind() == ErrorKind::Cancelled || problem->error_number() != 0) break;

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/sys.h"
+#include "image/digests.h"
 #include "image/store_files.h"
 #include "image/tar_writer.h"
 
@@ -17,6 +18,7 @@ namespace {
 /// One image of the archive, under all the names that were asked for.
 struct Chosen {
     IndexEntry entry = {};
+    std::string config = {};  ///< As its manifest knows it, which may be by another digest.
     std::vector<Reference> names = {};
     std::vector<Blob> layers = {};
 };
@@ -38,6 +40,7 @@ Result<std::vector<Chosen>> choose(const Store& store, const std::vector<std::st
             });
             const Json manifest = TRY(read_blob(store.data_root(), one.entry.manifest_digest));
             one.layers = TRY(manifest_layers(manifest));
+            one.config = TRY(manifest_config(manifest));
             known = chosen.insert(chosen.end(), std::move(one));
         }
         const Result<Reference> name = parse_reference(text);
@@ -56,17 +59,17 @@ public:
         return tar_.write(text);
     }
 
-    Result<void> blob(const std::string& hex) {
-        if (!written_.insert(hex).second) return {};
-        const Result<UniqueFd> file = sys::open(blob_path(root_, hex), O_RDONLY | O_NOFOLLOW);
+    Result<void> blob(const std::string& key) {
+        if (!written_.insert(key).second) return {};
+        const Result<UniqueFd> file = sys::open(blob_path(root_, key), O_RDONLY | O_NOFOLLOW);
         if (!file && file.error().kind() == ErrorKind::NotFound)
             return Error(ErrorKind::NotFound,
-                         fmt::format("blob sha256:{} is not in the store as it came", hex))
+                         fmt::format("blob {} is not in the store as it came", full_digest(key)))
                 .help("load or pull the image again");
         if (!file) return file.error();
         struct stat info {};
         if (::fstat(file->get(), &info) == -1) info.st_size = 0;
-        TRY(begin("blobs/sha256/" + hex, info.st_size));
+        TRY(begin(blob_name(key), info.st_size));
         std::vector<char> buffer(256U << 10U);
         const std::unique_ptr<ByteSource> source =
             read_descriptor(UniqueFd(::fcntl(file->get(), F_DUPFD_CLOEXEC, 3)));
@@ -76,7 +79,7 @@ public:
                                                 left, static_cast<std::int64_t>(buffer.size())))));
             if (got == 0)
                 return Error(ErrorKind::InvalidInput,
-                             fmt::format("blob sha256:{} became shorter", hex));
+                             fmt::format("blob {} became shorter", full_digest(key)));
             TRY(tar_.write({buffer.data(), got}));
             left -= static_cast<std::int64_t>(got);
         }
@@ -121,7 +124,7 @@ Json docker_list(const std::vector<Chosen>& images) {
         Json tags = image.names.empty() ? Json(nullptr) : Json::array();
         for (const Reference& name : image.names) tags.push_back(tagged(name));
         Json layers = Json::array();
-        for (const Blob& layer : image.layers) layers.push_back("blobs/sha256/" + layer.digest);
+        for (const Blob& layer : image.layers) layers.push_back(blob_name(layer.digest));
         list.push_back({{"Config", "blobs/sha256/" + image.entry.image_id},
                         {"RepoTags", std::move(tags)},
                         {"Layers", std::move(layers)}});
@@ -140,6 +143,7 @@ Result<void> save(const Store& store, const std::vector<std::string>& images, Sa
         const std::string manifest = TRY(hex_of(image.entry.manifest_digest));
         TRY(archive.blob(manifest));
         TRY(archive.blob(image.entry.image_id));
+        TRY(archive.blob(image.config));
         for (const Blob& layer : image.layers) TRY(archive.blob(layer.digest));
     }
     TRY(archive.document("index.json", index_of(chosen).dump()));

@@ -109,6 +109,7 @@ Result<Needed> needed_by(const std::string& data_root, const std::vector<IndexEn
                                         "read image '{}'", entry.image_id.substr(0, 12));
         const std::vector<Blob> layers = TRY(manifest_layers(manifest));
         for (const Blob& layer : layers) needed.blobs.insert(layer.digest);
+        needed.blobs.insert(TRY(manifest_config(manifest)));
     }
     for (const std::string& id : in_use) {
         if (exists(blob_path(data_root, id))) ids.insert(id);
@@ -144,8 +145,7 @@ Result<std::vector<std::string>> sweep(const std::string& data_root, const Neede
         TRY(throw_away(data_root, layer, trash));
         swept.push_back(layer);
     }
-    const std::vector<std::string> blobs = TRY(list_directory(data_root + "/images/blobs/sha256"));
-    for (const std::string& blob : blobs) {
+    for (const std::string& blob : TRY(list_blobs(data_root))) {
         if (!needed.blobs.contains(blob)) TRY(remove_tree(blob_path(data_root, blob)));
     }
     return swept;
@@ -158,7 +158,7 @@ Result<void> keep_for_builds(const std::string& data_root, const std::vector<Ind
     const Needed theirs = TRY(needed_by(data_root, going, {}));
     for (const std::string& layer : TRY(list_directory(data_root + "/layers")))
         if (!theirs.layers.contains(layer)) needed.layers.insert(layer);
-    for (const std::string& blob : TRY(list_directory(data_root + "/images/blobs/sha256")))
+    for (const std::string& blob : TRY(list_blobs(data_root)))
         if (!theirs.blobs.contains(blob)) needed.blobs.insert(blob);
     return {};
 }

@@ -2,6 +2,7 @@
 
 #include "base/digest.h"
 #include "base/sys.h"
+#include "image/digests.h"
 #include "image/layer_pack.h"
 #include "image/layer_stage.h"
 #include "image/staging.h"
@@ -37,12 +38,13 @@ Result<std::string> tree_digest(const std::string& folder) {
     return std::move(sink).hex();
 }
 
-Result<std::string> file_digest(const std::string& path) {
+/// The key of a file's bytes, by the algorithm of `key`.
+Result<std::string> file_key(const std::string& path, const std::string& key) {
     UniqueFd fd = TRY(sys::open(path, O_RDONLY | O_NOFOLLOW));
     const std::unique_ptr<ByteSource> source = read_descriptor(std::move(fd));
-    HashingSource bytes(*source);
+    BlobSource bytes(*source, key);
     TRY(bytes.drain());
-    return std::move(bytes).hex();
+    return std::move(bytes).key();
 }
 
 std::int64_t size_of(const std::string& path) {
@@ -88,13 +90,13 @@ private:
 /// Whether the blob is whole. One that isn't is taken away: it is no use, and hides the need.
 Result<bool> Checker::check_blob(const IndexEntry& entry, const Blob& blob) {
     const std::string path = blob_path(root_, blob.digest);
-    const std::string what = "layer sha256:" + blob.digest.substr(0, 12);
+    const std::string what = "layer " + short_digest(blob.digest);
     if (!exists(path)) {
         found(entry, what + ": its blob is missing", false, pull_again(entry));
         return false;
     }
-    const std::string digest = TRY(file_digest(path));
-    if (digest == blob.digest) return true;
+    const std::string found_key = TRY(file_key(path, blob.digest));
+    if (found_key == blob.digest) return true;
     if (repair_) TRY(remove_tree(path));
     found(entry, what + ": its blob is damaged", false, pull_again(entry));
     return false;
@@ -125,7 +127,7 @@ Result<void> Checker::check_layer(const IndexEntry& entry, const std::string& di
     ++result_.layers;
     const bool blob_is_whole = TRY(check_blob(entry, blob));
     const std::string place = layer_path(root_, diff_id);
-    const std::string what = "layer sha256:" + blob.digest.substr(0, 12);
+    const std::string what = "layer " + short_digest(blob.digest);
     const bool there = exists(place + "/meta.json");
     if (!blob_is_whole) {
         if (!there) found(entry, what + ": it is not unpacked", false, pull_again(entry));

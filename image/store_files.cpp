@@ -4,6 +4,7 @@
 #include "base/duration.h"
 #include "base/strings.h"
 #include "base/sys.h"
+#include "image/digests.h"
 
 #include <cerrno>
 #include <cstdlib>
@@ -79,9 +80,14 @@ std::string store_name(const Reference& reference) {
     return canonical(name);
 }
 
+std::string blob_name(const std::string& digest) {
+    std::string name = full_digest(digest);
+    name[name.find(':')] = '/';
+    return "blobs/" + name;
+}
+
 std::string blob_path(const std::string& data_root, const std::string& digest) {
-    return fmt::format("{}/images/blobs/sha256/{}", data_root,
-                       digest.starts_with("sha256:") ? digest.substr(7) : digest);
+    return data_root + "/images/" + blob_name(digest);
 }
 
 std::string layer_path(const std::string& data_root, const std::string& diff_id) {
@@ -155,12 +161,12 @@ bool build_runs(const std::string& data_root) {
 }
 
 Result<Json> read_blob(const std::string& data_root, const std::string& digest) {
-    const std::string hex = TRY(hex_of(digest));
-    const std::string text = TRY(read_file(blob_path(data_root, hex), kLargestDocument));
-    if (sha256_hex(text) != hex)
-        return Error(ErrorKind::InvalidInput, fmt::format("blob sha256:{} is damaged", hex))
+    const std::string key = TRY(digest_key(digest));
+    const std::string text = TRY(read_file(blob_path(data_root, key), kLargestDocument));
+    if (key_like(key, text) != key)
+        return Error(ErrorKind::InvalidInput, fmt::format("blob {} is damaged", full_digest(key)))
             .help("remove the image and load it again");
-    return parse_json(text, fmt::format("blob sha256:{}", hex));
+    return parse_json(text, "blob " + full_digest(key));
 }
 
 Result<ImageConfig> parse_image_config(const Json& config) {
@@ -200,9 +206,9 @@ std::string creation_time() {
 std::optional<Blob> blob_of_layer(const std::string& data_root, const std::string& diff_id) {
     const Result<Json> notes = read_record(layer_path(data_root, diff_id) + "/meta.json", 1);
     if (!notes) return std::nullopt;
-    const Result<std::string> hex = hex_of(string_or(*notes, "blob"));
-    Blob blob{hex ? *hex : "", integer_or(*notes, "blob_size"), string_or(*notes, "media_type")};
-    if (!hex || blob.media_type.empty() || !exists(blob_path(data_root, *hex))) return std::nullopt;
+    const Result<std::string> key = digest_key(string_or(*notes, "blob"));
+    Blob blob{key ? *key : "", integer_or(*notes, "blob_size"), string_or(*notes, "media_type")};
+    if (!key || blob.media_type.empty() || !exists(blob_path(data_root, *key))) return std::nullopt;
     return blob;
 }
 
@@ -210,7 +216,7 @@ std::string make_manifest(const std::string& config, const std::vector<Blob>& la
     Json descriptors = Json::array();
     for (const Blob& layer : layers)
         descriptors.push_back({{"mediaType", layer.media_type},
-                               {"digest", "sha256:" + layer.digest},
+                               {"digest", full_digest(layer.digest)},
                                {"size", layer.size}});
     const Json manifest = {{"schemaVersion", 2},
                            {"mediaType", kOciManifest},
@@ -230,8 +236,22 @@ Result<std::vector<Blob>> manifest_layers(const Json& manifest) {
                             layer.at("size").get<std::int64_t>(), string_or(layer, "mediaType")});
         return list;
     }));
-    for (Blob& blob : blobs) blob.digest = TRY(hex_of(blob.digest));
+    for (Blob& blob : blobs) blob.digest = TRY(digest_key(blob.digest));
     return blobs;
+}
+
+Result<std::string> manifest_config(const Json& manifest) {
+    const std::string digest = TRY(decode_json(manifest, "the image's manifest", [](const Json& m) {
+        return m.at("config").at("digest").get<std::string>();
+    }));
+    return digest_key(digest);
+}
+
+Result<std::vector<std::string>> list_blobs(const std::string& data_root) {
+    std::vector<std::string> keys = TRY(list_directory(data_root + "/images/blobs/sha256"));
+    for (const std::string& name : TRY(list_directory(data_root + "/images/blobs/sha512")))
+        keys.push_back("sha512:" + name);
+    return keys;
 }
 
 }  // namespace davit::image

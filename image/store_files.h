@@ -38,6 +38,9 @@ struct IndexEntry {
 /// The name under which an image is in the index: canonical; a digest makes the tag meaningless.
 std::string store_name(const Reference& reference);
 
+/// Where an OCI layout has a blob: "blobs/sha256/<hex>". `digest`: with its algorithm, or as a key
+/// (image/digests.h).
+std::string blob_name(const std::string& digest);
 std::string blob_path(const std::string& data_root, const std::string& digest);
 std::string layer_path(const std::string& data_root, const std::string& diff_id);
 
@@ -68,7 +71,7 @@ Result<std::vector<std::string>> parse_diff_ids(const Json& config);
 
 /// A layer as it stands in a registry or an archive.
 struct Blob {
-    std::string digest = {};  ///< 64 hex digits.
+    std::string digest = {};  ///< As image/digests.h has them: 64 hex digits, or sha512:….
     std::int64_t size = 0;
     std::string media_type = {};
 
@@ -118,5 +121,10 @@ std::string make_manifest(const std::string& config, const std::vector<Blob>& la
 
 /// The layers that a manifest names, in order. @errors InvalidInput
 Result<std::vector<Blob>> manifest_layers(const Json& manifest);
+/// The key of the configuration that a manifest names. @errors InvalidInput
+Result<std::string> manifest_config(const Json& manifest);
+
+/// The keys of all blobs that the store has.
+Result<std::vector<std::string>> list_blobs(const std::string& data_root);
 
 }  // namespace davit::image

@@ -2,6 +2,7 @@
 #include "base/strings.h"
 #include "base/sys.h"
 #include "image/archive.h"
+#include "image/digests.h"
 #include "image/layer_stage.h"
 #include "image/staging.h"
 #include "image/store.h"
@@ -38,14 +39,14 @@ struct ArchiveImage {
 Error invalid(std::string message) { return Error(ErrorKind::InvalidInput, std::move(message)); }
 
 Result<std::string> read_checked(const Archive& archive, const Json& descriptor) {
-    const std::string hex = TRY(hex_of(string_or(descriptor, "digest")));
-    std::string text = TRY(archive.read("blobs/sha256/" + hex));
+    const std::string key = TRY(digest_key(string_or(descriptor, "digest")));
+    std::string text = TRY(archive.read(blob_name(key)));
     const long long size = integer_or(descriptor, "size", -1);
     if (size >= 0 && static_cast<std::size_t>(size) != text.size())
-        return invalid(fmt::format("blob sha256:{} has {} bytes, and its descriptor says {}", hex,
-                                   text.size(), size));
-    if (sha256_hex(text) != hex)
-        return invalid(fmt::format("blob sha256:{} does not have that digest", hex));
+        return invalid(fmt::format("blob {} has {} bytes, and its descriptor says {}",
+                                   full_digest(key), text.size(), size));
+    if (key_like(key, text) != key)
+        return invalid(fmt::format("blob {} does not have that digest", full_digest(key)));
     return text;
 }
 
@@ -88,8 +89,8 @@ Result<ArchiveImage> read_oci_image(const Archive& archive, const std::string& m
     image.config = TRY(read_checked(archive, *config));
     for (const Json& descriptor : *layers) {
         ArchiveLayer layer;
-        layer.digest = TRY(hex_of(string_or(descriptor, "digest")));
-        layer.file = "blobs/sha256/" + layer.digest;
+        layer.digest = TRY(digest_key(string_or(descriptor, "digest")));
+        layer.file = blob_name(layer.digest);
         layer.size = integer_or(descriptor, "size", -1);
         image.layers.push_back(std::move(layer));
     }
@@ -188,8 +189,8 @@ Result<void> plan_layer(const std::string& data_root, const Archive& archive,
     if (::stat(job.file.c_str(), &info) == -1 || !S_ISREG(info.st_mode))
         return invalid(fmt::format("layer '{}' is not a file", printable(layer.file)));
     if (layer.size >= 0 && layer.size != info.st_size)
-        return invalid(fmt::format("layer sha256:{} has {} bytes, and its descriptor says {}",
-                                   layer.digest, info.st_size, layer.size));
+        return invalid(fmt::format("layer {} has {} bytes, and its descriptor says {}",
+                                   full_digest(layer.digest), info.st_size, layer.size));
     job.staged.diff_id = diff_id;
     if (exists(layer_path(data_root, diff_id) + "/meta.json")) {
         if (compress) {

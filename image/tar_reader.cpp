@@ -1,11 +1,13 @@
 #include "image/tar_reader.h"
 
 #include "base/strings.h"
+#include "image/tar_number.h"
 
 #include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <fmt/format.h>
+#include <utility>
 #include <vector>
 
 namespace davit::image {
@@ -49,27 +51,9 @@ std::string_view text_of(const char (&field)[Size]) {
     return {field, ::strnlen(field, Size)};
 }
 
-/// Octal digits, or a base-256 number where the first bit is set (GNU).
 template <std::size_t Size>
 std::optional<std::int64_t> number_of(const char (&field)[Size]) {
-    const auto first = static_cast<unsigned char>(field[0]);
-    if ((first & 0x80U) != 0) {
-        if ((first & 0x40U) != 0) return std::nullopt;  // negative
-        std::uint64_t value = first & 0x3fU;
-        for (std::size_t i = 1; i < Size; ++i) {
-            if (value >> 54U != 0) return std::nullopt;
-            value = value << 8U | static_cast<unsigned char>(field[i]);
-        }
-        return static_cast<std::int64_t>(value);
-    }
-    std::string_view digits = trim(text_of(field));
-    if (digits.empty()) return 0;
-    std::int64_t value = 0;
-    const auto [end, code] =
-        std::from_chars(digits.data(), digits.data() + digits.size(), value, 8);
-    if (code != std::errc() || end != digits.data() + digits.size() || value < 0)
-        return std::nullopt;
-    return value;
+    return tar_number({field, Size});
 }
 
 bool checksum_fits(const char* block) {
@@ -97,7 +81,11 @@ Result<std::map<std::string, std::string>> parse_pax(std::string_view text) {
         const std::string_view record = text.substr(digits + 1, length - digits - 2);
         const std::size_t equals = record.find('=');
         if (equals == std::string_view::npos) return damaged("a pax record has no '='");
-        records[std::string(record.substr(0, equals))] = record.substr(equals + 1);
+        const std::string_view key = record.substr(0, equals);
+        if (key == "GNU.sparse.offset" || key == "GNU.sparse.numbytes")
+            add_sparse_number(records, record.substr(equals + 1));
+        else
+            records[std::string(key)] = record.substr(equals + 1);
         text.remove_prefix(length);
     }
     return records;
@@ -131,6 +119,7 @@ Result<TarType> type_of(char type, const std::string& path) {
     switch (type) {
         case '0':
         case '7':
+        case 'S':
         case '\0': return path.ends_with('/') ? TarType::Directory : TarType::Regular;
         case '1': return TarType::HardLink;
         case '2': return TarType::SymLink;
@@ -183,10 +172,6 @@ Result<TarEntry> decode(const Header& header, std::string long_name, std::string
 Result<void> apply_pax(const std::map<std::string, std::string>& records, TarEntry& entry) {
     constexpr std::string_view kXattr = "SCHILY.xattr.";
     for (const auto& [key, value] : records) {
-        if (key.starts_with("GNU.sparse."))
-            return Error(ErrorKind::Unsupported, fmt::format("'{}' is a sparse file, which is not "
-                                                             "supported yet",
-                                                             printable(entry.path)));
         // An empty value means what the header says. @source POSIX pax
         if (value.empty() && !key.starts_with(kXattr)) continue;
         if (key == "path")
@@ -208,6 +193,27 @@ Result<void> apply_pax(const std::map<std::string, std::string>& records, TarEnt
 }
 
 }  // namespace
+
+std::optional<std::int64_t> tar_number(std::string_view field) {
+    const auto first = static_cast<unsigned char>(field[0]);
+    if ((first & 0x80U) != 0) {
+        if ((first & 0x40U) != 0) return std::nullopt;  // negative
+        std::uint64_t value = first & 0x3fU;
+        for (const char c : field.substr(1)) {
+            if (value >> 54U != 0) return std::nullopt;
+            value = value << 8U | static_cast<unsigned char>(c);
+        }
+        return static_cast<std::int64_t>(value);
+    }
+    const std::string_view digits = trim(field.substr(0, field.find('\0')));
+    if (digits.empty()) return 0;
+    std::int64_t value = 0;
+    const auto [end, code] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), value, 8);
+    if (code != std::errc() || end != digits.data() + digits.size() || value < 0)
+        return std::nullopt;
+    return value;
+}
 
 Result<void> TarReader::read_exactly(char* buffer, std::size_t size) {
     while (size > 0) {
@@ -283,10 +289,6 @@ Result<std::optional<TarEntry>> TarReader::next() {
             for (const auto& [key, value] : global_) total += key.size() + value.size();
             if (total > static_cast<std::size_t>(kLongestText))
                 return damaged("its global headers are longer than 1 MiB");
-        } else if (header.type == 'S') {
-            return Error(ErrorKind::Unsupported,
-                         fmt::format("'{}' is a sparse file, which is not supported yet",
-                                     printable(text_of(header.name))));
         } else {
             TarEntry entry = TRY(decode(header, long_name, long_link));
             PaxRecords all = global_;
@@ -299,24 +301,96 @@ Result<std::optional<TarEntry>> TarReader::next() {
             if (entry.path.size() > kLongestPath || entry.link.size() > kLongestPath)
                 return damaged(fmt::format("the name '{}…' is longer than {} bytes",
                                            printable(entry.path.substr(0, 60)), kLongestPath));
-            // Only regular files have content; a size elsewhere is what some writers leave there.
-            if (entry.type != TarType::Regular) entry.size = 0;
-            left_ = entry.size;
-            const std::int64_t unit = static_cast<std::int64_t>(kBlock);
-            padding_ = (unit - left_ % unit) % unit;
+            TRY(begin_content(entry, block, pax));
             return std::optional<TarEntry>(std::move(entry));
         }
     }
 }
 
+/// Makes ready for `read`, and gives a sparse file the size that it has.
+Result<void> TarReader::begin_content(TarEntry& entry, const char* block, const PaxRecords& pax) {
+    // Only regular files have content; a size elsewhere is what some writers leave there.
+    if (entry.type != TarType::Regular) entry.size = 0;
+    const bool old_sparse = block[offsetof(Header, type)] == 'S';
+    SparseMap map;
+    // Blocks of the map follow the header, before the content, and no size counts them.
+    std::int64_t old_size = 0;
+    if (old_sparse) old_size = TRY(read_old_map(block, map));
+    const std::int64_t unit = static_cast<std::int64_t>(kBlock);
+    left_ = entry.size;
+    padding_ = (unit - left_ % unit) % unit;
+    piece_ = 0;
+    pieces_ = {{0, left_}};
+    if (entry.type != TarType::Regular) return {};
+    std::optional<PaxSparse> sparse = TRY(pax_sparse(pax));
+    if (!sparse && !old_sparse) return {};
+    if (!sparse) sparse = PaxSparse{"", old_size, std::move(map)};
+    if (!sparse->map) sparse->map = TRY(read_newest_map());
+    if (!sparse->name.empty()) entry.path = sparse->name;
+    entry.size = sparse->size;
+    pieces_ = TRY_DOING(sparse_pieces(*sparse->map, sparse->size, left_), "read '{}'",
+                        printable(entry.path));
+    return {};
+}
+
+/// The map of the old form: some of it in the header, the rest in blocks that follow. Returns the
+/// size of the file. @source GNU tar tar.h, struct oldgnu_header, struct sparse_header
+Result<std::int64_t> TarReader::read_old_map(const char* header, SparseMap& map) {
+    constexpr std::size_t kExtents = 386;
+    constexpr std::size_t kContinues = kExtents + kOldExtentsInHeader * kOldExtentSize;
+    const std::string_view text(header, kBlock);
+    const auto size = tar_number(text.substr(kContinues + 1, 12));
+    if (!size) return damaged("the size of a sparse file is no number");
+    TRY(add_old_extents(text, kExtents, kOldExtentsInHeader, map));
+    bool more = header[kContinues] != '\0';
+    char block[kBlock];
+    while (more) {
+        TRY(read_exactly(block, kBlock));
+        TRY(add_old_extents({block, kBlock}, 0, kOldExtentsInBlock, map));
+        more = block[kOldExtentsInBlock * kOldExtentSize] != '\0';
+    }
+    return *size;
+}
+
+/// The map of pax format 1.0: it stands where the content begins.
+Result<SparseMap> TarReader::read_newest_map() {
+    SparseMapReader reader;
+    char block[kBlock];
+    for (bool ended = false; !ended;) {
+        if (left_ < static_cast<std::int64_t>(kBlock))
+            return damaged("the map of a sparse file is cut short");
+        TRY(read_exactly(block, kBlock));
+        left_ -= static_cast<std::int64_t>(kBlock);
+        ended = TRY(reader.take({block, kBlock}));
+    }
+    return std::move(reader).map();
+}
+
+std::int64_t TarReader::pass_hole() {
+    while (piece_ < pieces_.size() && pieces_[piece_].hole == 0 && pieces_[piece_].data == 0)
+        ++piece_;
+    return piece_ == pieces_.size() ? 0 : std::exchange(pieces_[piece_].hole, 0);
+}
+
 Result<std::size_t> TarReader::read(char* buffer, std::size_t size) {
-    const auto wanted =
-        static_cast<std::size_t>(std::min<std::int64_t>(left_, static_cast<std::int64_t>(size)));
-    if (wanted == 0) return std::size_t{0};
-    const std::size_t got = TRY(source_.read(buffer, wanted));
-    if (got == 0) return damaged("it is cut short");
-    left_ -= static_cast<std::int64_t>(got);
-    return got;
+    const auto most = static_cast<std::int64_t>(size);
+    for (; piece_ < pieces_.size(); ++piece_) {
+        SparsePiece& piece = pieces_[piece_];
+        if (piece.hole > 0) {
+            const std::int64_t zeros = std::min(piece.hole, most);
+            std::fill_n(buffer, zeros, '\0');
+            piece.hole -= zeros;
+            return static_cast<std::size_t>(zeros);
+        }
+        if (piece.data == 0) continue;
+        const auto wanted = static_cast<std::size_t>(std::min(piece.data, most));
+        const std::size_t got = TRY(source_.read(buffer, wanted));
+        if (got == 0) return damaged("it is cut short");
+        piece.data -= static_cast<std::int64_t>(got);
+        left_ -= static_cast<std::int64_t>(got);
+        return got;
+    }
+    return std::size_t{0};
 }
 
 }  // namespace davit::image

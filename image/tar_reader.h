@@ -1,6 +1,7 @@
 #pragma once
 
 #include "image/byte_source.h"
+#include "image/tar_sparse.h"
 
 #include <cstdint>
 #include <ctime>
@@ -8,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <sys/types.h>
+#include <vector>
 
 namespace davit::image {
 
@@ -20,7 +22,7 @@ struct TarEntry {
     mode_t mode = 0;        ///< Permission bits with setuid, setgid, sticky.
     std::uint32_t uid = 0;
     std::uint32_t gid = 0;
-    std::int64_t size = 0;
+    std::int64_t size = 0;  ///< Of a sparse file with its holes.
     timespec mtime = {};
     unsigned major = 0;
     unsigned minor = 0;
@@ -28,7 +30,7 @@ struct TarEntry {
 };
 
 /// Reads a tar archive from front to back: ustar, GNU long names, pax headers with extended
-/// attributes, base-256 numbers. Sparse files are refused by name.
+/// attributes, base-256 numbers, sparse files of all four forms (tar_sparse.h).
 /// @source POSIX.1-2017 pax "ustar Interchange Format"; GNU tar manual "Basic Tar Format"
 class TarReader {
 public:
@@ -39,8 +41,12 @@ public:
     /// one is passed over. @errors InvalidInput, naming the entry
     Result<std::optional<TarEntry>> next();
 
-    /// At most `size` bytes of the entry's content; 0 at its end.
+    /// At most `size` bytes of the entry's content; 0 at its end. A hole reads as zeros.
     Result<std::size_t> read(char* buffer, std::size_t size);
+
+    /// Passes over the hole of a sparse file that begins here. Returns how many bytes it has; 0:
+    /// there is none.
+    std::int64_t pass_hole();
 
 private:
     using PaxRecords = std::map<std::string, std::string>;
@@ -48,10 +54,15 @@ private:
     Result<void> skip(std::int64_t size);
     Result<std::string> read_text(std::int64_t size);
     Result<void> read_exactly(char* buffer, std::size_t size);
+    Result<void> begin_content(TarEntry& entry, const char* block, const PaxRecords& pax);
+    Result<std::int64_t> read_old_map(const char* header, SparseMap& map);
+    Result<SparseMap> read_newest_map();
 
     ByteSource& source_;
-    std::int64_t left_ = 0;     ///< Of the entry's content.
-    std::int64_t padding_ = 0;  ///< Up to the next block, after the content.
+    std::int64_t left_ = 0;            ///< Of the entry's content, in the archive.
+    std::int64_t padding_ = 0;         ///< Up to the next block, after the content.
+    std::vector<SparsePiece> pieces_;  ///< What `read` gives; one of them where nothing is sparse.
+    std::size_t piece_ = 0;
     PaxRecords global_;
 };
 

@@ -271,7 +271,7 @@ using Command = std::variant<
     // registries and archives
     PullFlags, LoginFlags, LogoutFlags, PushFlags, SaveFlags, ImageInspectFlags, HistoryFlags,
     ImageCheckFlags, ImagePruneFlags, SystemDfFlags, SystemPruneFlags, BuilderPruneFlags,
-    CommitFlags, ExportFlags, ReexecFlags,
+    CommitFlags, ExportFlags, ReexecFlags, DataRootMoveFlags,
     // for shells, manual and boot
     CompletionFlags, ManualFlags, EnableFlags, DisableFlags, BootFlags>;
 

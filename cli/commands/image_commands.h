@@ -108,6 +108,11 @@ struct ExportFlags {
     std::string container = {};
 };
 
+struct DataRootMoveFlags {
+    std::string to = {};
+};
+
+void declare(CLI::App& command, DataRootMoveFlags& flags);
 void declare(CLI::App& command, ImageInspectFlags& flags);
 void declare(CLI::App& command, HistoryFlags& flags);
 void declare(CLI::App& command, ImageCheckFlags& flags);
@@ -123,6 +128,7 @@ void declare(CLI::App& command, PullFlags& flags);
 void declare(CLI::App& command, LoginFlags& flags);
 void declare(CLI::App& command, LogoutFlags& flags);
 
+Result<int> run(const Context& context, const DataRootMoveFlags& flags);
 Result<int> run(const Context& context, const ImageInspectFlags& flags);
 Result<int> run(const Context& context, const HistoryFlags& flags);
 Result<int> run(const Context& context, const ImageCheckFlags& flags);

@@ -2,6 +2,7 @@
 #include "base/digest.h"
 #include "base/duration.h"
 #include "base/json.h"
+#include "base/sha512.h"
 #include "base/strings.h"
 
 #include <doctest/doctest.h>
@@ -111,4 +112,11 @@ TEST_CASE("a digest in pieces is the digest of the whole") {
     pieces.update("a");
     pieces.update("bc");
     CHECK(std::move(pieces).hex() == sha256_hex("abc"));
+    Sha512 longer;
+    longer.update("a");
+    longer.update("bc");
+    CHECK(
+        std::move(longer).hex() ==
+        "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3fe"
+        "ebbd454d4423643ce80e2a9ac94fa54ca49f");
 }

@@ -1,9 +1,9 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "image/store.h"
-#include "tests/image/tar_writer.h"
 #include "tests/support/command.h"
 #include "tests/support/skip.h"
+#include "tests/support/tar_writer.h"
 #include "tests/support/temp_dir.h"
 
 #include <csignal>

@@ -1,137 +1,25 @@
-#include "image/pull.h"
-
-#include "base/digest.h"
-#include "base/file.h"
-#include "image/store_files.h"
-#include "tests/image/tar_writer.h"
-#include "tests/support/command.h"
+#include "image/parts.h"
+#include "tests/image/pull_world.h"
 #include "tests/support/skip.h"
-#include "tests/support/temp_dir.h"
 
+#include <chrono>
 #include <csignal>
+#include <ctime>
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <zstd.h>
 
 using namespace davit;
 using namespace davit::image;
-using davit::testing::TempDir;
-
-namespace {
-
-std::string zstd(const std::string& text) {
-    std::string packed(ZSTD_compressBound(text.size()), '\0');
-    packed.resize(ZSTD_compress(packed.data(), packed.size(), text.data(), text.size(), 1));
-    return packed;
-}
-
-/// Bytes that don't compress, the same each time.
-std::string noise(std::size_t size, unsigned seed) {
-    std::string text(size, '\0');
-    for (char& c : text) c = static_cast<char>((seed = seed * 1103515245U + 12345U) >> 16U);
-    return text;
-}
-
-const std::string kLower =
-    davit::testing::TarWriter().folder("etc").file("etc/name", "lower").finish();
-const std::string kUpper =
-    davit::testing::TarWriter().file("big", noise(700'000, 7)).file("etc/name", "upper").finish();
-
-/// A folder that fault_registry.py serves, the server itself, and a store to pull into.
-struct World {
-    World() {
-        for (const char* folder : {"/served/manifests", "/served/blobs"})
-            REQUIRE(make_directories(dir.path() + folder, 0755).ok());
-        settings.first_delay = std::chrono::milliseconds(5);
-        settings.stall_seconds = 1;
-        server = std::make_unique<davit::testing::Background>(
-            davit::testing::Command{
-                .argv = {"python3", DAVIT_SOURCE_DIR "/tests/support/fault_registry.py", served()}},
-            dir / "server.out");
-        for (int i = 0; i < 1000 && !exists(served() + "/port"); ++i) ::poll(nullptr, 0, 10);
-        REQUIRE(exists(served() + "/port"));
-        host = "127.0.0.1:" + *read_file(served() + "/port");
-    }
-
-    std::string served() const { return dir / "served"; }
-    void put(const std::string& name, const std::string& text) const {
-        REQUIRE(write_in_place(served() + "/" + name, text, 0644).ok());
-    }
-    Json blob(const std::string& type, const std::string& bytes) const {
-        put("blobs/" + sha256_hex(bytes), bytes);
-        return {
-            {"mediaType", type}, {"digest", "sha256:" + sha256_hex(bytes)}, {"size", bytes.size()}};
-    }
-    /// Serves `manifest` as `tag` and by its digest. Returns its descriptor.
-    Json manifest(const Json& json, const std::string& tag) const {
-        const std::string text = json.dump();
-        put("manifests/" + tag, text);
-        put("manifests/" + sha256_hex(text), text);
-        return {{"mediaType", string_or(json, "mediaType")},
-                {"digest", "sha256:" + sha256_hex(text)},
-                {"size", text.size()}};
-    }
-    Json image(const std::vector<std::string>& layers, bool docker = false) const {
-        Json diff_ids = Json::array();
-        Json descriptors = Json::array();
-        for (std::size_t i = 0; i < layers.size(); ++i) {
-            diff_ids.push_back("sha256:" + sha256_hex(layers[i]));
-            descriptors.push_back(i == 0 ? blob(kOciLayer, layers[i])
-                                         : blob(kOciLayerZstd, zstd(layers[i])));
-        }
-        const std::string config = Json{{"architecture", "amd64"},
-                                        {"os", "linux"},
-                                        {"config", {{"Cmd", {"run"}}}},
-                                        {"rootfs", {{"type", "layers"}, {"diff_ids", diff_ids}}}}
-                                       .dump();
-        return {{"schemaVersion", 2},
-                {"mediaType",
-                 docker ? "application/vnd.docker.distribution.manifest.v2+json" : kOciManifest},
-                {"config", blob(kOciConfig, config)},
-                {"layers", descriptors}};
-    }
-    void faults(const Json& list) const { put("faults.json", list.dump()); }
-    std::string log() const {
-        return read_file(served() + "/log").ok() ? *read_file(served() + "/log") : "";
-    }
-
-    Result<Pulled> pull(const std::string& name = "app:1", const std::string& platform = "") {
-        return image::pull(store, settings, {host + "/" + name, platform}, {});
-    }
-    /// Folders that may hold something after a failure, but for parts.
-    std::size_t left() const {
-        return list_directory(dir / "data/images/tmp")->size() +
-               list_directory(dir / "data/layers")->size() + store.list()->size() +
-               list_directory(dir / "data/images/blobs/sha256")->size();
-    }
-    std::size_t parts() const { return list_directory(dir / "data/images/parts")->size(); }
-
-    TempDir dir;
-    RegistrySettings settings;
-    Store store = *Store::open(dir / "data");
-    std::unique_ptr<davit::testing::Background> server;
-    std::string host;
-};
-
-void check_whole(World& w) {
-    const auto found = w.store.find(w.host + "/app:1");
-    REQUIRE_MESSAGE(found.ok(), found.error().to_string());
-    REQUIRE(found->layers.size() == 2);
-    CHECK(*read_file(found->layers[0] + "/etc/name") == "upper");
-    CHECK(read_file(found->layers[0] + "/big")->size() == 700'000);
-    CHECK(*read_file(found->layers[1] + "/etc/name") == "lower");
-    CHECK(w.parts() == 0);
-    CHECK(list_directory(w.dir / "data/images/tmp")->empty());
-    const auto blobs = list_directory(w.dir / "data/images/blobs/sha256");
-    for (const std::string& blob : *blobs)
-        CHECK(sha256_hex(*read_file(w.dir / ("data/images/blobs/sha256/" + blob))) == blob);
-}
-
-const std::string kBig = "blobs/sha256:" + sha256_hex(zstd(kUpper));
-
-}  // namespace
+using davit::testing::check_whole;
+using davit::testing::kBig;
+using davit::testing::kLower;
+using davit::testing::kUpper;
+using davit::testing::World;
+using davit::testing::zstd;
 
 #define NEEDS_ROOT() \
     if (::geteuid() != 0) SKIP_TEST("unpacking gives files their owners, which needs root")
@@ -148,7 +36,7 @@ TEST_CASE("an image comes from a registry with the digests it has there") {
     CHECK(pulled->digest == descriptor["digest"]);
     CHECK(pulled->changed);
     check_whole(w);
-    CHECK(w.store.find(w.host + "/app@" + pulled->digest)->id == pulled->id);
+    CHECK(w.store.find(w.host() + "/app@" + pulled->digest)->id == pulled->id);
     const std::string before = w.log();
     const auto again = w.pull();
     REQUIRE(again.ok());
@@ -158,7 +46,7 @@ TEST_CASE("an image comes from a registry with the digests it has there") {
     // By digest, which then is its name.
     REQUIRE(w.store.remove(pulled->id, {}, true).ok());
     REQUIRE(w.pull("app@" + pulled->digest).ok());
-    CHECK(w.store.find(w.host + "/app@" + pulled->digest)->id == pulled->id);
+    CHECK(w.store.find(w.host() + "/app@" + pulled->digest)->id == pulled->id);
 }
 
 TEST_CASE("of an index the image for the platform is taken") {
@@ -182,7 +70,7 @@ TEST_CASE("of an index the image for the platform is taken") {
     CHECK(pulled->digest == index["digest"]);
     CHECK(w.store.find(pulled->id)->layers.size() == 2);
     CHECK(w.store.find(pulled->id)->manifest_digest == amd["digest"]);
-    CHECK(w.store.find(w.host + "/app@" + std::string(index["digest"]))->id == pulled->id);
+    CHECK(w.store.find(w.host() + "/app@" + std::string(index["digest"]))->id == pulled->id);
     CHECK(w.store.find(w.pull("app:1", "linux/arm64")->id)->layers.size() == 1);
     const auto none = w.pull("app:1", "linux/riscv64");
     REQUIRE_FALSE(none.ok());
@@ -228,7 +116,7 @@ TEST_CASE("a pull that failed leaves its bytes to the next one") {
     w.faults({{{"path", kBig}, {"do", "reset"}, {"after", 60'000}}});
     const auto failed = w.pull();
     REQUIRE_FALSE(failed.ok());
-    CHECK(failed.error().to_string().find(w.host) != std::string::npos);
+    CHECK(failed.error().to_string().find(w.host()) != std::string::npos);
     CHECK(w.left() == 0);
     w.faults(Json::array());
     const std::string before = w.log();
@@ -237,13 +125,44 @@ TEST_CASE("a pull that failed leaves its bytes to the next one") {
     check_whole(w);
 
     // A part that was spoilt meanwhile is got anew.
-    REQUIRE(w.store.remove(w.host + "/app:1", {}, true).ok());
+    REQUIRE(w.store.remove(w.host() + "/app:1", {}, true).ok());
     REQUIRE(
         write_in_place(w.dir / ("data/images/parts/" + sha256_hex(zstd(kUpper))), "spoilt", 0600)
             .ok());
     const auto again = w.pull();
     REQUIRE_MESSAGE(again.ok(), again.error().to_string());
     check_whole(w);
+}
+
+TEST_CASE("parts that nobody goes on with are swept after a week, and when asked") {
+    NEEDS_ROOT();
+    World w;
+    w.manifest(w.image({kLower, kUpper}), "1");
+    const auto part = [&](const std::string& name, std::chrono::hours age) {
+        const std::string path = part_file(w.dir / "data", name);
+        REQUIRE(make_directories(parts_folder(w.dir / "data"), 0700).ok());
+        REQUIRE(write_in_place(path, "a part", 0600).ok());
+        const timespec then{std::time(nullptr) - std::chrono::seconds(age).count(), 0};
+        const timespec times[2] = {then, then};
+        REQUIRE(::utimensat(AT_FDCWD, path.c_str(), times, 0) == 0);
+        return path;
+    };
+    const std::string old = part(std::string(64, 'a'), std::chrono::hours(24 * 8));
+    const std::string young = part(std::string(64, 'b'), std::chrono::hours(1));
+    const std::string busy = part(std::string(64, 'c'), std::chrono::hours(24 * 8));
+    {
+        const auto lock = FileLock::exclusive(busy + ".lock");
+        REQUIRE(w.pull().ok());
+        CHECK_FALSE(exists(old));
+        CHECK_FALSE(exists(old + ".lock"));
+        CHECK(exists(young));
+        CHECK(exists(busy));
+        CHECK(*sweep_parts(w.dir / "data", std::chrono::seconds(0)) == 6);
+        CHECK_FALSE(exists(young));
+        CHECK(exists(busy));
+    }
+    CHECK(*sweep_parts(w.dir / "data", std::chrono::seconds(0)) == 6);
+    CHECK(w.parts() == 0);
 }
 
 TEST_CASE("what a registry gives that it should not is refused and nothing is left") {
@@ -295,7 +214,7 @@ TEST_CASE("what a registry gives that it should not is refused and nothing is le
     }
     SUBCASE("a digest that is a path") {
         image["layers"][0]["digest"] = "sha256:../../../etc/passwd";
-        words = "not a sha256 digest";
+        words = "not a sha256 or sha512 digest";
     }
     SUBCASE("a huge manifest") {
         image["note"] = std::string(5U << 20U, 'x');
@@ -340,10 +259,10 @@ TEST_CASE("credentials go to their registry, and tokens are renewed") {
     const auto anonymous = w.pull();
     REQUIRE_FALSE(anonymous.ok());
     CHECK(anonymous.error().kind() == ErrorKind::PermissionDenied);
-    CHECK(anonymous.error().help().find("davit login " + w.host) != std::string::npos);
+    CHECK(anonymous.error().help().find("davit login " + w.host()) != std::string::npos);
 
     const std::string config = w.dir / "docker/config.json";
-    REQUIRE_FALSE(store_credentials(config, w.host, {.user = "bob", .secret = "wrong"})->size() >
+    REQUIRE_FALSE(store_credentials(config, w.host(), {.user = "bob", .secret = "wrong"})->size() >
                   0);
     w.settings.credential_files = {config};
     const auto wrong = w.pull();
@@ -351,13 +270,13 @@ TEST_CASE("credentials go to their registry, and tokens are renewed") {
     CHECK(wrong.error().to_string().find("'bob' of " + config) != std::string::npos);
     CHECK(wrong.error().to_string().find("wrong password") != std::string::npos);
 
-    REQUIRE(store_credentials(config, w.host, {.user = "bob", .secret = "secret"}).ok());
+    REQUIRE(store_credentials(config, w.host(), {.user = "bob", .secret = "secret"}).ok());
     // Blobs lie elsewhere, as they do: what is ours must not go there.
     World other;
     other.image({kLower, kUpper});
     w.faults({{{"path", "blobs"},
                {"do", "redirect"},
-               {"to", "http://" + other.host + "/v2/x/" + kBig}}});
+               {"to", "http://" + other.host() + "/v2/x/" + kBig}}});
     const auto led_astray = w.pull();
     REQUIRE_FALSE(led_astray.ok());  // it is the wrong blob for most
     CHECK(other.log().find("GET /v2/x/") != std::string::npos);
@@ -367,8 +286,8 @@ TEST_CASE("credentials go to their registry, and tokens are renewed") {
     const auto pulled = w.pull();
     REQUIRE_MESSAGE(pulled.ok(), pulled.error().to_string());
     check_whole(w);
-    CHECK(*erase_credentials(config, w.host));
-    CHECK_FALSE(*erase_credentials(config, w.host));
+    CHECK(*erase_credentials(config, w.host()));
+    CHECK_FALSE(*erase_credentials(config, w.host()));
 }
 
 TEST_CASE("mirrors are asked first and may be down or wrong") {
@@ -378,19 +297,19 @@ TEST_CASE("mirrors are asked first and may be down or wrong") {
     w.manifest(w.image({kLower, kUpper}), "1");
     SUBCASE("the mirror has it") {
         mirror.manifest(mirror.image({kLower, kUpper}), "1");
-        w.settings.hosts[w.host].mirrors = {"http://" + mirror.host};
-        REQUIRE(w.pull()->host == mirror.host);
+        w.settings.hosts[w.host()].mirrors = {"http://" + mirror.host()};
+        REQUIRE(w.pull()->host == mirror.host());
         CHECK(w.log().empty());
     }
     SUBCASE("it doesn't") {
-        w.settings.hosts[w.host].mirrors = {"http://127.0.0.1:1", "http://" + mirror.host};
-        REQUIRE(w.pull()->host == w.host);
+        w.settings.hosts[w.host()].mirrors = {"http://127.0.0.1:1", "http://" + mirror.host()};
+        REQUIRE(w.pull()->host == w.host());
         CHECK(mirror.log().find("manifests/1") != std::string::npos);
     }
     SUBCASE("it breaks off") {
         mirror.manifest(mirror.image({kLower, kUpper}), "1");
         mirror.faults({{{"path", kBig}, {"do", "reset"}, {"after", 50'000}}});
-        w.settings.hosts[w.host].mirrors = {"http://" + mirror.host};
+        w.settings.hosts[w.host()].mirrors = {"http://" + mirror.host()};
         REQUIRE(w.pull().ok());
         CHECK(w.log().find(kBig + " bytes=") != std::string::npos);
     }
@@ -443,7 +362,7 @@ TEST_CASE("a pull that is killed leaves a whole store, and the next one goes on"
         ::waitpid(start(), &status, 0);
         REQUIRE(status == 0);
         check_whole(w);
-        REQUIRE(w.store.remove(w.host + "/app:1", {}, true).ok());
+        REQUIRE(w.store.remove(w.host() + "/app:1", {}, true).ok());
         CHECK(w.left() == 0);
     }
 }

@@ -2,8 +2,8 @@
 #include "base/file.h"
 #include "image/store.h"
 #include "image/store_files.h"
-#include "tests/image/tar_writer.h"
 #include "tests/support/skip.h"
+#include "tests/support/tar_writer.h"
 #include "tests/support/temp_dir.h"
 
 #include <doctest/doctest.h>

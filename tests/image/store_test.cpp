@@ -4,8 +4,8 @@
 #include "base/file.h"
 #include "base/sys.h"
 #include "tests/image/memory_source.h"
-#include "tests/image/tar_writer.h"
 #include "tests/support/skip.h"
+#include "tests/support/tar_writer.h"
 #include "tests/support/temp_dir.h"
 
 #include <csignal>

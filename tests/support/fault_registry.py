@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""A registry that goes wrong on purpose: fault_registry.py FOLDER
+"""A registry that goes wrong on purpose: fault_registry.py FOLDER [PEM [old]]
+
+With PEM, a file with certificate and key, it speaks https; with "old" TLS 1.1 at most.
 
 Serves FOLDER/manifests/TAG-or-DIGEST and FOLDER/blobs/HEX under /v2/any/path, on a port of 127.0.0.1
 that it writes to FOLDER/port. FOLDER/faults.json is read anew for each request: a list of
@@ -7,12 +9,14 @@ that it writes to FOLDER/port. FOLDER/faults.json is read anew for each request:
   status   answer "code" with "headers" and "body"
   reset    break the connection after "after" bytes of the body
   stall    say nothing more after "after" bytes
+  drip     say "after" bytes, then a byte each "every" seconds
+  type     manifests have the Content-Type "type"
   extra    "bytes" more than there are; "nolength": without Content-Length
   flip     one byte of the body is another
   whole    no ranges: 200 with everything
   redirect to "to"
 FOLDER/auth.json: {"user": U, "password": P, "uses": N}: a token of /token is asked for, good for N
-requests. Every request is a line of FOLDER/log: method, path, range, authorization."""
+requests; "never": no token is ever good. As a proxy it answers for every host. Every request is a line of FOLDER/log: method, path, range, authorization."""
 import base64
 import hashlib
 import http.server
@@ -20,6 +24,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -78,7 +83,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(200, {}, json.dumps({"token": token}).encode())
             return False
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        if tokens.get(token, 0) > 0:
+        if tokens.get(token, 0) > 0 and not auth.get("never"):
             tokens[token] -= 1
             return True
         realm = f'Bearer realm="http://127.0.0.1:{self.server.server_port}/token",service="s",scope="x"'
@@ -97,7 +102,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(307, {"Location": fault["to"]})
         if not self.may_pass():
             return None
-        found = re.search(r"/(manifests|blobs)/(?:sha256:)?([^/?]+)$", self.path)
+        if self.path == "/v2/":
+            return self.answer(200, {})
+        found = re.search(r"/(manifests|blobs)/(?:sha(?:256|512):)?([^/?]+)$", self.path)
         if not found or not os.path.exists(f"{root}/{found[1]}/{found[2]}"):
             return self.answer(404, {}, b'{"errors": [{"code": "UNKNOWN", "message": "not known here"}]}')
         body = open(f"{root}/{found[1]}/{found[2]}", "rb").read()
@@ -105,6 +112,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if found[1] == "manifests":
             headers["Content-Type"] = json.loads(body).get("mediaType", "application/json") \
                 if body[:1] == b"{" else "application/json"
+            if what == "type":
+                headers["Content-Type"] = fault["type"]
             headers["Docker-Content-Digest"] = "sha256:" + hashlib.sha256(body).hexdigest()
         ranged = re.match(r"bytes=(\d+)-$", self.headers.get("Range", ""))
         if ranged and what != "whole":
@@ -122,7 +131,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
             self.end_headers()
             return self.wfile.write(body)
-        if what in ("reset", "stall"):
+        if what in ("reset", "stall", "drip"):
             self.close_connection = True
             self.send_response(code)
             for name, value in headers.items():
@@ -133,6 +142,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.flush()
             if what == "stall":
                 time.sleep(fault.get("seconds", 30))
+            for byte in body[fault["after"]:] if what == "drip" else b"":
+                time.sleep(fault["every"])
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return self.connection.close()
         return self.answer(code, headers, body)
@@ -155,6 +168,15 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 server = Server(("127.0.0.1", 0), Handler)
+if len(sys.argv) > 2 and sys.argv[2]:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if sys.argv[3:] == ["old"]:
+        tls.set_ciphers("ALL:@SECLEVEL=0")
+        tls.minimum_version = ssl.TLSVersion.TLSv1
+        tls.maximum_version = ssl.TLSVersion.TLSv1_1
+    tls.load_cert_chain(sys.argv[2])
+    # Not while accepting: one client that says nothing would keep all others waiting.
+    server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
 with open(root + "/port.new", "w", encoding="utf-8") as port:
     port.write(str(server.server_port))
 os.rename(root + "/port.new", root + "/port")

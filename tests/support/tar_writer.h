@@ -22,6 +22,11 @@ public:
         long mtime = 1700000000;
         std::map<std::string, std::string> pax = {};
         std::string size_field = {};  ///< Overrides the 12 bytes of the size.
+        unsigned major = 0;
+        unsigned minor = 0;
+        /// Bytes that the header has from an offset on, whatever stood there before: {{257, "ustar
+        /// "}}.
+        std::map<std::size_t, std::string> raw = {};
     };
 
     TarWriter& add(const Entry& entry) {
@@ -38,6 +43,12 @@ public:
     }
     TarWriter& folder(const std::string& path) {
         return add({.path = path, .type = '5', .mode = 0755});
+    }
+
+    /// Bytes that are no entry: blocks that continue a header, garbage.
+    TarWriter& bytes(const std::string& text) {
+        text_ += text;
+        return *this;
     }
 
     std::string finish() const { return text_ + std::string(1024, '\0'); }
@@ -72,6 +83,9 @@ private:
         put(157, 100, entry.link);
         put(257, 6, std::string("ustar\0", 6));
         put(263, 2, "00");
+        put(329, 8, octal(entry.major, 7));
+        put(337, 8, octal(entry.minor, 7));
+        for (const auto& [at, bytes] : entry.raw) put(at, bytes.size(), bytes);
         put(148, 8, "        ");
         unsigned long sum = 0;
         for (const char c : header) sum += static_cast<unsigned char>(c);

@@ -1,0 +1,46 @@
+#include "image/parts.h"
+
+#include "base/file.h"
+#include "base/sys.h"
+
+#include <ctime>
+#include <fcntl.h>
+#include <set>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace davit::image {
+
+std::string parts_folder(const std::string& data_root) { return data_root + "/images/parts"; }
+
+std::string part_file(const std::string& data_root, const std::string& key) {
+    return parts_folder(data_root) + "/" + key;
+}
+
+std::string part_lock(const std::string& data_root, const std::string& key) {
+    return part_file(data_root, key) + ".lock";
+}
+
+Result<std::int64_t> sweep_parts(const std::string& data_root, std::chrono::seconds age) {
+    constexpr std::string_view kLock = ".lock";
+    std::set<std::string> keys;
+    for (std::string name : TRY(list_directory(parts_folder(data_root)))) {
+        if (name.ends_with(kLock)) name.resize(name.size() - kLock.size());
+        keys.insert(std::move(name));
+    }
+    std::int64_t freed = 0;
+    for (const std::string& key : keys) {
+        const std::string part = part_file(data_root, key);
+        struct stat info {};
+        const bool there = ::lstat(part.c_str(), &info) == 0;
+        if (there && std::time(nullptr) - info.st_mtim.tv_sec < age.count()) continue;
+        const UniqueFd lock = TRY(sys::open(part_lock(data_root, key), O_RDWR | O_CREAT, 0600));
+        if (::flock(lock.get(), LOCK_EX | LOCK_NB) == -1) continue;  // somebody is getting it
+        if (there && ::unlink(part.c_str()) == 0) freed += info.st_size;
+        ::unlink(part_lock(data_root, key).c_str());
+    }
+    return freed;
+}
+
+}  // namespace davit::image
