@@ -74,9 +74,10 @@ std::vector<std::string> port_reach(const stack::ContainerRecord& record) {
     const std::string name =
         record.number > 1 ? fmt::format("{}-{}", record.service, record.number) : record.service;
     if (!publishes(record)) {
-        lines.push_back(fmt::format("{}: its ports are not published: it is on internal networks, "
-                                    "or on a link of the host, only",
-                                    name));
+        lines.push_back(
+            fmt::format("{}: its ports are not published: it is on internal networks, "
+                        "or on a link of the host, only",
+                        name));
         return lines;
     }
     for (const Run& run : runs_of(record.ports)) {

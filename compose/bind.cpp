@@ -115,9 +115,8 @@ void bind_publish(const Node& extension, Service& service, Diagnostics& diagnost
     if (way != "relay" && way != "kernel")
         diagnostics.error(fmt::format("ports can't be published by '{}'", printable(way)), place,
                           "use 'kernel' or 'relay'");
-    const bool sctp =
-        std::any_of(service.ports.begin(), service.ports.end(),
-                    [](const Port& port) { return port.protocol == "sctp"; });
+    const bool sctp = std::any_of(service.ports.begin(), service.ports.end(),
+                                  [](const Port& port) { return port.protocol == "sctp"; });
     if (service.relay_ports && sctp)
         diagnostics.error("a port of sctp can't be relayed", place,
                           "leave 'publish' out: the kernel forwards it");

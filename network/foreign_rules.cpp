@@ -37,9 +37,9 @@ bool drops_all(const Json& rule) {
 
 /// What the rules of all tables say that matters here.
 struct Seen {
-    std::set<std::string> names_us = {};     ///< Tables.
-    std::set<std::string> docker = {};       ///< Tables.
-    std::set<std::string> ends_badly = {};   ///< Chains, whose last rule drops all.
+    std::set<std::string> names_us = {};    ///< Tables.
+    std::set<std::string> docker = {};      ///< Tables.
+    std::set<std::string> ends_badly = {};  ///< Chains, whose last rule drops all.
 };
 
 Seen look_at(const Json& list) {

@@ -15,9 +15,9 @@ struct DroppingChain {
     std::string family = {};  ///< "ip", "ip6", "inet"
     std::string table = {};
     std::string chain = {};
-    std::string hook = {};     ///< "forward" or "input"
-    bool names_us = false;     ///< A rule of its table is about bridges of davit.
-    bool for_docker = false;   ///< Its table has the chain DOCKER-USER.
+    std::string hook = {};    ///< "forward" or "input"
+    bool names_us = false;    ///< A rule of its table is about bridges of davit.
+    bool for_docker = false;  ///< Its table has the chain DOCKER-USER.
     bool operator==(const DroppingChain&) const = default;
 };
 

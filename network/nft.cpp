@@ -135,8 +135,7 @@ Result<void> load_script(const std::string& script) {
 
 Result<Json> list_ruleset() {
     const std::string text = TRY(run_script("list ruleset\n", true));
-    if (text.empty())
-        return Error(ErrorKind::Unsupported, "libnftables was built without JSON");
+    if (text.empty()) return Error(ErrorKind::Unsupported, "libnftables was built without JSON");
     return parse_json(text, "the list of rules");
 }
 

@@ -7,13 +7,12 @@
 #include <cerrno>
 #include <cstddef>
 #include <fcntl.h>
-#include <netinet/in.h>  // before the kernel's headers, which leave out what it has
-#include <netinet/ip.h>
-#include <sys/epoll.h>
-
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
+#include <netinet/in.h>  // before the kernel's headers, which leave out what it has
+#include <netinet/ip.h>
+#include <sys/epoll.h>
 
 namespace davit::runtime {
 namespace {
@@ -31,15 +30,15 @@ constexpr std::uint8_t kLoopback = 127;
 void add_rules(NftBatch& batch) {
     const auto known = [] {
         // ESTABLISHED and RELATED
-        return NftRule().tracked(NFT_CT_STATE, NF_CT_STATE_BIT(IP_CT_ESTABLISHED) |
-                                                   NF_CT_STATE_BIT(IP_CT_RELATED));
+        return NftRule().tracked(
+            NFT_CT_STATE, NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED));
     };
     batch.chain("raw", NF_INET_PRE_ROUTING, kRaw);
     batch.rule("raw", NftRule().in_link_in("br", false).verdict(NF_ACCEPT));
     for (const std::size_t offset : {offsetof(iphdr, daddr), offsetof(iphdr, saddr)})
-        batch.rule("raw", NftRule()
-                              .ipv4_begins(static_cast<std::uint32_t>(offset), kLoopback)
-                              .verdict(NF_DROP));
+        batch.rule(
+            "raw",
+            NftRule().ipv4_begins(static_cast<std::uint32_t>(offset), kLoopback).verdict(NF_DROP));
 
     batch.chain("forward", NF_INET_FORWARD, 0);
     batch.rule("forward",

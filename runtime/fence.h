@@ -11,10 +11,10 @@
 namespace davit::runtime {
 
 /// What keeps networks apart also while the table `inet davit` is gone: a second table,
-/// `inet davit_fence`, that belongs to a socket of one guard of the host. `nft flush ruleset` leaves
-/// tables that have an owner alone (from Linux 5.12); the table ends with its owner, and another
-/// guard makes it anew. It has no addresses and no ports, only the names of the bridges, as the
-/// first table said them last.
+/// `inet davit_fence`, that belongs to a socket of one guard of the host. `nft flush ruleset`
+/// leaves tables that have an owner alone (from Linux 5.12); the table ends with its owner, and
+/// another guard makes it anew. It has no addresses and no ports, only the names of the bridges, as
+/// the first table said them last.
 class Fence {
 public:
     /// Takes part in choosing the one that keeps it. `run_root` is the same for all guards.
@@ -43,7 +43,7 @@ private:
 
     std::string run_root_;
     EventLoop& loop_;
-    UniqueFd turn_;    ///< The file whose lock says who keeps the fence.
+    UniqueFd turn_;  ///< The file whose lock says who keeps the fence.
     bool has_turn_ = false;
     UniqueFd owner_;   ///< The process that keeps it, where that is another one.
     UniqueFd socket_;  ///< Owns the table.

@@ -6,12 +6,11 @@
 #include <arpa/inet.h>
 #include <cerrno>
 #include <cstring>
-#include <sys/socket.h>
-
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
+#include <sys/socket.h>
 
 namespace davit::runtime {
 namespace {
@@ -79,8 +78,7 @@ void for_each_attribute(std::string_view bytes, Each each) {
         nlattr head{};
         std::memcpy(&head, bytes.data(), sizeof head);
         if (head.nla_len < sizeof head || head.nla_len > bytes.size()) return;
-        each(head.nla_type & NLA_TYPE_MASK,
-             bytes.substr(sizeof head, head.nla_len - sizeof head));
+        each(head.nla_type & NLA_TYPE_MASK, bytes.substr(sizeof head, head.nla_len - sizeof head));
         bytes.remove_prefix(std::min<std::size_t>(aligned(head.nla_len), bytes.size()));
     }
 }
@@ -92,9 +90,8 @@ void add_keys(std::string_view attributes, std::vector<std::string>& keys) {
         for_each_attribute(list, [&](int, std::string_view element) {
             for_each_attribute(element, [&](int part, std::string_view key) {
                 if (part != NFTA_SET_ELEM_KEY) return;
-                for_each_attribute(key, [&](int, std::string_view value) {
-                    keys.emplace_back(value);
-                });
+                for_each_attribute(key,
+                                   [&](int, std::string_view value) { keys.emplace_back(value); });
             });
         });
     });
@@ -194,13 +191,12 @@ NftRule& NftRule::tracked(std::uint32_t key, std::uint32_t bits) {
 
 NftRule& NftRule::verdict(std::uint32_t code) {
     const std::string value = nested(NFTA_DATA_VERDICT, number(NFTA_VERDICT_CODE, code));
-    return add("immediate", number(NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT) +
-                                nested(NFTA_IMMEDIATE_DATA, value));
+    return add("immediate",
+               number(NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT) + nested(NFTA_IMMEDIATE_DATA, value));
 }
 
 void NftBatch::message(int type, int flags, const std::string& attributes) {
-    messages_ +=
-        message_of(tables_type(type), flags, NFPROTO_INET, 0, ++sequence_, attributes);
+    messages_ += message_of(tables_type(type), flags, NFPROTO_INET, 0, ++sequence_, attributes);
 }
 
 void NftBatch::own_table() {
@@ -244,8 +240,7 @@ Result<void> NftBatch::send(const UniqueFd& socket) const {
     const auto edge = [](int type) {
         return message_of(type, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, 0, {});
     };
-    const std::string bytes =
-        edge(NFNL_MSG_BATCH_BEGIN) + messages_ + edge(NFNL_MSG_BATCH_END);
+    const std::string bytes = edge(NFNL_MSG_BATCH_BEGIN) + messages_ + edge(NFNL_MSG_BATCH_END);
     // A host with a thousand networks sends more than a socket takes by default.
     const int room = static_cast<int>(bytes.size()) * 2;
     ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
@@ -267,9 +262,9 @@ Result<void> NftBatch::send(const UniqueFd& socket) const {
 
 Result<std::vector<std::string>> keys_of_set(const UniqueFd& socket, const std::string& table,
                                              const std::string& set) {
-    const std::string request = message_of(
-        tables_type(NFT_MSG_GETSETELEM), NLM_F_DUMP, NFPROTO_INET, 0, 1,
-        text(NFTA_SET_ELEM_LIST_TABLE, table) + text(NFTA_SET_ELEM_LIST_SET, set));
+    const std::string request =
+        message_of(tables_type(NFT_MSG_GETSETELEM), NLM_F_DUMP, NFPROTO_INET, 0, 1,
+                   text(NFTA_SET_ELEM_LIST_TABLE, table) + text(NFTA_SET_ELEM_LIST_SET, set));
     if (::send(socket.get(), request.data(), request.size(), 0) == -1)
         return Error::from_errno(errno, "send(2)").doing("read a set of the rules");
     std::vector<std::string> keys;

@@ -113,10 +113,10 @@ void look_at_links(const HostFacts& facts, Examination& to) {
     for (const NetworkFacts& network : facts.networks) {
         if (!network.link_there) {
             bad = true;
-            to.problem("links",
-                       fmt::format("network '{}' has lost its bridge {}", network.name,
-                                   network.bridge),
-                       "bring its project up again: davit up -d --force-recreate");
+            to.problem(
+                "links",
+                fmt::format("network '{}' has lost its bridge {}", network.name, network.bridge),
+                "bring its project up again: davit up -d --force-recreate");
         } else if (!network.internal && network.mtu > facts.uplink_mtu) {
             bad = true;
             to.warn("links",
@@ -129,9 +129,9 @@ void look_at_links(const HostFacts& facts, Examination& to) {
         }
     }
     if (!bad)
-        to.good("links", fmt::format("{} network{}; the way out has an MTU of {}",
-                                     facts.networks.size(), facts.networks.size() == 1 ? "" : "s",
-                                     facts.uplink_mtu));
+        to.good("links",
+                fmt::format("{} network{}; the way out has an MTU of {}", facts.networks.size(),
+                            facts.networks.size() == 1 ? "" : "s", facts.uplink_mtu));
 }
 
 void look_at_resolvers(const HostFacts& facts, Examination& to) {
@@ -141,8 +141,7 @@ void look_at_resolvers(const HostFacts& facts, Examination& to) {
                 "add a line 'nameserver ADDRESS', or give services 'dns'");
     else if (facts.silent_resolvers.size() == facts.resolvers.size())
         to.warn("resolver",
-                fmt::format("no name server answers: {}",
-                            fmt::join(facts.silent_resolvers, ", ")),
+                fmt::format("no name server answers: {}", fmt::join(facts.silent_resolvers, ", ")),
                 "mend /etc/resolv.conf, or give services 'dns'");
     else if (!facts.silent_resolvers.empty())
         to.warn("resolver",
@@ -156,9 +155,8 @@ void look_at_resolvers(const HostFacts& facts, Examination& to) {
 
 void look_at_pools(const HostFacts& facts, Examination& to) {
     constexpr int kFew = 3;
-    const std::string message =
-        fmt::format("{} of {} networks of the address pools are free", facts.free_subnets,
-                    facts.pool_subnets);
+    const std::string message = fmt::format("{} of {} networks of the address pools are free",
+                                            facts.free_subnets, facts.pool_subnets);
     const char* const cure =
         "add pools to /etc/davit/config.yaml: address_pools: [{base: 10.10.0.0/16, size: 24}], or "
         "remove networks that nobody uses: davit network prune";
@@ -172,7 +170,8 @@ void look_at_pools(const HostFacts& facts, Examination& to) {
 
 void look_at_kernel(const HostFacts& facts, Examination& to) {
     if (facts.kernel.cgroup == "none")
-        to.problem("cgroups", "no cgroup hierarchy is mounted: containers can't be limited or ended",
+        to.problem("cgroups",
+                   "no cgroup hierarchy is mounted: containers can't be limited or ended",
                    "mount one: mount -t cgroup2 none /sys/fs/cgroup");
     else
         to.good("cgroups", facts.kernel.cgroup);
@@ -183,7 +182,8 @@ void look_at_kernel(const HostFacts& facts, Examination& to) {
                    "load it: modprobe overlay");
     if (!facts.kernel.user_namespaces)
         to.warn("user namespaces",
-                fmt::format("{}: containers have the host's users", facts.kernel.user_namespaces_why_not),
+                fmt::format("{}: containers have the host's users",
+                            facts.kernel.user_namespaces_why_not),
                 "raise user.max_user_namespaces, and look for what forbids them");
     else if (!facts.kernel.idmapped_mounts)
         to.warn("user namespaces",
@@ -231,15 +231,14 @@ std::pair<int, int> count_free(const std::vector<network::Pool>& pools,
     int free = 0;
     int all = 0;
     for (const network::Pool& pool : pools) {
-        const network::AddressBits step = network::AddressBits{1}
-                                          << static_cast<unsigned>(pool.base.address.bits() -
-                                                                   pool.size);
+        const network::AddressBits step =
+            network::AddressBits{1} << static_cast<unsigned>(pool.base.address.bits() - pool.size);
         network::Cidr one{pool.base.first(), pool.size};
         for (; all < kEnough && pool.base.contains(one.address); one.address.value += step) {
             ++all;
-            const bool is_free = std::none_of(
-                taken.begin(), taken.end(),
-                [&](const network::Cidr& other) { return other.overlaps(one); });
+            const bool is_free =
+                std::none_of(taken.begin(), taken.end(),
+                             [&](const network::Cidr& other) { return other.overlaps(one); });
             if (is_free) ++free;
         }
     }

@@ -32,10 +32,10 @@ struct HostFacts {
     std::vector<network::DroppingChain> dropping = {};
     std::vector<NetworkFacts> networks = {};
     int uplink_mtu = 1500;
-    std::vector<std::string> resolvers = {};  ///< `nameserver` lines of the host.
+    std::vector<std::string> resolvers = {};         ///< `nameserver` lines of the host.
     std::vector<std::string> silent_resolvers = {};  ///< Those that don't answer.
-    int free_subnets = 0;                     ///< IPv4 networks that the pools still have.
-    int pool_subnets = 0;                     ///< All that they are.
+    int free_subnets = 0;                            ///< IPv4 networks that the pools still have.
+    int pool_subnets = 0;                            ///< All that they are.
     runtime::Features kernel = {};
     std::string data_root = {};
 };

@@ -58,8 +58,7 @@ Result<int> run(const Context& context, const DoctorFlags& flags) {
     environment.paths.run_root = run_root(context);
     environment.paths.data_root = TRY(image_data_root(context));
     environment.address_pools = TRY(read_host_config()).address_pools;
-    const std::vector<Finding> findings =
-        stack::examine(TRY(stack::gather_facts(environment)));
+    const std::vector<Finding> findings = stack::examine(TRY(stack::gather_facts(environment)));
     to_stdout(flags.format == "json" ? json_of(findings)
                                      : text_of(findings, context.terminal.out_colour));
     const bool ill = std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {

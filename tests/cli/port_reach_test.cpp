@@ -26,8 +26,10 @@ TEST_CASE("where a published port is reachable") {
         const char* line;
     };
     const Case cases[] = {
-        {{"", 8080, 80, "tcp"}, "web 8080/tcp: http://localhost:8080, from this host and other machines"},
-        {{"0.0.0.0", 9, 443, "tcp"}, "web 9/tcp: https://localhost:9, from this host and other machines"},
+        {{"", 8080, 80, "tcp"},
+         "web 8080/tcp: http://localhost:8080, from this host and other machines"},
+        {{"0.0.0.0", 9, 443, "tcp"},
+         "web 9/tcp: https://localhost:9, from this host and other machines"},
         {{"::", 9, 53, "udp"}, "web 9/udp: from this host and other machines"},
         {{"127.0.0.1", 5432, 5432, "tcp"}, "web 5432/tcp: from this host alone"},
         {{"::1", 81, 80, "tcp"}, "web 81/tcp: http://localhost:81, from this host alone"},

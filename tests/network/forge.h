@@ -39,7 +39,8 @@ inline std::uint16_t checksum_of(const iphdr& header) {
 
 /// Sends one UDP packet out of `eth0` of `netns` to the gateway's MAC address, past that
 /// namespace's own routing, as a container with NET_RAW can.
-inline bool forge_packet(const UniqueFd& netns, const char* from, const char* to, std::uint16_t port) {
+inline bool forge_packet(const UniqueFd& netns, const char* from, const char* to,
+                         std::uint16_t port) {
     const Result<NetnsScope> inside = NetnsScope::enter(netns);
     struct Packet {
         iphdr ip;

@@ -8,8 +8,8 @@
 #include "tests/support/temp_dir.h"
 
 #include <csignal>
-#include <sys/epoll.h>
 #include <doctest/doctest.h>
+#include <sys/epoll.h>
 #include <sys/wait.h>
 
 using namespace davit;

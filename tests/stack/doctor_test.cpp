@@ -89,9 +89,8 @@ TEST_CASE("what is amiss is said with what helps") {
          "problem packet rules: this kernel has no nf_tables"},
         {"flushed rules", [](HostFacts& facts) { facts.rules_there = false; },
          "problem packet rules: the table inet davit is missing"},
-        {"a firewall", [](HostFacts& facts) {
-             facts.dropping = {chain_of("ip", "filter", "FORWARD")};
-         },
+        {"a firewall",
+         [](HostFacts& facts) { facts.dropping = {chain_of("ip", "filter", "FORWARD")}; },
          "warning firewall: the chain ip filter FORWARD drops forwarded packets"},
         {"a lost bridge", [](HostFacts& facts) { facts.networks[0].link_there = false; },
          "problem links: network 'shop_default' has lost its bridge dvb-1"},
@@ -100,8 +99,7 @@ TEST_CASE("what is amiss is said with what helps") {
          "one of 1280"},
         {"no resolver", [](HostFacts& facts) { facts.resolvers.clear(); },
          "warning resolver: /etc/resolv.conf names no server"},
-        {"a silent resolver",
-         [](HostFacts& facts) { facts.silent_resolvers = facts.resolvers; },
+        {"a silent resolver", [](HostFacts& facts) { facts.silent_resolvers = facts.resolvers; },
          "warning resolver: no name server answers: 192.0.2.53"},
         {"one of two is silent",
          [](HostFacts& facts) {
@@ -113,16 +111,14 @@ TEST_CASE("what is amiss is said with what helps") {
          "problem address pools: 0 of 31"},
         {"few networks left", [](HostFacts& facts) { facts.free_subnets = 2; },
          "warning address pools: 2 of 31"},
-        {"no cgroups", [](HostFacts& facts) { facts.kernel.cgroup = "none"; },
-         "problem cgroups: "},
+        {"no cgroups", [](HostFacts& facts) { facts.kernel.cgroup = "none"; }, "problem cgroups: "},
         {"no overlayfs", [](HostFacts& facts) { facts.kernel.overlayfs = false; },
          "problem overlayfs: "},
         {"no user namespaces", [](HostFacts& facts) { facts.kernel.user_namespaces = false; },
          "warning user namespaces: "},
         {"no idmapped mounts", [](HostFacts& facts) { facts.kernel.idmapped_mounts = false; },
          "warning user namespaces: the file system of /var/lib/davit can't be idmapped"},
-        {"no seccomp", [](HostFacts& facts) { facts.kernel.seccomp = false; },
-         "warning seccomp: "},
+        {"no seccomp", [](HostFacts& facts) { facts.kernel.seccomp = false; }, "warning seccomp: "},
     };
     for (const Case& c : cases) {
         CAPTURE(c.name);

@@ -107,7 +107,9 @@ Machine Machine::again() const {
     return Machine(std::move(fd));
 }
 
-std::string Machine::path() const { return fmt::format("/proc/{}/fd/{}", ::getpid(), netns_.get()); }
+std::string Machine::path() const {
+    return fmt::format("/proc/{}/fd/{}", ::getpid(), netns_.get());
+}
 
 std::string Machine::run(const std::string& words) const {
     std::vector<std::string> argv = {"nsenter", "--net=" + path()};
@@ -162,8 +164,8 @@ void Responder::serve(const Machine& machine, const std::string& name, std::uint
     const Inside inside(machine);
     const Address all = address_of("::", port);
     for (const bool udp : {false, true}) {
-        UniqueFd fd(::socket(AF_INET6,
-                             (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+        UniqueFd fd(
+            ::socket(AF_INET6, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
         const int off = 0;
         ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
         REQUIRE(::bind(fd.get(), all.get(), all.length) == 0);
@@ -181,7 +183,8 @@ void Responder::forget_all() {
 std::vector<std::string> ask_all(const std::map<std::string, Machine>& machines,
                                  const std::vector<Probe>& probes, int patience_ms) {
     std::vector<UniqueFd> sockets;
-    for (const Probe& probe : probes) sockets.push_back(start_probe(machines.at(probe.from), probe));
+    for (const Probe& probe : probes)
+        sockets.push_back(start_probe(machines.at(probe.from), probe));
     std::vector<std::string> answers(probes.size());
     const Clock::time_point end = Clock::now() + std::chrono::milliseconds(patience_ms);
     for (;;) {

@@ -135,11 +135,10 @@ public:
         machines_.emplace("host", Machine::here());
         machines_.emplace("other", Machine::alone());
         const Machine& other = machines_.at("other");
-        const std::string commands[] = {"ip link add wire0 type veth peer name eth0 netns " +
-                                            other.path(),
-                                        fmt::format("ip addr add {}/24 dev wire0", kHost[0]),
-                                        fmt::format("ip addr add {}/64 dev wire0 nodad", kHost[1]),
-                                        "ip link set wire0 up"};
+        const std::string commands[] = {
+            "ip link add wire0 type veth peer name eth0 netns " + other.path(),
+            fmt::format("ip addr add {}/24 dev wire0", kHost[0]),
+            fmt::format("ip addr add {}/64 dev wire0 nodad", kHost[1]), "ip link set wire0 up"};
         for (const std::string& command : commands) machines_.at("host").run(command);
         other.run(fmt::format("ip addr add {}/24 dev eth0", kOther[0]));
         other.run(fmt::format("ip addr add {}/64 dev eth0 nodad", kOther[1]));
@@ -169,7 +168,8 @@ public:
                 responder_.serve(machine, name, port);
             for (const bool v6 : {false, true}) addresses_[v6][name] = address_in(machine, v6);
             for (const bool v6 : {false, true})
-                addresses_[v6][std::string("gateway of ") + name] = gateway_of(addresses_[v6][name]);
+                addresses_[v6][std::string("gateway of ") + name] =
+                    gateway_of(addresses_[v6][name]);
         }
         for (const bool v6 : {false, true}) {
             addresses_[v6]["host"] = kHost[v6];
@@ -274,8 +274,7 @@ TEST_CASE("every way to a container is there or is not as the file says [ns]") {
     CHECK(matrix.differences() == "");
     // Who comes from elsewhere is seen as who he is.
     for (const bool v6 : {false, true})
-        for (const bool udp : {false, true})
-            CHECK(matrix.seen_as("other", v6, udp) == kOther[v6]);
+        for (const bool udp : {false, true}) CHECK(matrix.seen_as("other", v6, udp) == kOther[v6]);
 
     {
         INFO("while all rules are gone");

@@ -153,8 +153,9 @@ TEST_CASE("a port of another project is told with that project's name [ns]") {
         box.write("two.yaml", quiet + fmt::format("    ports: [\"{}\"]\n", port));
         const Outcome up = box.davit({"-f", "two.yaml", "up", "-d"});
         CHECK(up.status == 1);
-        CHECK_MESSAGE(contains(up.err, "port 18613/tcp is published by container "
-                                       "'dt-holds-web-1' of project 'dt-holds'"),
+        CHECK_MESSAGE(contains(up.err,
+                               "port 18613/tcp is published by container "
+                               "'dt-holds-web-1' of project 'dt-holds'"),
                       up.err);
         CHECK(box.inspect("dt-wants-app-1", "{{.State.Pid}}") == pid);
     }
@@ -176,8 +177,9 @@ TEST_CASE("up says from where each port is reachable [ns]") {
     for (int again = 0; again < 2; ++again) {
         const Outcome up = box.davit({"up", "-d"});
         REQUIRE_MESSAGE(up.status == 0, up.err);
-        CHECK_MESSAGE(contains(up.err, " web 18614/tcp: http://localhost:18614, from this host "
-                                       "and other machines\n"),
+        CHECK_MESSAGE(contains(up.err,
+                               " web 18614/tcp: http://localhost:18614, from this host "
+                               "and other machines\n"),
                       up.err);
         CHECK(contains(up.err, " web 18615/tcp: from this host alone\n"));
         CHECK(contains(up.err, " bound 18616/tcp: from this host alone\n"));
@@ -200,8 +202,9 @@ TEST_CASE("with x-davit.publish relay the host's own rules decide [ns]") {
     const Sandbox box("dt-passed");
     box.load_busybox();
     box.compose("services:\n" +
-                sleeper("web", "    ports: [\"18618:80\", \"18618:80/udp\"]\n"
-                               "    x-davit: {publish: relay}\n") +
+                sleeper("web",
+                        "    ports: [\"18618:80\", \"18618:80/udp\"]\n"
+                        "    x-davit: {publish: relay}\n") +
                 sleeper("other", "    ports: [\"18619:80\"]\n"));
     box.davit_ok({"up", "-d"});
     const Other other;
@@ -265,8 +268,7 @@ TEST_CASE("a flow of datagrams follows the container to another address [ns]") {
             pollfd waiting{client.get(), POLLIN, 0};
             if (::poll(&waiting, 1, 200) != 1) return false;
             const ssize_t got = ::recv(client.get(), buffer, sizeof buffer, MSG_DONTWAIT);
-            return got > 0 &&
-                   std::string(buffer, static_cast<std::size_t>(got)).starts_with(words);
+            return got > 0 && std::string(buffer, static_cast<std::size_t>(got)).starts_with(words);
         });
     };
     CHECK(asks("first 80"));
