@@ -15,6 +15,10 @@
 namespace davit::runtime {
 namespace {
 
+/// For nft(8) alone, which stores here in what order it has to show a set's bytes: type, length,
+/// and BYTEORDER_HOST_ENDIAN. @source libnftnl/udata.h, NFTNL_UDATA_SET_KEYBYTEORDER
+constexpr std::string_view kAsInHost{"\0\4\1\0\0\0", 6};
+
 /// Two registers of 16 bytes that lie beside each other, so that a pair of names is one key.
 constexpr std::uint32_t kFirst = NFT_REG_1;
 constexpr std::uint32_t kSecond = NFT_REG_2;
@@ -211,7 +215,7 @@ void NftBatch::set(const std::string& name, std::uint32_t key_length, std::uint3
     message(NFT_MSG_NEWSET, NLM_F_CREATE,
             text(NFTA_SET_TABLE, table_) + text(NFTA_SET_NAME, name) +
                 number(NFTA_SET_KEY_TYPE, key_type) + number(NFTA_SET_KEY_LEN, key_length) +
-                number(NFTA_SET_ID, ++sets_));
+                number(NFTA_SET_ID, ++sets_) + attribute(NFTA_SET_USERDATA, kAsInHost));
     // One message each: a list that grows long would not fit into one attribute.
     for (const std::string& element : elements) {
         const std::string key = nested(NFTA_SET_ELEM_KEY, attribute(NFTA_DATA_VALUE, element));

@@ -6,6 +6,8 @@
 #include "tests/system/machines.h"
 #include "tests/system/network_services.h"
 
+#include <algorithm>
+#include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -232,13 +234,18 @@ private:
         const std::size_t at = text.find(word) + word.size();
         return text.substr(at, text.find('/', at) - at);
     }
-    /// The first address of the subnet.
+    /// The first address of the subnet: a /16, as in the pools of a host without other networks, and
+    /// a /64.
     static std::string gateway_of(const std::string& ip) {
-        if (const std::size_t colons = ip.find("::"); colons != std::string::npos)
-            return ip.substr(0, colons) + "::1";
-        // 172.X.0.0/16 and the like: the pools of a host without other networks.
+        in6_addr six{};
+        if (::inet_pton(AF_INET6, ip.c_str(), &six) == 1) {
+            std::fill(six.s6_addr + 8, six.s6_addr + 15, std::uint8_t{0});
+            six.s6_addr[15] = 1;
+            char text[INET6_ADDRSTRLEN] = {};
+            return ::inet_ntop(AF_INET6, &six, text, sizeof text);
+        }
         const std::vector<std::string> parts = split(ip, '.');
-        return fmt::format("{}.{}.0.1", parts[0], parts[1]);
+        return fmt::format("{}.{}.0.1", parts.at(0), parts.at(1));
     }
 
     const Sandbox& box_;
@@ -248,7 +255,10 @@ private:
     Responder responder_;
 };
 
-std::string rules() { return davit::testing::run({.argv = {"nft", "list", "ruleset"}}).out; }
+/// Of the table that is made anew; the fence has rules like these all the time.
+std::string rules() {
+    return davit::testing::run({.argv = {"nft", "list", "table", "inet", "davit"}}).out;
+}
 
 /// Keeps the guards from loading the rules again, until the end of the scope.
 class NobodyHeals {
