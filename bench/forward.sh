@@ -49,7 +49,10 @@ finish() {
         wait "$pid" 2>/dev/null || true
     done
     for engine in $engines; do ip netns del "davit-bench-$$-$engine" 2>/dev/null || true; done
-    umount "$work"/docker/overlay2/*/merged 2>/dev/null || true
+    umount -R "$work/docker" 2>/dev/null || true
+    for folder in "/sys/fs/cgroup/davit-bench-$$" /sys/fs/cgroup/*/"davit-bench-$$"; do
+        [ ! -d "$folder" ] || rmdir "$folder" 2>/dev/null || true
+    done
     rm -rf --one-file-system "$work"
 }
 trap finish EXIT
@@ -73,9 +76,12 @@ declare -A pid=([davit]=$container) address=()
 
 if [ "$engines" != davit ]; then
     on docker dockerd --data-root "$work/docker" --exec-root "$work/docker-run" \
-        --pidfile "$work/docker.pid" -H "unix://$work/docker.sock" >"$work/docker.log" 2>&1 &
+        --cgroup-parent "/davit-bench-$$" --pidfile "$work/docker.pid" -H "unix://$work/docker.sock" >"$work/docker.log" 2>&1 &
     started+=" $!"
-    for _ in $(seq 150); do docker info >/dev/null 2>&1 && break || sleep 0.2; done
+    for _ in $(seq 150); do
+        if docker info >/dev/null 2>&1; then break; fi
+        sleep 0.2
+    done
     docker load -q -i "$images/nginx.tar" >/dev/null || { tail -5 "$work/docker.log" >&2; exit 1; }
     docker run -d --name web -p 127.0.0.1:18080:80 -p 127.0.0.1:15201:5201 "$image" >/dev/null
     pid[docker]=$(docker inspect -f '{{.State.Pid}}' web)
