@@ -30,6 +30,34 @@ bool has_fence() { return nft({"list", "table", "inet", "davit_fence"}); }
 
 bool flush() { return nft({"flush", "ruleset"}); }
 
+constexpr const char* kFenceRaw =
+    "\tchain raw {\n"
+    "\t\ttype filter hook prerouting priority raw; policy accept;\n"
+    "\t\tiifname != @br accept\n"
+    "\t\tip daddr 127.0.0.0/8 drop\n"
+    "\t\tip saddr 127.0.0.0/8 drop\n"
+    "\t}\n";
+constexpr const char* kFenceForward =
+    "\tchain forward {\n"
+    "\t\ttype filter hook forward priority filter; policy accept;\n"
+    "\t\tiifname != @br oifname != @br accept\n"
+    "\t\tct state established,related accept\n"
+    "\t\tiifname @internal oifname != @internal drop\n"
+    "\t\toifname @internal iifname != @internal drop\n"
+    "\t\tiifname . oifname @intra accept\n"
+    "\t\toifname @br ct status dnat accept\n"
+    "\t\toifname @br drop\n"
+    "\t}\n";
+constexpr const char* kFenceInput =
+    "\tchain input {\n"
+    "\t\ttype filter hook input priority filter; policy accept;\n"
+    "\t\tiifname != @internal accept\n"
+    "\t\tct state established,related accept\n"
+    "\t\tmeta l4proto icmp accept\n"
+    "\t\tmeta l4proto ipv6-icmp accept\n"
+    "\t\tdrop\n"
+    "\t}\n";
+
 /// The rules of the lab, with another network that is internal.
 Ruleset with_internal() {
     Ruleset rules = Lab::rules();
@@ -90,6 +118,24 @@ TEST_CASE("the fence lets pass what the rules let pass, and follows them [ns]") 
         const UniqueFd host = listen_on("0.0.0.0", 6001);
         if (reaches_from(lab.c3, "172.18.0.1", 6001, host, 300)) return 10;
         return reaches_from(lab.c1, "192.0.2.9", 7000, far) ? 0 : 11;
+    });
+}
+
+TEST_CASE("the fence says this [ns]") {
+    IN_OWN_NAMESPACES([] {
+        const TempDir run_root;
+        if (!load(with_internal())) return 1;
+        EventLoop loop = *EventLoop::create();
+        const std::unique_ptr<Fence> fence = Fence::open(run_root.path(), loop);
+        fence->refresh();
+        const std::string text =
+            davit::testing::run({.argv = {"nft", "list", "table", "inet", "davit_fence"}}).out;
+        for (const char* part : {kFenceRaw, kFenceForward, kFenceInput}) {
+            if (text.find(part) != std::string::npos) continue;
+            std::fprintf(stderr, "%s\nis not in\n%s\n", part, text.c_str());
+            return 2;
+        }
+        return text.find("flags owner") != std::string::npos ? 0 : 3;
     });
 }
 
