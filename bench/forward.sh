@@ -6,7 +6,7 @@
 #   -n N         how many rounds (default 5)
 #   --seconds S  how long each measurement takes (default 2)
 #   --build DIR  use the programs of this build folder (default build/release)
-# Needs root, wrk, iperf3, and build DIR/images/nginx.tar, which the build makes.
+# Needs root, wrk, iperf3, curl, and build DIR/images/nginx.tar, which the build makes.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -26,7 +26,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 [ -x "$build/bin/davit" ] || { echo "there is no $build/bin/davit: build the preset release first" >&2; exit 1; }
-for program in wrk iperf3; do
+for program in wrk iperf3 curl; do
     command -v "$program" >/dev/null || { echo "install $program first" >&2; exit 1; }
 done
 images=$build/../images
@@ -49,7 +49,7 @@ finish() {
         wait "$pid" 2>/dev/null || true
     done
     for engine in $engines; do ip netns del "davit-bench-$$-$engine" 2>/dev/null || true; done
-    umount -R "$work/docker" 2>/dev/null || true
+    umount -R -l "$work/docker" 2>/dev/null || true
     for folder in "/sys/fs/cgroup/davit-bench-$$" /sys/fs/cgroup/*/"davit-bench-$$"; do
         [ ! -d "$folder" ] || rmdir "$folder" 2>/dev/null || true
     done
@@ -61,15 +61,14 @@ for engine in $engines; do
     ip netns add "davit-bench-$$-$engine"
     on "$engine" ip link set lo up
 done
+image=$("$build/bin/davit" load -i "$images/nginx.tar" | sed -n 's/^Loaded image: //p')
 cat >"$work/compose.yaml" <<Y
 name: bench-$$
 services:
   web:
-    image: nginx:1.21
+    image: $image
     ports: ["127.0.0.1:18080:80", "127.0.0.1:15201:5201"]
 Y
-image=$(davit load -q -i "$images/nginx.tar" | sed -n 's/^Loaded image: //p')
-sed -i "s|image: .*|image: $image|" "$work/compose.yaml"
 davit up -d
 container=$(davit inspect -f '{{.State.Pid}}' "bench-$$-web-1")
 declare -A pid=([davit]=$container) address=()
@@ -88,7 +87,7 @@ if [ "$engines" != davit ]; then
 fi
 for engine in $engines; do
     address[$engine]=$(nsenter -n -t "${pid[$engine]}" ip -4 -o addr show dev eth0 | awk '{ sub("/.*", "", $4); print $4 }')
-    nsenter -n -t "${pid[$engine]}" iperf3 -s >/dev/null &
+    nsenter -n -t "${pid[$engine]}" iperf3 -s >/dev/null 2>&1 &
     started+=" $!"
     until on "$engine" curl -s -o /dev/null "http://127.0.0.1:18080/"; do sleep 0.1; done
 done
