@@ -38,7 +38,8 @@ export DAVIT_RUN_ROOT=$work/run DAVIT_DATA_ROOT=$work/data
 engines=davit
 [ -z "$(command -v dockerd)" ] || engines="davit docker"
 started=''
-on() { nsenter --net="/run/netns/davit-bench-$$-$1" "${@:2}"; }
+netns_of() { echo "/run/netns/davit-bench-$$-$1"; }
+on() { nsenter --net="$(netns_of "$1")" "${@:2}"; }
 davit() { on davit "$build/bin/davit" --progress quiet -f "$work/compose.yaml" "$@"; }
 docker() { on docker docker -H "unix://$work/docker.sock" "$@"; }
 finish() {
@@ -62,19 +63,31 @@ for engine in $engines; do
     on "$engine" ip link set lo up
 done
 image=$("$build/bin/davit" load -i "$images/nginx.tar" | sed -n 's/^Loaded image: //p')
+# Without a log: it is the network that is measured.
+cat >"$work/nginx.conf" <<N
+worker_processes 1;
+events {}
+http {
+    access_log off;
+    keepalive_requests 100000000;
+    server { listen 80; location / { return 200 "ok"; } }
+}
+N
 cat >"$work/compose.yaml" <<Y
 name: bench-$$
 services:
   web:
     image: $image
     ports: ["127.0.0.1:18080:80", "127.0.0.1:15201:5201"]
+    volumes: ["$work/nginx.conf:/etc/nginx/nginx.conf:ro"]
 Y
 davit up -d
 container=$(davit inspect -f '{{.State.Pid}}' "bench-$$-web-1")
 declare -A pid=([davit]=$container) address=()
 
 if [ "$engines" != davit ]; then
-    on docker dockerd --data-root "$work/docker" --exec-root "$work/docker-run" \
+    # Not by a function: the process that is ended has to be dockerd itself.
+    nsenter --net="$(netns_of docker)" dockerd --data-root "$work/docker" --exec-root "$work/docker-run" \
         --cgroup-parent "/davit-bench-$$" --pidfile "$work/docker.pid" -H "unix://$work/docker.sock" >"$work/docker.log" 2>&1 &
     started+=" $!"
     for _ in $(seq 150); do
@@ -82,7 +95,8 @@ if [ "$engines" != davit ]; then
         sleep 0.2
     done
     docker load -q -i "$images/nginx.tar" >/dev/null || { tail -5 "$work/docker.log" >&2; exit 1; }
-    docker run -d --name web -p 127.0.0.1:18080:80 -p 127.0.0.1:15201:5201 "$image" >/dev/null
+    docker run -d --name web -p 127.0.0.1:18080:80 -p 127.0.0.1:15201:5201 \
+        -v "$work/nginx.conf:/etc/nginx/nginx.conf:ro" "$image" >/dev/null
     pid[docker]=$(docker inspect -f '{{.State.Pid}}' web)
 fi
 for engine in $engines; do
