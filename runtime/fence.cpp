@@ -7,11 +7,11 @@
 #include <cerrno>
 #include <cstddef>
 #include <fcntl.h>
+#include <linux/in6.h>  // not <netinet/in.h>: <linux/netfilter.h> has the other one
+#include <linux/ip.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
-#include <netinet/in.h>  // before the kernel's headers, which leave out what it has
-#include <netinet/ip.h>
 #include <sys/epoll.h>
 
 namespace davit::runtime {
