@@ -121,7 +121,7 @@ std::string Machine::run(const std::string& words) const {
 
 Responder::Responder() {
     thread_ = std::thread([this] {
-        while (!stop_) {
+        for (; !stop_; ++rounds_) {
             std::vector<pollfd> waiting;
             {
                 const std::lock_guard lock(mutex_);
@@ -167,7 +167,10 @@ void Responder::serve(const Machine& machine, const std::string& name, std::uint
         UniqueFd fd(
             ::socket(AF_INET6, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
         const int off = 0;
+        const int on = 1;
         ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+        // What was answered a moment ago is still remembered.
+        if (!udp) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
         REQUIRE(::bind(fd.get(), all.get(), all.length) == 0);
         if (!udp) REQUIRE(::listen(fd.get(), 128) == 0);
         const std::lock_guard lock(mutex_);
@@ -176,8 +179,12 @@ void Responder::serve(const Machine& machine, const std::string& name, std::uint
 }
 
 void Responder::forget_all() {
-    const std::lock_guard lock(mutex_);
-    services_.clear();
+    {
+        const std::lock_guard lock(mutex_);
+        services_.clear();
+    }
+    // A socket that is waited for is not closed before the waiting ends.
+    for (const int now = rounds_; rounds_ < now + 2;) ::poll(nullptr, 0, 1);
 }
 
 std::vector<std::string> ask_all(const std::map<std::string, Machine>& machines,

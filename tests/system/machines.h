@@ -61,6 +61,7 @@ private:
     std::mutex mutex_;
     std::vector<Service> services_;
     std::atomic<bool> stop_{false};
+    std::atomic<int> rounds_{0};
     std::thread thread_;
 };
 
