@@ -106,7 +106,7 @@ constexpr Row kRows[] = {
     {"web", "quiet:80", ""},
     {"web", "host:18502", ""},
     {"web", "other:80", "other 80"},
-    {"web", "host:18503", "host 18503"},
+    {"web", "gateway of web:18503", "host 18503"},
     // Another container of the same network.
     {"peer", "host:18500", "web 80"},
     {"peer", "gateway of web:18500", "web 80"},
