@@ -129,7 +129,7 @@ TEST_CASE("a port that somebody has is told before anything is stopped [ns]") {
         CHECK(up.status == 1);
         CHECK_MESSAGE(contains(up.err, "port 18611/"), up.err);
         CHECK_MESSAGE(contains(up.err, fmt::format("pid {}, test_system", ::getpid())), up.err);
-        CHECK(contains(up.err, "compose.yaml:6:"));
+        CHECK(contains(up.err, "compose.yaml:7:"));
         CHECK(box.inspect("dt-taken-web-1", "{{.State.Pid}}") == pid);
     }
     box.davit_ok({"down"});
