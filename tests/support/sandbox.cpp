@@ -70,8 +70,8 @@ std::string cgroups(const std::string& project) {
     return found;
 }
 
-/// Rules without the table that some guard keeps as long as it lives, and that the kernel takes away
-/// with it: which one, and since when, is nobody's business.
+/// Rules without the table that some guard keeps as long as it lives, and that the kernel takes
+/// away with it: which one, and since when, is nobody's business.
 std::string without_fence(std::string rules) {
     const std::size_t begin = rules.find("table inet davit_fence");
     if (begin == std::string::npos) return rules;

@@ -234,8 +234,8 @@ private:
         const std::size_t at = text.find(word) + word.size();
         return text.substr(at, text.find('/', at) - at);
     }
-    /// The first address of the subnet: a /16, as in the pools of a host without other networks, and
-    /// a /64.
+    /// The first address of the subnet: a /16, as in the pools of a host without other networks,
+    /// and a /64.
     static std::string gateway_of(const std::string& ip) {
         in6_addr six{};
         if (::inet_pton(AF_INET6, ip.c_str(), &six) == 1) {
