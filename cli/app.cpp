@@ -152,6 +152,7 @@ void declare_commands(CLI::App& app, Command& chosen) {
     add_command<EnableFlags>(app, "enable", "Bring a project back after a reboot", chosen);
     add_command<DisableFlags>(app, "disable", "Leave a project down after a reboot", chosen);
     add_command<CompletionFlags>(app, "completion", "Print the completion of a shell", chosen);
+    add_command<DoctorFlags>(app, "doctor", "Look for what is amiss on this host", chosen);
     add_command<VersionFlags>(app, "version", "Show the version and what the kernel offers",
                               chosen);
     // For the build and for units, not for people.

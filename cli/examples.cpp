@@ -99,6 +99,8 @@ constexpr Row kRows[] = {
     {"image check", {"davit image check --repair", "find damage in the store, and mend it"}},
     {"system", {"davit system df", "what takes how much of the disk"}},
     {"system df", {"davit system df --format json", "for a program"}},
+    {"doctor", {"davit doctor", "what is amiss, and what to do about it"}},
+    {"doctor", {"davit doctor --format json", "the same, for programs"}},
     {"network", {"davit network ls", "list networks"}},
     {"network ls", {"davit network ls -q", "only their ids"}},
     {"network inspect", {"davit network inspect shop_default", "everything about a network"}},

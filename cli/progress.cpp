@@ -127,6 +127,10 @@ void Progress::say(const std::string& container, const char* word) const {
                                 : line_of(subject, word, "32", colour_));
 }
 
+void Progress::note(const std::string& text) const {
+    if (style_ != Style::Json) print(" " + text + "\n");
+}
+
 Result<Progress::Style> progress_style(const Context& context) {
     const Progress::Style style = TRY(parse_progress(context.globals.progress));
     const bool can = context.terminal.err_is_terminal && context.globals.ansi != "never" &&

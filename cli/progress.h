@@ -32,6 +32,8 @@ public:
     void running(const std::string& container);
     /// " Container shop-web-1  WORD".
     void say(const std::string& container, const char* word) const;
+    /// A line of its own, for people: programs that read JSON ask `ps`.
+    void note(const std::string& text) const;
 
 private:
     void print(const std::string& line) const;

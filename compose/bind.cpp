@@ -106,13 +106,20 @@ void bind_limits(const Node& node, Service& service, Diagnostics& diagnostics) {
     }
 }
 
-/// How published ports are passed on: by the kernel, or by the guard.
+/// How published ports are passed on: by the kernel, or by the guard. After the ports.
 void bind_publish(const Node& extension, Service& service, Diagnostics& diagnostics) {
     const std::string way = text_at(extension, "publish");
     service.relay_ports = way == "relay";
-    if (!way.empty() && way != "relay" && way != "kernel")
-        diagnostics.error(fmt::format("ports can't be published by '{}'", printable(way)),
-                          extension.find("publish")->place(), "use 'kernel' or 'relay'");
+    if (way.empty()) return;
+    const SourcePos place = extension.find("publish")->place();
+    if (way != "relay" && way != "kernel")
+        diagnostics.error(fmt::format("ports can't be published by '{}'", printable(way)), place,
+                          "use 'kernel' or 'relay'");
+    const bool sctp = std::any_of(service.ports.begin(), service.ports.end(),
+                                  [](const Port& port) { return port.protocol == "sctp"; });
+    if (service.relay_ports && sctp)
+        diagnostics.error("a port of sctp can't be relayed", place,
+                          "leave 'publish' out: the kernel forwards it");
 }
 
 }  // namespace
@@ -159,16 +166,16 @@ void bind_service(const Node& node, Service& service, Diagnostics& diagnostics) 
     service.user = text_at(node, "user");
     service.container_name = bind_name(node, "container_name", diagnostics);
     service.labels = bind_table(node.find("labels"));
-    if (const Node* extension = node.find("x-davit")) {
-        service.data_root = text_at(*extension, "data_root");
-        bind_publish(*extension, service, diagnostics);
-    }
     bind_hostname(node, service, diagnostics);
     bind_working_dir(node, service, diagnostics);
     bind_environment(node, service);
     bind_limits(node, service, diagnostics);
     bind_networks(node, service, diagnostics);
     bind_ports(node, service, diagnostics);
+    if (const Node* extension = node.find("x-davit")) {
+        service.data_root = text_at(*extension, "data_root");
+        bind_publish(*extension, service, diagnostics);
+    }
     bind_mounts(node, service, diagnostics);
     bind_lifecycle(node, service, diagnostics);
     bind_privileges(node, service, diagnostics);

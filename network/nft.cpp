@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "base/unique_fd.h"
+#include "network/foreign_rules.h"
 #include "network/ruleset.h"
 
 #include <cerrno>
@@ -24,6 +25,8 @@ struct Library {
     decltype(&nft_ctx_buffer_error) buffer_error = nullptr;
     decltype(&nft_ctx_buffer_output) buffer_output = nullptr;
     decltype(&nft_ctx_get_error_buffer) errors = nullptr;
+    decltype(&nft_ctx_get_output_buffer) output = nullptr;
+    decltype(&nft_ctx_output_set_flags) set_output = nullptr;
     decltype(&nft_run_cmd_from_buffer) run = nullptr;
 };
 
@@ -42,6 +45,8 @@ Result<const Library*> library() {
             find(handle, "nft_ctx_buffer_error", functions.buffer_error) &&
             find(handle, "nft_ctx_buffer_output", functions.buffer_output) &&
             find(handle, "nft_ctx_get_error_buffer", functions.errors) &&
+            find(handle, "nft_ctx_get_output_buffer", functions.output) &&
+            find(handle, "nft_ctx_output_set_flags", functions.set_output) &&
             find(handle, "nft_run_cmd_from_buffer", functions.run))
             return functions;
         const char* problem = ::dlerror();  // NOLINT(concurrency-mt-unsafe)
@@ -100,7 +105,10 @@ Result<void> apply(const Ruleset& rules) {
     return load_script(render(rules));
 }
 
-Result<void> load_script(const std::string& script) {
+namespace {
+
+/// Runs a script; what it prints, as JSON where that is asked for.
+Result<std::string> run_script(const std::string& script, bool json) {
     const Library& nft = *TRY(library());
     static std::mutex one_at_a_time;  // libnftables keeps tables of its own outside its contexts
     const std::lock_guard lock(one_at_a_time);
@@ -110,9 +118,25 @@ Result<void> load_script(const std::string& script) {
     if (!context) return Error(ErrorKind::System, "nft_ctx_new has no memory");
     nft.buffer_error(context.get());
     nft.buffer_output(context.get());
+    if (json) nft.set_output(context.get(), NFT_CTX_OUTPUT_JSON);
     log::debug("network", "nft -f - <<'END'\n{}END", script);
-    if (nft.run(context.get(), script.c_str()) == 0) return {};
-    return failure_of(first_lines(nft.errors(context.get())));
+    if (nft.run(context.get(), script.c_str()) != 0)
+        return failure_of(first_lines(nft.errors(context.get())));
+    const char* const output = nft.output(context.get());
+    return std::string(output == nullptr ? "" : output);
+}
+
+}  // namespace
+
+Result<void> load_script(const std::string& script) {
+    TRY(run_script(script, false));
+    return {};
+}
+
+Result<Json> list_ruleset() {
+    const std::string text = TRY(run_script("list ruleset\n", true));
+    if (text.empty()) return Error(ErrorKind::Unsupported, "libnftables was built without JSON");
+    return parse_json(text, "the list of rules");
 }
 
 }  // namespace davit::network

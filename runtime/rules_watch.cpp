@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "runtime/clone.h"
+#include "runtime/nft_batch.h"
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -35,16 +36,6 @@ constexpr std::chrono::milliseconds kAgain{1000};
 constexpr std::chrono::milliseconds kLongest{60000};
 
 constexpr int nftables_type(int message) { return (NFNL_SUBSYS_NFTABLES << 8) | message; }
-
-Result<UniqueFd> netfilter_socket(int flags) {
-    UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_NETFILTER));
-    if (!fd) return Error::from_errno(errno, "socket(2)").doing("watch the packet rules");
-    sockaddr_nl any{};
-    any.nl_family = AF_NETLINK;
-    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) == -1)
-        return Error::from_errno(errno, "bind(2)").doing("watch the packet rules");
-    return fd;
-}
 
 /// Every change ends with one message of the type NEWGEN: that alone wakes the guard, and not the
 /// thousands of elements that somebody may load. @source linux/net/netfilter/nf_tables_api.c
@@ -84,9 +75,7 @@ struct RulesRequest {
 }  // namespace
 
 Result<bool> has_rules() {
-    const UniqueFd fd = TRY(netfilter_socket(0));
-    const timeval limit{2, 0};
-    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    const UniqueFd fd = TRY(open_netfilter());
     RulesRequest request;
     request.header.nlmsg_len = offsetof(RulesRequest, attributes);
     request.header.nlmsg_type = static_cast<std::uint16_t>(nftables_type(NFT_MSG_GETRULE));
@@ -129,7 +118,11 @@ Result<RulesSetup> parse_rules_setup(const std::string& json) {
 }
 
 RulesWatch::RulesWatch(RulesSetup setup, EventLoop& loop, UniqueFd events, Timer again)
-    : setup_(std::move(setup)), loop_(loop), events_(std::move(events)), again_(std::move(again)) {}
+    : setup_(std::move(setup)),
+      loop_(loop),
+      events_(std::move(events)),
+      again_(std::move(again)),
+      fence_(Fence::open(setup_.run_root, loop_)) {}
 
 RulesWatch::~RulesWatch() {
     loop_.forget(events_.get());
@@ -138,7 +131,7 @@ RulesWatch::~RulesWatch() {
 }
 
 Result<std::unique_ptr<RulesWatch>> RulesWatch::open(RulesSetup setup, EventLoop& loop) {
-    UniqueFd events = TRY(netfilter_socket(SOCK_NONBLOCK));
+    UniqueFd events = TRY(open_netfilter(SOCK_NONBLOCK));
     TRY(hear_ends_only(events));
     Timer again = TRY(Timer::create());
     std::unique_ptr<RulesWatch> watch(
@@ -147,8 +140,11 @@ Result<std::unique_ptr<RulesWatch>> RulesWatch::open(RulesSetup setup, EventLoop
     TRY(loop.watch(self->events_.get(), EPOLLIN, [self](std::uint32_t) { self->on_events(); }));
     TRY(loop.watch(self->again_.fd(), EPOLLIN, [self](std::uint32_t) {
         self->again_.disarm();
+        self->soon_ = false;
         self->look();
     }));
+    // The rules may have stood for long: a guard that begins may have to keep the fence.
+    self->look_soon();
     return watch;
 }
 
@@ -157,7 +153,13 @@ void RulesWatch::on_events() {
     // Also where some were lost (ENOBUFS): what counts is how things stand now.
     while (::recv(events_.get(), buffer, sizeof buffer, MSG_DONTWAIT) > 0) {
     }
-    again_.arm(kSoon);
+    look_soon();
+}
+
+void RulesWatch::look_soon() {
+    // Changes without end don't put it off.
+    if (!soon_) again_.arm(kSoon);
+    soon_ = true;
 }
 
 void RulesWatch::look() {
@@ -169,7 +171,7 @@ void RulesWatch::look() {
     }
     if (*there) {
         pause_ = {};
-        return;
+        return fence_->refresh();
     }
     // One guard of the host is enough; should that one be killed, another sees it a second later.
     pause_ = std::clamp(pause_ * 2, kAgain, kLongest);
@@ -196,9 +198,11 @@ void RulesWatch::on_loaded() {
     turn_.reset();
     // They may have been flushed once more meanwhile.
     again_.disarm();
+    soon_ = false;
     const Result<bool> there = has_rules();
     if (!there || !*there) return again_.arm(pause_);
     pause_ = {};
+    fence_->refresh();
 }
 
 void RulesWatch::load_now() const {

@@ -3,6 +3,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "runtime/event_loop.h"
+#include "runtime/fence.h"
 
 #include <chrono>
 #include <memory>
@@ -24,7 +25,7 @@ Result<RulesSetup> parse_rules_setup(const std::string& json);
 
 /// Watches over the table `inet davit`. A guard that hears of a change of any rules looks whether
 /// the table still says something; where it doesn't (`nft flush ruleset`), one guard of the host
-/// lets davit load it again: libnftables is much too large for a guard.
+/// lets davit load it again: libnftables is much too large for a guard. Meanwhile the fence holds.
 class RulesWatch {
 public:
     /// @errors System, Unsupported where the kernel has no nf_tables
@@ -40,6 +41,7 @@ public:
 private:
     RulesWatch(RulesSetup setup, EventLoop& loop, UniqueFd events, Timer again);
     void on_events();
+    void look_soon();
     void look();
     void on_loaded();
     Result<pid_t> spawn(int* pidfd) const;
@@ -48,9 +50,11 @@ private:
     EventLoop& loop_;
     UniqueFd events_;
     Timer again_;                         ///< When to look: soon after a change, or once more.
+    bool soon_ = false;                   ///< It will be soon.
     std::chrono::milliseconds pause_{0};  ///< Grows while loading fails.
     UniqueFd turn_;     ///< The lock that says whose turn it is; open while this guard loads.
     UniqueFd loading_;  ///< The process that loads.
+    std::unique_ptr<Fence> fence_;  ///< What holds until it has loaded.
 };
 
 /// Whether the table `inet davit` of this network namespace has the rules that keep networks apart.

@@ -448,7 +448,7 @@ Result<void> tidy_run_root(const Paths& paths, const std::string& project) {
     const std::vector<std::string> names = TRY(list_directory(paths.run_root));
     for (const std::string& name : names) {
         if (name.ends_with(".bpf") || name.ends_with(".tmp") || name == "lock" ||
-            name == "rules.lock")
+            name == "rules.lock" || name == "fence.lock")
             ::unlink((paths.run_root + "/" + name).c_str());
     }
     ::rmdir(paths.run_root.c_str());  // stays where something else is in it

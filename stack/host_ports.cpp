@@ -88,6 +88,17 @@ Result<void> check_port(const ChoiceRequest& request, const Port& port) {
         .help("name a wider range");
 }
 
+/// Where ports that name no address are published: what the network says that they lead through.
+/// @source docker, com.docker.network.bridge.host_binding_ipv4
+std::string usual_address(const Choices& choices, const ContainerInputs& inputs) {
+    for (const Endpoint& endpoint : inputs.endpoints) {
+        if (!endpoint.default4) continue;
+        const auto network = choices.networks.find(endpoint.network);
+        if (network != choices.networks.end()) return network->second.host_binding;
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<void> check_ports(const ChoiceRequest& request, const compose::DesiredContainer& container) {
@@ -116,7 +127,9 @@ Result<std::vector<Port>> choose_ports(const ChoiceRequest& request, const Choic
                !is_among(request.seen->containers, port, published) &&
                runtime::bind_port(listen_port(port, published)).ok();
     };
+    const std::string usual = usual_address(choices, inputs);
     for (Port port : inputs.wanted->config.ports) {
+        if (port.host_ip.empty()) port.host_ip = usual;
         const Port wanted = port;
         const bool fixed = wanted.published != 0 && wanted.published_last == 0;
         port.published_last = 0;

@@ -240,6 +240,11 @@ struct RmiFlags {
     std::vector<std::string> images = {};
 };
 
+/// What is amiss on this host.
+struct DoctorFlags {
+    std::string format = "text";
+};
+
 struct VersionFlags {
     bool brief = false;
     std::string format = "pretty";
@@ -259,7 +264,7 @@ struct ManualFlags {
 using Command = std::variant<
     std::monostate, UpFlags, RunFlags, ScaleFlags, CreateFlags, DownFlags, StopFlags, PsFlags,
     LogsFlags, InspectFlags, PlanFlags, ConfigFlags, ConvertFlags, ExecFlags, ImagesFlags,
-    LoadFlags, BuildFlags, ImportFlags, TagFlags, RmiFlags, VersionFlags,
+    LoadFlags, BuildFlags, ImportFlags, TagFlags, RmiFlags, VersionFlags, DoctorFlags,
     // about containers that are there
     StartFlags, RestartFlags, PauseFlags, UnpauseFlags, AttachFlags, KillFlags, RmFlags, PortFlags,
     TopFlags, LsFlags, WaitFlags, StatsFlags, EventsFlags, CopyFlags, VolumesFlags,
@@ -294,6 +299,7 @@ void declare(CLI::App& command, ImportFlags& flags);
 void declare(CLI::App& command, TagFlags& flags);
 void declare(CLI::App& command, RmiFlags& flags);
 void declare(CLI::App& command, VersionFlags& flags);
+void declare(CLI::App& command, DoctorFlags& flags);
 void declare(CLI::App& command, CompletionFlags& flags);
 void declare(CLI::App& command, ManualFlags& flags);
 
@@ -316,6 +322,7 @@ Result<int> run(const Context& context, const ImportFlags& flags);
 Result<int> run(const Context& context, const TagFlags& flags);
 Result<int> run(const Context& context, const RmiFlags& flags);
 Result<int> run(const Context& context, const VersionFlags& flags);
+Result<int> run(const Context& context, const DoctorFlags& flags);
 Result<int> run(const Context& context, const CompletionFlags& flags);
 Result<int> run(const Context& context, const ManualFlags& flags);
 

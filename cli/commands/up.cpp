@@ -6,6 +6,7 @@
 #include "cli/exit_code.h"
 #include "cli/plan_file.h"
 #include "cli/plan_text.h"
+#include "cli/port_reach.h"
 #include "cli/pull_images.h"
 #include "cli/render.h"
 #include "cli/scale_words.h"
@@ -123,6 +124,18 @@ Result<int> wait_for_all(const AttachedUp& up) {
         failed.push_back({std::move(step), std::move(waited).error()});
     }
     return report_failures(paths, up.target.project, failed, up.context.terminal.err_colour);
+}
+
+/// From where the ports of what runs are reachable.
+Result<void> tell_ports(const AttachedUp& up) {
+    for (const stack::ContainerView& view :
+         TRY(stack::list_containers(up.target.environment.paths, up.target.project))) {
+        if (view.record.one_off || view.state.status != runtime::Status::Running ||
+            !up.started.contains(view.record.service))
+            continue;
+        for (const std::string& line : port_reach(view.record)) up.progress.note(line);
+    }
+    return {};
 }
 
 void declare_attaching(CLI::App& command, UpFlags& flags) {
@@ -292,6 +305,7 @@ Result<int> run(const Context& context, const UpFlags& given) {
         if (view.state.status == runtime::Status::Running &&
             up.started.contains(view.record.service))
             progress.running(view.record.name);
+    if (warnings.empty()) TRY(tell_ports(up));
     if (attached) return attach_to_all(up);
     if (Interrupts::count() > 0) return kInterrupted;
     return flags.wait && !flags.no_start ? wait_for_all(up) : Result<int>(kOk);

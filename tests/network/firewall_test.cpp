@@ -1,14 +1,9 @@
+#include "tests/network/forge.h"
 #include "tests/network/lab.h"
 
 #include <atomic>
-#include <cstring>
 #include <doctest/doctest.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
-#include <net/if.h>
 #include <netdb.h>
-#include <netinet/ip.h>
-#include <netinet/udp.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <thread>
@@ -26,61 +21,6 @@ bool passes(const UniqueFd& from, const UniqueFd& to) {
     pollfd waiting{to.get(), POLLIN, 0};
     return ::write(from.get(), "x", 1) == 1 && ::poll(&waiting, 1, 2000) == 1 &&
            ::read(to.get(), &got, 1) == 1 && got == 'x';
-}
-
-UniqueFd udp_in(const UniqueFd& netns) {
-    const Result<NetnsScope> inside = NetnsScope::enter(netns);
-    return UniqueFd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-}
-
-bool bind_any(const UniqueFd& fd, std::uint16_t port) {
-    const sockaddr_in address = davit::testing::socket_address("0.0.0.0", port);
-    return ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-}
-
-bool has_mail(const UniqueFd& fd, int timeout_ms) {
-    pollfd waiting{fd.get(), POLLIN, 0};
-    return ::poll(&waiting, 1, timeout_ms) == 1;
-}
-
-std::uint16_t checksum_of(const iphdr& header) {
-    std::uint16_t words[sizeof header / 2];
-    std::memcpy(words, &header, sizeof header);
-    std::uint32_t sum = 0;
-    for (const std::uint16_t word : words) sum += word;
-    sum = (sum & 0xffffU) + (sum >> 16U);
-    return static_cast<std::uint16_t>(~(sum + (sum >> 16U)));
-}
-
-/// Sends one UDP packet out of `eth0` of `netns` to the gateway's MAC address, past that
-/// namespace's own routing, as a container with NET_RAW can.
-bool forge_packet(const UniqueFd& netns, const char* from, const char* to, std::uint16_t port) {
-    const Result<NetnsScope> inside = NetnsScope::enter(netns);
-    struct Packet {
-        iphdr ip;
-        udphdr udp;
-    } packet{};
-    packet.ip.version = 4;
-    packet.ip.ihl = 5;
-    packet.ip.ttl = 9;
-    packet.ip.protocol = IPPROTO_UDP;
-    packet.ip.tot_len = htons(sizeof packet);
-    packet.ip.saddr = davit::testing::socket_address(from, 0).sin_addr.s_addr;
-    packet.ip.daddr = davit::testing::socket_address(to, 0).sin_addr.s_addr;
-    packet.ip.check = checksum_of(packet.ip);
-    packet.udp.uh_sport = htons(1234);
-    packet.udp.uh_dport = htons(port);
-    packet.udp.uh_ulen = htons(sizeof packet.udp);
-    sockaddr_ll link{};
-    link.sll_family = AF_PACKET;
-    link.sll_protocol = htons(ETH_P_IP);
-    link.sll_ifindex = static_cast<int>(::if_nametoindex("eth0"));
-    link.sll_halen = 6;
-    const unsigned char gateway[] = {0x02, 0x42, 172, 17, 0, 1};
-    std::memcpy(link.sll_addr, gateway, sizeof gateway);
-    const UniqueFd fd(::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    return ::sendto(fd.get(), &packet, sizeof packet, 0, reinterpret_cast<const sockaddr*>(&link),
-                    sizeof link) == static_cast<ssize_t>(sizeof packet);
 }
 
 }  // namespace

@@ -70,6 +70,15 @@ std::string cgroups(const std::string& project) {
     return found;
 }
 
+/// Rules without the table that some guard keeps as long as it lives, and that the kernel takes
+/// away with it: which one, and since when, is nobody's business.
+std::string without_fence(std::string rules) {
+    const std::size_t begin = rules.find("table inet davit_fence");
+    if (begin == std::string::npos) return rules;
+    const std::size_t end = rules.find("\n}\n", begin);
+    return rules.erase(begin, end == std::string::npos ? end : end + 3 - begin);
+}
+
 }  // namespace
 
 Sandbox::Sandbox(std::string project) : project_(std::move(project)) {
@@ -135,13 +144,15 @@ void Sandbox::load_busybox() const {
 std::string Sandbox::world() const {
     const std::string own = dir_.path();
     std::string text = "links:\n" + links();
-    text += "rules:\n" + run({.argv = {"nft", "list", "ruleset"}}).out;
+    text += "rules:\n" + without_fence(run({.argv = {"nft", "list", "ruleset"}}).out);
     text += "mounts:\n" + file_text("/proc/self/mountinfo");
     text += "cgroups:\n" + cgroups(project_);
     // Guards have the run root in their command line.
     text += "processes:\n" + processes(own);
     text += "ports:\n" + listening_ports();
-    text += "run root:\n" + run({.argv = {"find", run_root()}}).out;
+    // The lock of whoever keeps the fence comes some milliseconds after the first guard, and goes
+    // with the run root.
+    text += "run root:\n" + run({.argv = {"find", run_root(), "!", "-name", "fence.lock"}}).out;
     text += "projects:\n" + run({.argv = {"find", data_root() + "/projects"}}).out;
     return text;
 }

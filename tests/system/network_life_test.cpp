@@ -27,7 +27,10 @@ using davit::testing::server;
 
 namespace {
 
-std::string rules() { return davit::testing::run({.argv = {"nft", "list", "ruleset"}}).out; }
+/// Of the table that is made anew; the fence has rules like these all the time.
+std::string rules() {
+    return davit::testing::run({.argv = {"nft", "list", "table", "inet", "davit"}}).out;
+}
 
 bool flush() { return davit::testing::run({.argv = {"nft", "flush", "ruleset"}}).status == 0; }
 
