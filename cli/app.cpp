@@ -45,7 +45,7 @@ void declare_globals(CLI::App& app, Globals& globals) {
         ->type_name("KIND");
     app.add_option("--parallel", globals.parallel,
                    "Steps at the same time; -1: as many as is good");
-    app.add_flag("--dry-run", globals.dry_run, "up, down: say what would be done, and do nothing");
+    app.add_flag("--dry-run", globals.dry_run, "Say what would be done, and do nothing");
 }
 
 template <typename Flags>
@@ -285,23 +285,7 @@ std::string working_dir() {
     return ::getcwd(path, sizeof path) == nullptr ? "/" : path;
 }
 
-template <typename... Flags>
-bool is_one_of(const Command& command) {
-    return (std::holds_alternative<Flags>(command) || ...);
-}
-
-/// Those that change things and can say what they would do, and those that change nothing anyway.
-bool can_dry_run(const Command& command) {
-    return is_one_of<UpFlags, ScaleFlags, CreateFlags, DownFlags, StartFlags, StopFlags,
-                     RestartFlags, KillFlags, RmFlags, PlanFlags, PsFlags, LogsFlags, ConfigFlags,
-                     ConvertFlags, LsFlags, PortFlags, TopFlags, ImagesFlags, InspectFlags,
-                     VersionFlags>(command);
-}
-
 Result<int> run_command(const Context& context, const Command& command) {
-    if (context.globals.dry_run && !can_dry_run(command))
-        return Error(ErrorKind::Unsupported, "--dry-run is not for this command")
-            .help("it is for up, down, start, stop, restart, kill and rm");
     return std::visit(
         [&](const auto& flags) -> Result<int> {
             if constexpr (std::is_same_v<decltype(flags), const std::monostate&>)

@@ -67,6 +67,16 @@ Result<std::vector<PullOutcome>> pull_images(const Context& context, const std::
     return outcomes;
 }
 
+std::vector<Intent> intents_to_pull(const std::vector<WantedImage>& images) {
+    std::vector<Intent> intents;
+    for (const WantedImage& wanted : images)
+        intents.push_back({'+', "pull", "image", wanted.image,
+                           wanted.services.empty()
+                               ? std::string()
+                               : fmt::format("for {}", fmt::join(wanted.services, ", "))});
+    return intents;
+}
+
 Result<bool> must_pull(const std::string& policy, const std::optional<image::Image>& found,
                        std::int64_t now_s) {
     if (policy == "always" || policy == "refresh") return true;

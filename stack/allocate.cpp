@@ -301,7 +301,8 @@ Result<void> check_beforehand(const ChoiceRequest& request) {
                                      container.config.image, container.service))
                 .at(request.loaded->places.find(place_of_service(container) + ".build"))
                 .help("build it: davit build, or davit up without --no-build");
-        if (!there && !built) {
+        const bool brought = request.to_bring.contains(container.config.image);
+        if (!there && !built && !brought) {
             const std::string& reference = container.config.image;
             return Error(ErrorKind::NotFound,
                          fmt::format("image '{}' of service '{}' is not in the store", reference,

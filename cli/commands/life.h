@@ -20,6 +20,8 @@ struct StopFlags {
 };
 
 struct StartFlags {
+    bool wait = false;
+    std::optional<int> wait_timeout_s = {};
     std::vector<std::string> services = {};
 };
 

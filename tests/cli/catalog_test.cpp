@@ -27,11 +27,6 @@ const std::map<std::string, std::string> kGaps = {
     {"watch --no-up", "see `watch`"},
     {"watch --quiet", "see `watch`"},
     {"up -w --watch", "see `watch`"},
-    {"build --pull", "not yet; `davit pull` brings base images anew"},
-    {"build --push", "not yet; `davit push` does it afterwards"},
-    {"config --no-env-resolution", "not yet: `env_file` is always read"},
-    {"start --wait", "not yet; `davit up -d --wait` does it"},
-    {"start --wait-timeout", "see `start --wait`"},
 };
 
 struct Row {
