@@ -1,10 +1,12 @@
 #include "base/file.h"
 
 #include "base/random.h"
+#include "base/strings.h"
 #include "base/sys.h"
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <dirent.h>
 #include <fcntl.h>
@@ -119,7 +121,7 @@ Result<void> write_all(const UniqueFd& fd, std::string_view text) {
 
 Result<void> write_atomically(const std::string& path, std::string_view text, mode_t mode,
                               Sync sync) {
-    const std::string temporary = fmt::format("{}.{}.tmp", path, random_hex(4));
+    const std::string temporary = fmt::format("{}.{}-{}.tmp", path, ::getpid(), random_hex(4));
     const auto write_and_rename = [&]() -> Result<void> {
         const UniqueFd fd =
             TRY(sys::open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
@@ -137,6 +139,22 @@ Result<void> write_atomically(const std::string& path, std::string_view text, mo
         if (::fsync(folder.get()) == -1) return failed("fsync(2)").doing("sync '{}'", path);
     }
     return {};
+}
+
+void remove_half_written(const std::string& folder) {
+    const Result<std::vector<std::string>> names = list_directory(folder);
+    if (!names) return;
+    for (const std::string& name : *names) {
+        // NAME.PID-RANDOM.tmp
+        constexpr std::string_view kSuffix = ".tmp";
+        if (!name.ends_with(kSuffix)) continue;
+        const std::size_t dot = name.rfind('.', name.size() - kSuffix.size() - 1);
+        const std::size_t dash = name.rfind('-');
+        if (dot == std::string::npos || dash == std::string::npos || dash < dot) continue;
+        const auto pid = parse_integer(name.substr(dot + 1, dash - dot - 1));
+        if (pid && *pid > 0 && ::kill(static_cast<pid_t>(*pid), 0) == -1 && errno == ESRCH)
+            ::unlink((folder + "/" + name).c_str());
+    }
 }
 
 Result<void> write_in_place(const std::string& path, std::string_view text, mode_t mode) {

@@ -30,6 +30,10 @@ Result<void> write_atomically(const std::string& path, std::string_view text, mo
 /// into a container, where a rename would not be seen).
 Result<void> write_in_place(const std::string& path, std::string_view text, mode_t mode);
 
+/// Removes what `write_atomically` left in `folder` when it was killed before its rename. What a
+/// process that lives is writing stays.
+void remove_half_written(const std::string& folder);
+
 /// Writes `text` to a control file of the kernel in one write(2), such as a sysctl or a cgroup
 /// file.
 Result<void> write_control_file(const std::string& path, std::string_view text);

@@ -98,8 +98,8 @@ private:
 
     static Result<void> regular(image::TarReader& reader, const UniqueFd& dir,
                                 const std::string& name) {
-        const UniqueFd file = TRY(sys::open_at(
-            dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+        const UniqueFd file = TRY(
+            sys::open_at(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
         std::string buffer(std::size_t{256} << 10U, '\0');
         for (;;) {
             const std::size_t got = TRY(reader.read(buffer.data(), buffer.size()));

@@ -110,8 +110,8 @@ void warn_unused(const Dockerfile& file, const BuildRequest& request, Diagnostic
         std::string upper = name;
         std::transform(upper.begin(), upper.end(), upper.begin(),
                        [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-        if (declared.contains(name) || upper.ends_with("_PROXY") ||
-            upper == "SOURCE_DATE_EPOCH" || upper.starts_with("BUILDKIT_"))
+        if (declared.contains(name) || upper.ends_with("_PROXY") || upper == "SOURCE_DATE_EPOCH" ||
+            upper.starts_with("BUILDKIT_"))
             continue;
         const auto meant =
             nearest(name, std::vector<std::string>(declared.begin(), declared.end()));
@@ -185,8 +185,7 @@ Result<std::shared_ptr<const SourceFile>> read_source(const std::string& path) {
 
 Result<std::shared_ptr<const SourceFile>> find_ignore_file(const std::string& dockerfile,
                                                            const std::string& context) {
-    for (const std::string& path :
-         {dockerfile + ".dockerignore", context + "/.dockerignore"}) {
+    for (const std::string& path : {dockerfile + ".dockerignore", context + "/.dockerignore"}) {
         if (path.starts_with("-") || path.starts_with(".dockerignore")) continue;
         auto text = read_file(path, kLargestFile);
         if (text) return std::make_shared<const SourceFile>(SourceFile{path, *std::move(text)});

@@ -108,7 +108,8 @@ std::int64_t cache_bytes(const std::vector<CacheEntry>& entries) {
     std::set<std::string> counted;
     std::int64_t bytes = 0;
     for (const CacheEntry& entry : entries)
-        if (!entry.shared && counted.insert(entry.diff_id.empty() ? entry.id : entry.diff_id).second)
+        if (!entry.shared &&
+            counted.insert(entry.diff_id.empty() ? entry.id : entry.diff_id).second)
             bytes += entry.bytes;
     return bytes;
 }
@@ -119,8 +120,7 @@ Result<CachePruned> prune_cache(const std::string& data_root,
     CachePruned pruned;
     if (entries.empty() && !exists(keys_folder(data_root))) return pruned;
     TRY(make_directories(data_root + "/build", 0700));
-    const UniqueFd lock =
-        TRY(sys::open(image::build_lock_path(data_root), O_RDWR | O_CREAT, 0600));
+    const UniqueFd lock = TRY(sys::open(image::build_lock_path(data_root), O_RDWR | O_CREAT, 0600));
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) == -1) {
         if (errno != EWOULDBLOCK) return Error::from_errno(errno, "flock(2)");
         return Error(ErrorKind::Busy, "a build is running, and may need what would be removed")

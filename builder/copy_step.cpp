@@ -139,8 +139,7 @@ Result<StageBuilder::CopyPlan> StageBuilder::plan_copy(const Instruction& instru
     plan.parents = instruction.switched_on("parents");
     plan.attributes = TRY(copy_attributes(instruction));
     const Word& last = instruction.words.back();
-    const std::string destination =
-        TRY(expand_word(last.text, state_.expansion(instruction)));
+    const std::string destination = TRY(expand_word(last.text, state_.expansion(instruction)));
     plan.destination = absolute_path(state_, destination);
     std::vector<std::string> patterns;
     for (const Flag& flag : instruction.flags)
@@ -185,9 +184,8 @@ Result<void> StageBuilder::write_copy(const CopyPlan& plan, const OpenSource& so
         for (const Selection& selection : chosen.selections) {
             if (chosen.archive) {
                 TRY(make_folders(root, target, {}));
-                UniqueFd file =
-                    TRY(sys::open_in_root(source.root(), selection.items.front().source,
-                                          O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+                UniqueFd file = TRY(sys::open_in_root(source.root(), selection.items.front().source,
+                                                      O_RDONLY | O_NONBLOCK | O_CLOEXEC));
                 TRY(unpack_archive(std::move(file), root, target));
             } else if (selection.folder || plan.parents) {
                 TRY(make_folders(root, target, owner));
@@ -226,8 +224,7 @@ Result<void> StageBuilder::apply_copy(const Instruction& instruction) {
             }
             for (const Selection& selection : chosen.selections) {
                 Json one = {{"folder", selection.folder}, {"name", printable(selection.name)}};
-                one["digest"] =
-                    TRY(digest_of(source.tree(), selection.items, plan.attributes));
+                one["digest"] = TRY(digest_of(source.tree(), selection.items, plan.attributes));
                 line["sources"].push_back(std::move(one));
             }
             contents.push_back(std::move(line));
@@ -237,8 +234,7 @@ Result<void> StageBuilder::apply_copy(const Instruction& instruction) {
     };
     auto prepared = prepare();
     if (!prepared) {
-        shared_.tell(
-            {.kind = BuildEvent::Kind::Failed, .number = step.number, .step = step.name});
+        shared_.tell({.kind = BuildEvent::Kind::Failed, .number = step.number, .step = step.name});
         return std::move(prepared).error().at(instruction.where);
     }
     step.make = [&](const std::string& folder) -> Result<std::optional<image::PackOptions>> {

@@ -25,9 +25,9 @@ public:
         } else if (instruction.keyword == Keyword::Arg) {
             file_.globals.push_back(std::move(instruction));
         } else if (!lost_from_) {
-            diagnostics_.error(fmt::format("{} stands before the first FROM",
-                                           to_string(instruction.keyword)),
-                               instruction.where, "only ARG may stand there; begin with FROM IMAGE");
+            diagnostics_.error(
+                fmt::format("{} stands before the first FROM", to_string(instruction.keyword)),
+                instruction.where, "only ARG may stand there; begin with FROM IMAGE");
         }
     }
     /// A line could not be read; it may have been the FROM that what follows needs.
@@ -50,7 +50,9 @@ private:
             if (stage.name.empty() || other.name != stage.name) continue;
             Diagnostic remark{Severity::Error,
                               fmt::format("two stages are called '{}'", stage.name),
-                              from.words.back().where, "give one of them another name", {}};
+                              from.words.back().where,
+                              "give one of them another name",
+                              {}};
             remark.notes.emplace_back("the first one", other.from.words.back().where);
             diagnostics_.add(std::move(remark));
         }

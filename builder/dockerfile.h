@@ -71,14 +71,14 @@ struct Pair {
 /// One instruction.
 struct Instruction {
     Keyword keyword = Keyword::Run;
-    SourcePos where = {};    ///< Of the keyword.
-    std::string text = {};   ///< The whole of it in one line, for logs and the history.
+    SourcePos where = {};   ///< Of the keyword.
+    std::string text = {};  ///< The whole of it in one line, for logs and the history.
     char escape = '\\';
     std::vector<Flag> flags = {};
     bool exec = false;  ///< The words were a JSON array.
     /// RUN, CMD, ENTRYPOINT: the arguments, or one word, which is for the shell. COPY, ADD: sources
-    /// and at the end the destination. HEALTHCHECK: "NONE", or "CMD" and what follows. Others: their
-    /// values.
+    /// and at the end the destination. HEALTHCHECK: "NONE", or "CMD" and what follows. Others:
+    /// their values.
     std::vector<Word> words = {};
     std::vector<Pair> pairs = {};  ///< ARG, ENV, LABEL.
     std::vector<Heredoc> heredocs = {};

@@ -9,9 +9,7 @@ namespace {
 
 constexpr int kDeepest = 64;  ///< ${a:-${b:-…}}
 
-bool starts_name(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
+bool starts_name(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool in_name(char c) { return starts_name(c) || (c >= '0' && c <= '9'); }
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
@@ -226,8 +224,8 @@ private:
         const std::size_t begin = at_;
         if (starts_name(peek())) {
             while (!at_end() && in_name(peek())) ++at_;
-        } else if (!at_end() && std::string_view("0123456789@*#?-$!").find(peek()) !=
-                                    std::string_view::npos) {
+        } else if (!at_end() &&
+                   std::string_view("0123456789@*#?-$!").find(peek()) != std::string_view::npos) {
             ++at_;  // positional and special parameters: never set here
         }
         return std::string(text_.substr(begin, at_ - begin));
@@ -293,9 +291,9 @@ private:
             return conditional(name, modifier, colon, depth);
         const bool known = modifier == '#' || modifier == '%' || modifier == '/';
         if (colon || !known)
-            return bad(fmt::format("'{}{}' is no modifier of a variable", colon ? ":" : "",
-                                   modifier),
-                       "known are :- - :+ + :? ? # ## % %% / and //");
+            return bad(
+                fmt::format("'{}{}' is no modifier of a variable", colon ? ":" : "", modifier),
+                "known are :- - :+ + :? ? # ## % %% / and //");
         const bool twice = peek() == modifier;
         if (twice) ++at_;
         return stripped(name, modifier, twice, depth);
@@ -309,9 +307,9 @@ private:
         if (set) return *value;
         if (modifier == '-') return word;
         return Error(ErrorKind::InvalidInput,
-                     fmt::format("{}: {}", name,
-                                 word.empty() ? (colon ? "is not set or empty" : "is not set")
-                                              : word))
+                     fmt::format(
+                         "{}: {}", name,
+                         word.empty() ? (colon ? "is not set or empty" : "is not set") : word))
             .help(fmt::format("give it with --build-arg {}=…, or in the file with ARG", name));
     }
 

@@ -66,9 +66,9 @@ Result<std::chrono::microseconds> duration_of(const Flag& flag) {
 Result<int> count_of(const Flag& flag) {
     const auto parsed = parse_integer(flag.value);
     if (parsed && *parsed >= 0 && *parsed <= 1'000'000) return static_cast<int>(*parsed);
-    return bad(fmt::format("--{} is '{}', which is no whole number", flag.name,
-                           printable(flag.value)),
-               "write it like 3");
+    return bad(
+        fmt::format("--{} is '{}', which is no whole number", flag.name, printable(flag.value)),
+        "write it like 3");
 }
 
 Result<void> check_value(const Flag& flag, FlagForm form) {
@@ -76,21 +76,12 @@ Result<void> check_value(const Flag& flag, FlagForm form) {
         case FlagForm::Switch:
             if (flag.value.empty()) return {};
             return check_choice(flag, {"true", "false"});
-        case FlagForm::Mount:
-            TRY(parse_run_mount(flag.value, nullptr));
-            return {};
-        case FlagForm::Duration:
-            TRY(duration_of(flag));
-            return {};
-        case FlagForm::Count:
-            TRY(count_of(flag));
-            return {};
-        case FlagForm::Network:
-            return check_choice(flag, {"default", "none", "host"});
-        case FlagForm::Security:
-            return check_choice(flag, {"sandbox", "insecure"});
-        case FlagForm::Text:
-            break;
+        case FlagForm::Mount: TRY(parse_run_mount(flag.value, nullptr)); return {};
+        case FlagForm::Duration: TRY(duration_of(flag)); return {};
+        case FlagForm::Count: TRY(count_of(flag)); return {};
+        case FlagForm::Network: return check_choice(flag, {"default", "none", "host"});
+        case FlagForm::Security: return check_choice(flag, {"sandbox", "insecure"});
+        case FlagForm::Text: break;
     }
     if (flag.value.empty())
         return bad(fmt::format("--{} has no value", flag.name),
@@ -105,10 +96,10 @@ void refuse(const Instruction& instruction, const Flag& flag, Diagnostics& diagn
             known.push_back(std::string("--") + candidate.name);
     const auto meant = nearest("--" + flag.name, known);
     const std::string help =
-        meant           ? fmt::format("the nearest flag is '{}'", *meant)
-        : known.empty() ? fmt::format("{} has no flags", to_string(instruction.keyword))
-                        : fmt::format("{} knows {}", to_string(instruction.keyword),
-                                      fmt::join(known, ", "));
+        meant ? fmt::format("the nearest flag is '{}'", *meant)
+        : known.empty()
+            ? fmt::format("{} has no flags", to_string(instruction.keyword))
+            : fmt::format("{} knows {}", to_string(instruction.keyword), fmt::join(known, ", "));
     diagnostics.error(fmt::format("unknown flag '--{}' of {}", printable(flag.name),
                                   to_string(instruction.keyword)),
                       flag.where, help);
@@ -124,8 +115,8 @@ void check_from(const Flag& flag, Diagnostics& diagnostics) {
 
 void check_flags(const Instruction& instruction, Diagnostics& diagnostics) {
     for (const Flag& flag : instruction.flags) {
-        const auto* known = std::find_if(
-            std::begin(kFlags), std::end(kFlags), [&](const KnownFlag& candidate) {
+        const auto* known =
+            std::find_if(std::begin(kFlags), std::end(kFlags), [&](const KnownFlag& candidate) {
                 return candidate.keyword == instruction.keyword && candidate.name == flag.name;
             });
         if (known == std::end(kFlags)) {

@@ -104,8 +104,7 @@ bool PathPattern::matches(std::string_view path) const {
                     next[at] = reached[at] || (open && before == '/');
                     open = open || reached[at];
                     break;
-                default:
-                    next[at] = at > 0 && reached[at - 1] && fits(token, before);
+                default: next[at] = at > 0 && reached[at - 1] && fits(token, before);
             }
         }
         reached = std::move(next);
@@ -154,8 +153,7 @@ Result<IgnoreFile> IgnoreFile::of_patterns(const std::vector<std::string>& patte
     IgnoreFile ignore;
     for (const std::string& text : patterns) {
         const bool exception = text.starts_with('!');
-        const std::string cleaned =
-            clean_pattern(std::string_view(text).substr(exception ? 1 : 0));
+        const std::string cleaned = clean_pattern(std::string_view(text).substr(exception ? 1 : 0));
         if (cleaned.empty()) continue;
         PathPattern pattern = TRY(PathPattern::parse(cleaned));
         ignore.rules_.push_back({std::move(pattern), exception});

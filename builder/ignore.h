@@ -28,11 +28,11 @@ public:
 private:
     enum class Kind : std::uint8_t {
         Letter,
-        One,       ///< ?
-        Some,      ///< *
-        All,       ///< ** at the end: everything from here on
-        Folders,   ///< ** before more: any number of whole folders, none included
-        Set,       ///< [a-z]
+        One,      ///< ?
+        Some,     ///< *
+        All,      ///< ** at the end: everything from here on
+        Folders,  ///< ** before more: any number of whole folders, none included
+        Set,      ///< [a-z]
     };
     struct Token {
         Kind kind = Kind::Letter;

@@ -12,8 +12,9 @@ namespace davit::builder {
 namespace {
 
 constexpr std::array<const char*, 18> kNames = {
-    "ADD",   "ARG",        "CMD",     "COPY", "ENTRYPOINT", "ENV",        "EXPOSE", "FROM",   "HEALTHCHECK",
-    "LABEL", "MAINTAINER", "ONBUILD", "RUN",  "SHELL",      "STOPSIGNAL", "USER",   "VOLUME", "WORKDIR"};
+    "ADD",    "ARG",   "CMD",         "COPY",  "ENTRYPOINT", "ENV",
+    "EXPOSE", "FROM",  "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD",
+    "RUN",    "SHELL", "STOPSIGNAL",  "USER",  "VOLUME",     "WORKDIR"};
 
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\v' || c == '\f' || c == '\r'; }
 
@@ -39,12 +40,12 @@ public:
 
     /// Takes the next word that is free of blanks.
     Word take_plain() {
-        const std::size_t end = std::min(
-            static_cast<std::size_t>(
-                std::find_if(line_->text.begin() + static_cast<std::ptrdiff_t>(begin_),
-                             line_->text.end(), is_blank) -
-                line_->text.begin()),
-            line_->text.size());
+        const std::size_t end =
+            std::min(static_cast<std::size_t>(
+                         std::find_if(line_->text.begin() + static_cast<std::ptrdiff_t>(begin_),
+                                      line_->text.end(), is_blank) -
+                         line_->text.begin()),
+                     line_->text.size());
         Word word{line_->text.substr(begin_, end - begin_), line_->at(begin_, end - begin_)};
         begin_ = end;
         skip_blanks();
@@ -154,20 +155,14 @@ private:
 
     static std::string example(Keyword keyword) {
         switch (keyword) {
-            case Keyword::From:
-                return "write FROM IMAGE";
+            case Keyword::From: return "write FROM IMAGE";
             case Keyword::Copy:
-            case Keyword::Add:
-                return "write the sources, and at the end where they go";
+            case Keyword::Add: return "write the sources, and at the end where they go";
             case Keyword::Env:
-            case Keyword::Label:
-                return "write NAME=value";
-            case Keyword::Arg:
-                return "write NAME or NAME=default";
-            case Keyword::Healthcheck:
-                return "write CMD and a command, or NONE";
-            default:
-                return "write a value after it, or take the line away";
+            case Keyword::Label: return "write NAME=value";
+            case Keyword::Arg: return "write NAME or NAME=default";
+            case Keyword::Healthcheck: return "write CMD and a command, or NONE";
+            default: return "write a value after it, or take the line away";
         }
     }
 
@@ -216,7 +211,8 @@ private:
     }
 
     static bool equal_caseless(std::string_view a, std::string_view b) {
-        return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+        return a.size() == b.size() &&
+               std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
                    return std::toupper(static_cast<unsigned char>(x)) ==
                           std::toupper(static_cast<unsigned char>(y));
                });
@@ -261,37 +257,23 @@ private:
         switch (result_.keyword) {
             case Keyword::Run:
             case Keyword::Cmd:
-            case Keyword::Entrypoint:
-                read_command(rest);
-                return;
+            case Keyword::Entrypoint: read_command(rest); return;
             case Keyword::Shell:
                 if (!read_json(rest))
                     error("SHELL is no JSON array of strings", rest.where(),
                           R"(write SHELL ["/bin/bash", "-c"])");
                 return;
             case Keyword::Copy:
-            case Keyword::Add:
-                read_copy(rest);
-                return;
+            case Keyword::Add: read_copy(rest); return;
             case Keyword::Volume:
                 if (!read_json(rest)) read_plain(rest);
                 return;
-            case Keyword::Expose:
-                read_plain(rest);
-                return;
+            case Keyword::Expose: read_plain(rest); return;
             case Keyword::Env:
-            case Keyword::Label:
-                read_pairs(rest);
-                return;
-            case Keyword::Arg:
-                read_args(rest);
-                return;
-            case Keyword::Healthcheck:
-                read_health(rest);
-                return;
-            case Keyword::Onbuild:
-                read_trigger(rest);
-                return;
+            case Keyword::Label: read_pairs(rest); return;
+            case Keyword::Arg: read_args(rest); return;
+            case Keyword::Healthcheck: read_health(rest); return;
+            case Keyword::Onbuild: read_trigger(rest); return;
             case Keyword::From:
                 read_plain(rest);
                 check_from();
@@ -299,9 +281,7 @@ private:
             case Keyword::Stopsignal:
             case Keyword::User:
             case Keyword::Workdir:
-            case Keyword::Maintainer:
-                result_.words.push_back(rest.whole());
-                return;
+            case Keyword::Maintainer: result_.words.push_back(rest.whole()); return;
         }
     }
 
@@ -389,13 +369,13 @@ private:
         const std::size_t equals = word.text.find('=');
         Pair pair{word, std::nullopt};
         pair.name.text = word.text.substr(0, equals);
-        pair.name.where.length = static_cast<std::uint32_t>(std::max<std::size_t>(
-            pair.name.text.size(), 1));
+        pair.name.where.length =
+            static_cast<std::uint32_t>(std::max<std::size_t>(pair.name.text.size(), 1));
         if (equals != std::string::npos) {
             Word value{word.text.substr(equals + 1), word.where};
             value.where.column += static_cast<std::uint32_t>(equals + 1);
-            value.where.length = static_cast<std::uint32_t>(std::max<std::size_t>(
-                value.text.size(), 1));
+            value.where.length =
+                static_cast<std::uint32_t>(std::max<std::size_t>(value.text.size(), 1));
             pair.value = std::move(value);
         }
         if (pair.name.text.empty()) {
@@ -415,9 +395,9 @@ private:
         std::transform(type.text.begin(), type.text.end(), type.text.begin(),
                        [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
         if (type.text != "NONE" && type.text != "CMD") {
-            error(fmt::format("HEALTHCHECK has '{}' where CMD or NONE belongs",
-                              printable(type.text)),
-                  type.where, "write HEALTHCHECK CMD and a command, or HEALTHCHECK NONE");
+            error(
+                fmt::format("HEALTHCHECK has '{}' where CMD or NONE belongs", printable(type.text)),
+                type.where, "write HEALTHCHECK CMD and a command, or HEALTHCHECK NONE");
             return;
         }
         if (type.text == "NONE") {
@@ -450,10 +430,9 @@ private:
             std::string& name = words[2].text;
             std::transform(name.begin(), name.end(), name.begin(),
                            [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-            const bool fits =
-                !name.empty() && name[0] >= 'a' && name[0] <= 'z' &&
-                name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.") ==
-                    std::string::npos;
+            const bool fits = !name.empty() && name[0] >= 'a' && name[0] <= 'z' &&
+                              name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.") ==
+                                  std::string::npos;
             if (!fits)
                 error(fmt::format("'{}' can't be the name of a stage", printable(name)),
                       words[2].where,

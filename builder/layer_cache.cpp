@@ -36,11 +36,10 @@ std::optional<StepRecord> LayerCache::find(const std::string& key) const {
 
 Result<void> LayerCache::remember(const std::string& key, const StepRecord& record) const {
     TRY(make_directories(root_ + "/build/keys", 0700));
-    return write_json(root_ + "/build/keys/" + key + ".json",
-                      {{"version", kVersion},
-                       {"diff_id", record.diff_id},
-                       {"created", record.created}},
-                      Sync::No);
+    return write_json(
+        root_ + "/build/keys/" + key + ".json",
+        {{"version", kVersion}, {"diff_id", record.diff_id}, {"created", record.created}},
+        Sync::No);
 }
 
 Result<std::string> LayerCache::add_layer(const std::string& upper, const std::string& staging,

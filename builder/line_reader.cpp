@@ -28,8 +28,8 @@ SourcePos Line::at(std::size_t offset, std::size_t length) const {
     if (after == pieces.begin()) return {file, 1, 1, 1};
     const Piece& piece = *(after - 1);
     const std::size_t end = after == pieces.end() ? text.size() : after->offset;
-    const std::size_t shown = std::clamp<std::size_t>(length, 1, std::max<std::size_t>(
-                                                                     end - offset, 1));
+    const std::size_t shown =
+        std::clamp<std::size_t>(length, 1, std::max<std::size_t>(end - offset, 1));
     return {file, piece.line, piece.column + static_cast<std::uint32_t>(offset - piece.offset),
             static_cast<std::uint32_t>(shown)};
 }
@@ -73,9 +73,9 @@ void LineReader::read_directives() {
             number_ = number;
             return;
         }
-        const SourcePos where{file_, line->number, 1,
-                              static_cast<std::uint32_t>(std::max<std::size_t>(
-                                  line->text.size(), 1))};
+        const SourcePos where{
+            file_, line->number, 1,
+            static_cast<std::uint32_t>(std::max<std::size_t>(line->text.size(), 1))};
         apply_directive(name, trim(text.substr(equals + 1)), where);
     }
 }

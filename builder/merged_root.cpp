@@ -38,13 +38,13 @@ Result<UniqueFd> mount_aside(const MergeCall& call) {
     for (const std::string& folder : call.layers) TRY(add(folder));
     // Overlayfs wants two lower folders where there is no upper one, and one where there is.
     if (!call.writable || call.layers.empty()) TRY(add(call.scratch + "/empty"));
-    sys::MountCall mount{.source = "overlay",
-                         .target = call.scratch + "/merged",
-                         .type = "overlay",
-                         .flags = MS_NODEV | MS_NOSUID,
-                         // Layers come from strangers: nothing in them may redirect a lookup.
-                         .data = "lowerdir=" + lower +
-                                 ",redirect_dir=nofollow,metacopy=off,index=off"};
+    sys::MountCall mount{
+        .source = "overlay",
+        .target = call.scratch + "/merged",
+        .type = "overlay",
+        .flags = MS_NODEV | MS_NOSUID,
+        // Layers come from strangers: nothing in them may redirect a lookup.
+        .data = "lowerdir=" + lower + ",redirect_dir=nofollow,metacopy=off,index=off"};
     if (call.writable) {
         mount.data += fmt::format(",upperdir={0}/upper,workdir={0}/work", call.scratch);
     } else {

@@ -12,9 +12,10 @@ namespace davit::builder {
 namespace {
 
 const std::vector<std::string> kTypes = {"bind", "cache", "tmpfs", "secret", "ssh"};
-const std::vector<std::string> kKeys = {
-    "type", "target",   "dst",   "destination", "source", "src", "from", "id",  "sharing", "mode",
-    "uid",  "gid",      "size",  "ro",          "readonly", "rw", "readwrite", "required", "env"};
+const std::vector<std::string> kKeys = {"type", "target",    "dst",      "destination", "source",
+                                        "src",  "from",      "id",       "sharing",     "mode",
+                                        "uid",  "gid",       "size",     "ro",          "readonly",
+                                        "rw",   "readwrite", "required", "env"};
 
 Error bad(std::string message, std::string help) {
     return Error(ErrorKind::InvalidInput, std::move(message)).help(std::move(help));
@@ -175,8 +176,7 @@ Result<RunMount> parse_run_mount(std::string_view text, const ExpandOptions* opt
 
 std::string default_target(const RunMount& mount, int number) {
     if (mount.type == RunMountType::Secret) return "/run/secrets/" + mount.id;
-    if (mount.type == RunMountType::Ssh)
-        return fmt::format("/run/buildkit/ssh_agent.{}", number);
+    if (mount.type == RunMountType::Ssh) return fmt::format("/run/buildkit/ssh_agent.{}", number);
     return {};
 }
 

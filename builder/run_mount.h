@@ -17,9 +17,9 @@ struct RunMount {
     RunMountType type = RunMountType::Bind;
     std::string target = {};  ///< As written; empty where the default is meant.
     std::string source = {};
-    std::string from = {};  ///< Stage, image or named context; empty: the build context.
-    std::string id = {};    ///< Of a cache, secret or agent.
-    std::string sharing = "shared";       ///< shared, private or locked
+    std::string from = {};           ///< Stage, image or named context; empty: the build context.
+    std::string id = {};             ///< Of a cache, secret or agent.
+    std::string sharing = "shared";  ///< shared, private or locked
     std::optional<std::uint32_t> mode = {};
     std::uint32_t uid = 0;
     std::uint32_t gid = 0;

@@ -29,8 +29,7 @@ bool is_proxy(const std::string& name) {
 /// `RUN <<EOF` alone is a script; with a command, the shell reads the here-documents by itself.
 std::string with_heredocs(const Instruction& instruction) {
     std::string text = instruction.words.front().text;
-    for (const Heredoc& heredoc : instruction.heredocs)
-        text += "\n" + heredoc.body + heredoc.name;
+    for (const Heredoc& heredoc : instruction.heredocs) text += "\n" + heredoc.body + heredoc.name;
     return text;
 }
 
@@ -65,9 +64,8 @@ Result<std::vector<std::string>> StageBuilder::run_command(const Instruction& in
 std::vector<std::string> StageBuilder::run_environment() const {
     std::vector<std::string> env = state_.env();
     const auto has = [&](const std::string& name) {
-        return std::any_of(env.begin(), env.end(), [&](const std::string& entry) {
-            return entry.starts_with(name + "=");
-        });
+        return std::any_of(env.begin(), env.end(),
+                           [&](const std::string& entry) { return entry.starts_with(name + "="); });
     };
     for (const auto& [name, value] : state_.args)
         if (!has(name)) env.push_back(name + "=" + value);
@@ -144,8 +142,8 @@ Result<void> StageBuilder::add_secret(const RunMount& mount, RunRequest& request
     RunMount named = mount;
     named.id = id;
     request.files.push_back(
-        {.target = absolute_path(state_, mount.target.empty() ? default_target(named, 0)
-                                                              : mount.target),
+        {.target =
+             absolute_path(state_, mount.target.empty() ? default_target(named, 0) : mount.target),
          .content = found->second,
          .mode = mount.mode.value_or(0400),
          .uid = mount.uid,
@@ -172,7 +170,9 @@ Result<void> StageBuilder::add_mounts(const Instruction& instruction, RunRequest
             switch (mount.type) {
                 case RunMountType::Bind: TRY(add_bind(mount, target, request, line)); break;
                 case RunMountType::Cache: caches[target] = {mount, target}; break;
-                case RunMountType::Tmpfs: request.tmpfs.push_back({target, mount.size_bytes}); break;
+                case RunMountType::Tmpfs:
+                    request.tmpfs.push_back({target, mount.size_bytes});
+                    break;
                 case RunMountType::Secret: TRY(add_secret(mount, request)); break;
                 case RunMountType::Ssh:
                     // As with BuildKit where no agent is handed in: one that isn't required is
@@ -195,7 +195,8 @@ Result<void> StageBuilder::add_mounts(const Instruction& instruction, RunRequest
 Result<void> StageBuilder::apply_run(const Instruction& instruction) {
     const BuildRequest& wanted = *shared_.request;
     if (instruction.flag("security").value_or("sandbox") != "sandbox" || instruction.flag("device"))
-        return Error(ErrorKind::Unsupported, "RUN --security=insecure and --device are not supported")
+        return Error(ErrorKind::Unsupported,
+                     "RUN --security=insecure and --device are not supported")
             .at(instruction.flags.front().where)
             .help("set build.privileged, or do without");
     RunRequest request;
@@ -234,8 +235,7 @@ Result<void> StageBuilder::apply_run(const Instruction& instruction) {
                                  .content = instruction.heredocs.front().body,
                                  .mode = 0755});
     std::string shown;
-    for (const std::string& word : request.argv)
-        shown += (shown.empty() ? "" : " ") + word;
+    for (const std::string& word : request.argv) shown += (shown.empty() ? "" : " ") + word;
     step.history = "RUN " + shown;
 
     step.make = [&](const std::string& folder) -> Result<std::optional<image::PackOptions>> {
@@ -262,9 +262,9 @@ Result<void> StageBuilder::apply_run(const Instruction& instruction) {
         if (shared_.cancelled()) return Error(ErrorKind::Cancelled, "the build was interrupted");
         if (outcome->exit_code != 0)
             return Error(ErrorKind::System,
-                         fmt::format("the command ended with exit code {}{}", outcome->exit_code,
-                                     outcome->oom_killed ? ": it needed more memory than there is"
-                                                         : ""))
+                         fmt::format(
+                             "the command ended with exit code {}{}", outcome->exit_code,
+                             outcome->oom_killed ? ": it needed more memory than there is" : ""))
                 .help("see what it wrote above");
         image::PackOptions options = pack_options(wanted);
         options.uids = outcome->ids;

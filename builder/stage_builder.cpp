@@ -198,8 +198,7 @@ Result<void> StageBuilder::carry_out(Step step, const SourcePos& where) {
             const auto options = TRY(step.make(folder));
             StepRecord made{"", shared_.now};
             if (options)
-                made.diff_id =
-                    TRY(shared_.cache.add_layer(folder + "/upper", folder, *options));
+                made.diff_id = TRY(shared_.cache.add_layer(folder + "/upper", folder, *options));
             TRY(shared_.cache.remember(key, made));
             if (const auto removed = remove_tree(folder); !removed) return removed.error();
             return made;

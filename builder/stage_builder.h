@@ -77,8 +77,8 @@ private:
     struct Chosen {
         std::vector<Selection> selections = {};
         const Heredoc* heredoc = nullptr;
-        std::string text = {};     ///< Of the here-document, expanded.
-        bool archive = false;      ///< ADD: to be unpacked.
+        std::string text = {};  ///< Of the here-document, expanded.
+        bool archive = false;   ///< ADD: to be unpacked.
         bool wildcard = false;
     };
     struct CopyPlan {
@@ -96,7 +96,9 @@ private:
     Result<void> words_only(const Instruction& instruction);
     Result<void> carry_out(Step step, const SourcePos& where);
     std::string step_name(const Instruction& instruction) const;
-    Result<std::vector<std::string>> layers() const { return shared_.cache.folders(state_.diff_ids); }
+    Result<std::vector<std::string>> layers() const {
+        return shared_.cache.folders(state_.diff_ids);
+    }
     Json parent_key(const char* kind) const;
 
     // run_step.cpp

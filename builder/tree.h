@@ -39,7 +39,7 @@ struct Selection {
 };
 
 struct SelectOptions {
-    bool parents = false;                ///< --parents: the path stays.
+    bool parents = false;                 ///< --parents: the path stays.
     const IgnoreFile* exclude = nullptr;  ///< --exclude
 };
 

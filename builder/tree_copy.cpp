@@ -54,8 +54,8 @@ Result<std::string> content_digest(const TreeSource& source, const TreeItem& ite
     Sha256 digest;
     std::string buffer(std::size_t{256} << 10U, '\0');
     for (;;) {
-        const ssize_t got = sys::retry_on_eintr(
-            [&] { return ::read(fd.get(), buffer.data(), buffer.size()); });
+        const ssize_t got =
+            sys::retry_on_eintr([&] { return ::read(fd.get(), buffer.data(), buffer.size()); });
         if (got == -1) return Error::from_errno(errno, "read(2)").doing("read '{}'", item.source);
         if (got == 0) break;
         digest.update(buffer.data(), static_cast<std::size_t>(got));
@@ -76,8 +76,8 @@ Result<void> copy_content(const UniqueFd& from, const UniqueFd& to, const std::s
     constexpr std::size_t kAtOnce = std::size_t{1} << 30U;
     for (;;) {
         ssize_t got = ::copy_file_range(from.get(), nullptr, to.get(), nullptr, kAtOnce, 0);
-        if (got == -1 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS ||
-                          errno == EOPNOTSUPP))
+        if (got == -1 &&
+            (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP))
             got = ::sendfile(to.get(), from.get(), nullptr, kAtOnce);
         if (got == -1 && errno == EINTR) continue;
         if (got == -1) return failed("copy_file_range(2)", path);
@@ -158,8 +158,8 @@ private:
     Result<void> regular(const TreeItem& item, const UniqueFd& dir, const std::string& name,
                          const std::string& path) {
         const UniqueFd from = TRY(open_file(source_, item));
-        const UniqueFd to = TRY(sys::open_at(
-            dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+        const UniqueFd to = TRY(
+            sys::open_at(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
         return copy_content(from, to, path);
     }
 
@@ -265,12 +265,12 @@ Result<void> write_file_in(const UniqueFd& root, const std::string& path, std::s
     const std::string parent = slash == std::string::npos ? "" : path.substr(0, slash);
     const std::string name = path.substr(slash + 1);
     TRY(make_folders(root, parent, {}));
-    const UniqueFd dir = TRY(sys::open_in_root(root, parent.empty() ? "." : parent,
-                                               O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const UniqueFd dir = TRY(
+        sys::open_in_root(root, parent.empty() ? "." : parent, O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (::unlinkat(dir.get(), name.c_str(), 0) == -1 && errno != ENOENT)
         return failed("unlinkat(2)", path);
-    const UniqueFd file = TRY(sys::open_at(
-        dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    const UniqueFd file =
+        TRY(sys::open_at(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     TRY(write_all(file, text));
     if (::fchown(file.get(), owner.uid, owner.gid) == -1 || ::fchmod(file.get(), mode) == -1)
         return failed("fchown(2)", path);

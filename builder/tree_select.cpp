@@ -28,8 +28,8 @@ std::string inside(const std::string& path) {
 }
 
 Result<std::vector<std::string>> names_in(const UniqueFd& root, const std::string& folder) {
-    UniqueFd fd = TRY(sys::open_in_root(root, folder.empty() ? "." : folder,
-                                        O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    UniqueFd fd = TRY(
+        sys::open_in_root(root, folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     std::unique_ptr<DIR, int (*)(DIR*)> dir(::fdopendir(fd.get()), ::closedir);
     if (!dir) return Error::from_errno(errno, "fdopendir(3)");
     (void)fd.release();
@@ -84,13 +84,13 @@ public:
 private:
     bool may_hold_exceptions(const std::string& path, const std::string& excluded_path) const {
         return (source_.ignore != nullptr && source_.ignore->may_hold_exceptions(path)) ||
-               (options_.exclude != nullptr && options_.exclude->may_hold_exceptions(excluded_path));
+               (options_.exclude != nullptr &&
+                options_.exclude->may_hold_exceptions(excluded_path));
     }
 
     Result<void> look(const std::string& path, bool follow, TreeItem& item) const {
         const int flags = O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW);
-        const UniqueFd fd =
-            TRY(sys::open_in_root(*source_.root, path.empty() ? "." : path, flags));
+        const UniqueFd fd = TRY(sys::open_in_root(*source_.root, path.empty() ? "." : path, flags));
         if (::fstat(fd.get(), &item.info) == -1) return Error::from_errno(errno, "fstat(2)");
         if (!S_ISLNK(item.info.st_mode)) return {};
         char buffer[PATH_MAX];
@@ -132,9 +132,8 @@ Result<std::vector<std::string>> matches(const TreeSource& source, const std::st
 }
 
 Error no_match(const TreeSource& source, const std::string& pattern, bool ignored) {
-    return Error(ErrorKind::NotFound,
-                 fmt::format("'{}' is not in the {}", printable(pattern),
-                             source.keep_owners ? "image" : "build context"))
+    return Error(ErrorKind::NotFound, fmt::format("'{}' is not in the {}", printable(pattern),
+                                                  source.keep_owners ? "image" : "build context"))
         .help(ignored ? ".dockerignore leaves it out"
                       : "paths are relative to the root of it, and can't leave it");
 }

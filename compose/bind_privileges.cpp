@@ -18,6 +18,14 @@ bool is_ip(const std::string& text) {
            ::inet_pton(AF_INET6, text.c_str(), &v6) == 1;
 }
 
+/// Of an SELinux label: "type:svirt_t", "level:s0:c1,c2".
+bool is_label_part(const std::string& value) {
+    const std::size_t colon = value.find(':');
+    if (colon == std::string::npos || colon + 1 == value.size()) return false;
+    constexpr std::array<std::string_view, 4> kParts = {"user", "role", "type", "level"};
+    return std::find(kParts.begin(), kParts.end(), value.substr(0, colon)) != kParts.end();
+}
+
 /// `name=value`, `name:value` or `name`. @source docker/cli opts, docker run --security-opt
 void bind_security_option(const Node& item, Privileges& privileges, Diagnostics& diagnostics) {
     std::size_t end = item.text.find('=');
@@ -36,17 +44,17 @@ void bind_security_option(const Node& item, Privileges& privileges, Diagnostics&
     } else if ((name == "apparmor" && value == "unconfined") ||
                (name == "label" && value == "disable")) {
         return;  // as it is without
+    } else if (name == "apparmor" && !value.empty()) {
+        privileges.apparmor_profile = value;
+    } else if (name == "label" && is_label_part(value)) {
+        const std::size_t colon = value.find(':');
+        privileges.selinux_parts[value.substr(0, colon)] = value.substr(colon + 1);
     } else {
-        constexpr std::array<std::string_view, 3> kKnown = {"seccomp", "apparmor", "label"};
-        const bool known = std::find(kKnown.begin(), kKnown.end(), name) != kKnown.end();
         diagnostics.error(
-            known
-                ? fmt::format("the security option '{}' is not supported yet", printable(item.text))
-                : fmt::format("'{}' is not a security option", printable(item.text)),
-            item.place(),
+            fmt::format("'{}' is not a security option", printable(item.text)), item.place(),
             "the options are no-new-privileges, seccomp=unconfined or a file, "
-            "systempaths=unconfined, "
-            "apparmor=unconfined and label=disable");
+            "systempaths=unconfined, apparmor=unconfined or a profile, label=disable and "
+            "label=user:…, role:…, type:… or level:…");
     }
 }
 

@@ -178,6 +178,8 @@ std::string config_hash(const Project& project, const Service& service) {
     add(json, "host_users", privileges.host_users);
     add(json, "privileged", privileges.privileged);
     add(json, "seccomp_profile", privileges.seccomp_profile);
+    add(json, "apparmor_profile", privileges.apparmor_profile);
+    if (!privileges.selinux_parts.empty()) json["selinux_parts"] = privileges.selinux_parts;
     if (service.healthcheck) json["healthcheck"] = to_json(*service.healthcheck);
     for (const Device& device : service.devices)
         json["devices"].push_back({device.source, device.target, device.permissions});

@@ -159,6 +159,9 @@ struct Privileges {
     /// security_opt: seccomp=FILE: the path, absolute once it is bound, and what stands in there.
     std::string seccomp_file = {};
     std::string seccomp_profile = {};
+    std::string apparmor_profile = {};  ///< security_opt: apparmor=NAME; empty: as it is without.
+    /// security_opt: label=user:…, role:…, type:…, level:…; empty: as it is without.
+    std::map<std::string, std::string> selinux_parts = {};
 
     bool operator==(const Privileges&) const = default;
 };

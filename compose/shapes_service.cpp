@@ -235,7 +235,7 @@ constexpr Attribute kServiceKeys[] = {
     {"runtime", &kString, kIgnored, "davit is its own runtime"},
     {"scale", &kKeptInteger},
     {"secrets", &kSecretReferences},
-    {"security_opt", &kRepeatedStrings, kPartly},
+    {"security_opt", &kRepeatedStrings},
     {"shm_size", &kBytes},
     {"stdin_open", &kBoolean},
     {"stop_grace_period", &kKeptDuration},

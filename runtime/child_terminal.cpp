@@ -1,5 +1,6 @@
 #include "runtime/child_paths.h"
 #include "runtime/child_steps.h"
+#include "runtime/exec_terminal.h"
 
 #include <cerrno>
 #include <cstring>
@@ -19,24 +20,6 @@
 
 namespace davit::runtime {
 namespace {
-
-/// Sends a descriptor. @source unix(7), SCM_RIGHTS
-bool send_descriptor(int socket, int fd) {
-    char byte = 't';
-    iovec part{&byte, 1};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof fd);
-    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-    return ::sendmsg(socket, &message, MSG_NOSIGNAL) == 1;
-}
 
 bool is_master(int fd) {
     struct stat info {};
@@ -61,7 +44,7 @@ int open_terminal(const ChildPlan& plan, int root) {
     const bool sized = size.ws_row != 0 || size.ws_col != 0;
     if (terminal == -1 || (sized && ::ioctl(terminal, TIOCSWINSZ, &size) == -1) ||
         ::fchown(terminal, plan.spec->user.uid, static_cast<gid_t>(-1)) == -1 ||
-        !send_descriptor(plan.terminal_socket, master))
+        !send_with_descriptor(plan.terminal_socket, "t", master))
         fail(plan, ChildStage::Terminal);
     ::close(master);
     return terminal;

@@ -107,6 +107,14 @@ void set_scheduling(const ChildPlan& plan) {
         ::syscall(SYS_sched_setaffinity, 0, plan.cpus.size() * sizeof(unsigned long),
                   plan.cpus.data()) == -1)
         fail(plan, ChildStage::Scheduler);
+    if (plan.spec->memory_policy) {
+        const SpecMemoryPolicy& policy = *plan.spec->memory_policy;
+        constexpr unsigned long kBits = sizeof(unsigned long) * 8;
+        // The kernel takes one bit less than it is told. @source mm/mempolicy.c get_nodes
+        const unsigned long bits = policy.nodes.empty() ? 0 : policy.nodes.size() * kBits + 1;
+        if (::syscall(SYS_set_mempolicy, policy.mode, policy.nodes.data(), bits) == -1)
+            fail(plan, ChildStage::Scheduler);
+    }
     if (plan.spec->personality && ::personality(*plan.spec->personality) == -1)
         fail(plan, ChildStage::Scheduler);
 }

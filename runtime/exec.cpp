@@ -151,8 +151,8 @@ Result<void> Execution::launch() {
     plan.last_capability = last_capability();
     plan.available_capabilities = available_capabilities(spec_);
     plan.seccomp_flags = spec_.seccomp ? seccomp_flags(*spec_.seccomp) : 0;
-    plan.cpus = TRY(cpu_mask(spec_.exec_cpus));
-    plan.cpus_before = TRY(cpu_mask(spec_.exec_cpus_before));
+    plan.cpus = TRY(number_mask(spec_.exec_cpus));
+    plan.cpus_before = TRY(number_mask(spec_.exec_cpus_before));
     set_label(spec_, plan);
     plan.target_pidfd = target.get();
     plan.join_flags = own_namespaces(spec_.namespaces);
@@ -194,8 +194,10 @@ Result<int> Execution::run() {
     const Result<std::optional<ChildReport>> failed = hear_until_executed(
         report_, start_, {&spec_, pid_, state_json(spec_, "running", options_.pid)});
     if (!failed) {
-        if (pid_ != 0) ::kill(pid_, SIGKILL);
-        if (pid_ != 0) (void)reap();
+        if (pid_ != 0) {
+            ::kill(pid_, SIGKILL);
+            (void)reap();
+        }
         return failed.error();
     }
     if (*failed) {

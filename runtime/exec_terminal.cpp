@@ -21,6 +21,23 @@ RawTerminal::~RawTerminal() {
     if (changed_) ::tcsetattr(STDIN_FILENO, TCSADRAIN, &before_);
 }
 
+bool send_with_descriptor(int socket, std::string_view bytes, int descriptor) {
+    // sendmsg(2) only reads, but its interface has no const.
+    iovec part{const_cast<char*>(bytes.data()), bytes.size()};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof descriptor)] = {};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof descriptor);
+    std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+    return ::sendmsg(socket, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
+}
+
 Result<UniqueFd> receive_terminal(const UniqueFd& socket) {
     char byte = 0;
     iovec part{&byte, 1};

@@ -3,6 +3,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 
+#include <string_view>
 #include <termios.h>
 
 namespace davit::runtime {
@@ -20,6 +21,10 @@ private:
     termios before_{};
     bool changed_ = false;
 };
+
+/// Sends `bytes` as one message, and `descriptor` with it. False with errno. Allocates nothing, so
+/// that a child may use it before execve(2). @source unix(7), SCM_RIGHTS
+bool send_with_descriptor(int socket, std::string_view bytes, int descriptor);
 
 /// Takes the descriptor that a child sends. @errors Internal where it ended without
 Result<UniqueFd> receive_terminal(const UniqueFd& socket);

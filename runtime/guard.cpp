@@ -99,6 +99,7 @@ Result<void> Guard::adopt_run() {
     if (const auto began = parse_rfc3339(state_.started_at))
         started_ -=
             std::chrono::duration_cast<Clock::duration>(std::chrono::system_clock::now() - *began);
+    take_kept();
     if (input_) attached_->set_input(std::move(input_), terminal_ || !input_once_);
     if (terminal_)
         TRY(loop_.watch(terminal_.get(), EPOLLIN, [this](std::uint32_t) { on_terminal(); }));

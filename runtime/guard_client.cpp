@@ -170,6 +170,20 @@ Result<void> await_guard(const ContainerState& state) {
     return {};
 }
 
+/// The guard that listens in `run_dir`, for where its state is gone or damaged: the kernel knows
+/// who has made the socket. @source unix(7), SO_PEERCRED
+Result<ContainerState> guard_at_socket(const std::string& run_dir) {
+    const UniqueFd socket = TRY(connect_control(run_dir));
+    ucred listener{};
+    socklen_t size = sizeof listener;
+    if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &listener, &size) == -1)
+        return Error::from_errno(errno, "getsockopt(2)");
+    ContainerState state;
+    state.guard_pid = listener.pid;
+    state.guard_start_ticks = TRY(sys::start_time(listener.pid));
+    return state;
+}
+
 /// The container that the guard of `run_dir` has just created.
 Result<CreatedContainer> open_created(const std::string& run_dir) {
     const ContainerState state = TRY(read_state(run_dir));
@@ -242,11 +256,9 @@ Result<void> stop(const std::string& run_dir, int signal, std::chrono::milliseco
         if (lock.error().kind() == ErrorKind::NotFound) return {};
         return std::move(lock).error();
     }
-    const Result<ContainerState> state = read_state(run_dir);
-    if (!state) {
-        if (state.error().kind() == ErrorKind::NotFound) return {};
-        return state.error();
-    }
+    Result<ContainerState> state = read_state(run_dir);
+    if (!state) state = guard_at_socket(run_dir);
+    if (!state) return {};  // nobody who could be asked; what runs ends with its cgroups
     Result<void> done;
     if (guard_alive(*state)) {
         Result<UniqueFd> socket = connect_control(run_dir);

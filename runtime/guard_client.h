@@ -39,7 +39,8 @@ Result<void> start(const std::string& run_dir);
 
 /// Stops the container: `signal` (0: as configured), SIGKILL after `timeout`, and waits until
 /// it has ended and the guard is gone. Without a guard (it was killed) the process is ended
-/// directly. One that does not run is fine.
+/// directly. One that does not run is fine, and so is a damaged state: its guard is found by its
+/// socket.
 Result<void> stop(const std::string& run_dir, int signal, std::chrono::milliseconds timeout);
 
 /// Sends a signal to the init process. @errors NotFound where it does not run

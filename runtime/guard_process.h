@@ -79,6 +79,8 @@ private:
     void on_output(LogFile::Stream stream);
     void take(LogFile::Stream stream, std::string_view bytes);
     Result<UniqueFd> open_input();
+    Result<void> keep_open(const UniqueFd& fd);
+    void take_kept();
     void drain();
     void on_exit();
     void after_end(int exit_code, bool oom_killed, const std::string& error);

@@ -88,6 +88,25 @@ Result<void> Guard::watch_output() {
                        [this](std::uint32_t) { on_output(LogFile::Stream::Stderr); });
 }
 
+/// So that the program is not hung up on when this guard is killed.
+Result<void> Guard::keep_open(const UniqueFd& fd) {
+    state_.keeper = TRY_DOING(start_keeper(fd, container_->pidfd()), "start a keeper");
+    return {};
+}
+
+/// What an earlier guard's keeper has of the container's: it goes on as if nothing had been.
+void Guard::take_kept() {
+    if (state_.keeper.pid == 0 || options_.renew) return;
+    Result<UniqueFd> kept = kept_by(state_.keeper);
+    if (!kept) return log::warn("runtime", "{}", kept.error().to_string());
+    if (container_->spec().terminal)
+        terminal_ = *std::move(kept);
+    else
+        input_ = *std::move(kept);
+    if (!terminal_ || !takes_input_) return;
+    input_.reset(::fcntl(terminal_.get(), F_DUPFD_CLOEXEC, 0));
+}
+
 /// The program's end of its standard input: a pipe of this run's, or nothing.
 Result<UniqueFd> Guard::open_input() {
     if (!takes_input_) return sys::open("/dev/null", O_RDONLY);
@@ -110,7 +129,12 @@ Result<void> Guard::create_with_pipes() {
     streams.in = in.get();
     streams.out = out.get();
     streams.err = err.get();
-    return container_->create(streams);
+    TRY(container_->create(streams));
+    // One that ends with who is attached first ends with its guard too.
+    if (!takes_input_ || input_once_) return {};
+    const UniqueFd kept(::fcntl(attached_->input(), F_DUPFD_CLOEXEC, 0));
+    if (!kept) return Error::from_errno(errno, "fcntl(2)");
+    return keep_open(kept);
 }
 
 /// The program's streams are a terminal of the container's; its other end comes by a socket.
@@ -132,6 +156,7 @@ Result<void> Guard::create_with_terminal() {
         if (!input) return Error::from_errno(errno, "fcntl(2)");
         attached_->set_input(std::move(input), true);
     }
+    TRY(keep_open(terminal_));
     return loop_.watch(terminal_.get(), EPOLLIN, [this](std::uint32_t) { on_terminal(); });
 }
 
@@ -217,6 +242,8 @@ void Guard::drain() {
     }
     if (log_) log_->flush(std::chrono::system_clock::now());
     if (forward_) forward_->flush(std::chrono::system_clock::now());
+    end_keeper(state_.keeper);
+    state_.keeper = {};
 }
 
 }  // namespace davit::runtime

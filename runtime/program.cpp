@@ -59,20 +59,21 @@ std::uint64_t available_capabilities(const Spec& spec) {
     return own;
 }
 
-Result<std::vector<unsigned long>> cpu_mask(const std::string& cpus) {
+Result<std::vector<unsigned long>> number_mask(const std::string& list) {
     std::vector<unsigned long> mask;
-    if (cpus.empty()) return mask;
+    if (list.empty()) return mask;
     constexpr unsigned kBits = sizeof(unsigned long) * 8;
-    constexpr long long kMostCpus = 8192;
-    for (const std::string& part : split(cpus, ',')) {
+    constexpr long long kMost = 8192;
+    for (const std::string& part : split(list, ',')) {
         const std::size_t dash = part.find('-');
         const auto first = parse_integer(trim(part.substr(0, dash)));
         const auto last =
             dash == std::string::npos ? first : parse_integer(trim(part.substr(dash + 1)));
-        if (!first || !last || *first < 0 || *last < *first || *last >= kMostCpus)
-            return Error(ErrorKind::InvalidInput, fmt::format("'{}' is no list of CPUs", cpus));
-        for (long long cpu = *first; cpu <= *last; ++cpu) {
-            const auto number = static_cast<unsigned>(cpu);
+        if (!first || !last || *first < 0 || *last < *first || *last >= kMost)
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("'{}' is no list of CPUs or nodes", list));
+        for (long long one = *first; one <= *last; ++one) {
+            const auto number = static_cast<unsigned>(one);
             if (mask.size() <= number / kBits) mask.resize(number / kBits + 1);
             mask[number / kBits] |= 1UL << (number % kBits);
         }

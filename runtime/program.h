@@ -23,7 +23,8 @@ int last_capability();
 /// own, else what it has itself. Says in the log what is asked for and not there.
 std::uint64_t available_capabilities(const Spec& spec);
 
-/// "0-2,7" as sched_setaffinity(2) takes it. @errors InvalidInput
-Result<std::vector<unsigned long>> cpu_mask(const std::string& cpus);
+/// "0-2,7", CPUs or memory nodes, as sched_setaffinity(2) and set_mempolicy(2) take them.
+/// @errors InvalidInput
+Result<std::vector<unsigned long>> number_mask(const std::string& list);
 
 }  // namespace davit::runtime

@@ -5,6 +5,7 @@
 #include "base/sys.h"
 #include "runtime/clone.h"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <array>
 #include <cerrno>
@@ -28,7 +29,10 @@ namespace {
 
 constexpr const char* kTable = "davit";
 constexpr const char* kChain = "forward";  ///< What keeps networks apart; see network/ruleset.cpp.
+/// A stack that comes up changes the rules many times, and each guard of the host hears each time.
+constexpr std::chrono::milliseconds kSoon{30};
 constexpr std::chrono::milliseconds kAgain{1000};
+constexpr std::chrono::milliseconds kLongest{60000};
 
 constexpr int nftables_type(int message) { return (NFNL_SUBSYS_NFTABLES << 8) | message; }
 
@@ -153,7 +157,7 @@ void RulesWatch::on_events() {
     // Also where some were lost (ENOBUFS): what counts is how things stand now.
     while (::recv(events_.get(), buffer, sizeof buffer, MSG_DONTWAIT) > 0) {
     }
-    look();
+    again_.arm(kSoon);
 }
 
 void RulesWatch::look() {
@@ -163,9 +167,13 @@ void RulesWatch::look() {
         log::warn("runtime", "{}", there.error().to_string());
         return again_.arm(kAgain);
     }
-    if (*there) return;
+    if (*there) {
+        pause_ = {};
+        return;
+    }
     // One guard of the host is enough; should that one be killed, another sees it a second later.
-    again_.arm(kAgain);
+    pause_ = std::clamp(pause_ * 2, kAgain, kLongest);
+    again_.arm(pause_);
     turn_.reset(
         ::open((setup_.run_root + "/rules.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!turn_ || ::flock(turn_.get(), LOCK_EX | LOCK_NB) == -1) return turn_.reset();
@@ -189,7 +197,8 @@ void RulesWatch::on_loaded() {
     // They may have been flushed once more meanwhile.
     again_.disarm();
     const Result<bool> there = has_rules();
-    if (!there || !*there) again_.arm(kAgain);
+    if (!there || !*there) return again_.arm(pause_);
+    pause_ = {};
 }
 
 void RulesWatch::load_now() const {

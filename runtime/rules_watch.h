@@ -4,6 +4,7 @@
 #include "base/unique_fd.h"
 #include "runtime/event_loop.h"
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <sys/types.h>
@@ -46,7 +47,8 @@ private:
     RulesSetup setup_;
     EventLoop& loop_;
     UniqueFd events_;
-    Timer again_;
+    Timer again_;                         ///< When to look: soon after a change, or once more.
+    std::chrono::milliseconds pause_{0};  ///< Grows while loading fails.
     UniqueFd turn_;     ///< The lock that says whose turn it is; open while this guard loads.
     UniqueFd loading_;  ///< The process that loads.
 };

@@ -1,38 +1,15 @@
 #include "runtime/seccomp_listener.h"
 
 #include "base/sys.h"
+#include "runtime/exec_terminal.h"
 #include "runtime/oci_commands.h"
 
 #include <cerrno>
-#include <cstring>
-#include <fmt/format.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 namespace davit::runtime {
 namespace {
-
-/// One message: the text, and the descriptor with its first byte.
-Result<void> send_descriptor(const UniqueFd& socket, const std::string& text, int descriptor) {
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))]{};
-    // sendmsg(2) only reads, but its interface has no const.
-    iovec part{const_cast<char*>(text.data()), text.size()};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
-    const ssize_t sent =
-        sys::retry_on_eintr([&] { return ::sendmsg(socket.get(), &message, MSG_NOSIGNAL); });
-    if (sent != static_cast<ssize_t>(text.size())) return Error::from_errno(errno, "sendmsg(2)");
-    return {};
-}
 
 /// Takes the descriptor `number` out of the process and gives it to the agent.
 Result<void> hand_over(const ListenerHandover& handover, int number) {
@@ -48,7 +25,9 @@ Result<void> hand_over(const ListenerHandover& handover, int number) {
                  {"state", handover.state}};
     if (const std::string metadata = string_or(seccomp, "listenerMetadata"); !metadata.empty())
         told["metadata"] = metadata;
-    return send_descriptor(agent, told.dump(), listener.get());
+    if (!send_with_descriptor(agent.get(), told.dump(), listener.get()))
+        return Error::from_errno(errno, "sendmsg(2)");
+    return {};
 }
 
 }  // namespace

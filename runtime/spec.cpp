@@ -158,7 +158,7 @@ Result<std::map<std::string, std::string>> parse_time_offsets(const Json& json) 
 
 /// Settings of the specification that this runtime doesn't bring about yet.
 constexpr const char* kUnsupported[] = {
-    "linux.intelRdt", "linux.memoryPolicy", "linux.netDevices", "vm", "windows", "solaris", "zos",
+    "linux.intelRdt", "linux.netDevices", "vm", "windows", "solaris", "zos",
 };
 
 Result<void> refuse_unsupported(const Json& json) {
@@ -251,6 +251,7 @@ Result<Spec> decode(const Json& json) {
     spec.mount_label = string_or(linux_part, "mountLabel");
     spec.personality = TRY(parse_personality(object_at(linux_part, "personality")));
     spec.time_offsets = TRY(parse_time_offsets(object_at(linux_part, "timeOffsets")));
+    spec.memory_policy = TRY(parse_memory_policy(object_at(linux_part, "memoryPolicy")));
     spec.masked_paths = strings_at(linux_part, "maskedPaths");
     spec.readonly_paths = strings_at(linux_part, "readonlyPaths");
     spec.sysctl = object_at(linux_part, "sysctl").get<std::map<std::string, std::string>>();

@@ -63,6 +63,12 @@ struct SpecDevice {
     std::uint32_t gid = 0;
 };
 
+/// Which memory nodes the program's memory comes from. @source OCI config-linux.md "Memory policy"
+struct SpecMemoryPolicy {
+    int mode = 0;                           ///< With its flags, as set_mempolicy(2) takes it.
+    std::vector<unsigned long> nodes = {};  ///< A bit for each node.
+};
+
 /// How a program is scheduled. @source sched_setattr(2), config.md "scheduler"
 struct SpecScheduler {
     std::uint32_t policy = 0;
@@ -128,6 +134,7 @@ struct Spec {
     std::string selinux_label = {};
     std::optional<int> io_priority = {};  ///< As ioprio_set(2) takes it.
     std::optional<SpecScheduler> scheduler = {};
+    std::optional<SpecMemoryPolicy> memory_policy = {};
     std::string exec_cpus = {};  ///< CPUs of a further program, as cpuset.cpus writes them.
     /// Those that it has until it is in the container's cgroup.
     std::string exec_cpus_before = {};

@@ -29,6 +29,9 @@ std::optional<T> number_at(const Json& json, const char* key) {
     return found->get<T>();
 }
 
+/// Decodes `linux.memoryPolicy`; nothing where it is empty.
+Result<std::optional<SpecMemoryPolicy>> parse_memory_policy(const Json& json);
+
 /// Decodes `process` into `spec`.
 Result<void> parse_process(const Json& process, Spec& spec);
 

@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "runtime/capabilities.h"
+#include "runtime/program.h"
 #include "runtime/spec_json.h"
 
 #include <iterator>
@@ -142,6 +143,33 @@ Result<void> check(const Spec& spec) {
 }
 
 }  // namespace
+
+/// @source OCI config-linux.md "Memory policy", set_mempolicy(2), linux/mempolicy.h
+Result<std::optional<SpecMemoryPolicy>> parse_memory_policy(const Json& json) {
+    constexpr NamedValue kModes[] = {{"MPOL_DEFAULT", 0},
+                                     {"MPOL_PREFERRED", 1},
+                                     {"MPOL_BIND", 2},
+                                     {"MPOL_INTERLEAVE", 3},
+                                     {"MPOL_LOCAL", 4},
+                                     {"MPOL_PREFERRED_MANY", 5},
+                                     {"MPOL_WEIGHTED_INTERLEAVE", 6}};
+    constexpr NamedValue kFlags[] = {{"MPOL_F_NUMA_BALANCING", 1U << 13U},
+                                     {"MPOL_F_RELATIVE_NODES", 1U << 14U},
+                                     {"MPOL_F_STATIC_NODES", 1U << 15U}};
+    if (json.empty()) return std::optional<SpecMemoryPolicy>();
+    const std::string name = string_or(json, "mode");
+    const auto mode = value_of(kModes, name);
+    if (!mode) return invalid_spec(fmt::format("unknown memoryPolicy mode '{}'", name));
+    SpecMemoryPolicy policy;
+    policy.mode = static_cast<int>(*mode);
+    for (const std::string& flag : strings_at(json, "flags")) {
+        const auto bit = value_of(kFlags, flag);
+        if (!bit) return invalid_spec(fmt::format("unknown memoryPolicy flag '{}'", flag));
+        policy.mode |= static_cast<int>(*bit);
+    }
+    policy.nodes = TRY_DOING(number_mask(string_or(json, "nodes")), "read memoryPolicy.nodes");
+    return std::optional<SpecMemoryPolicy>(std::move(policy));
+}
 
 Result<void> parse_process(const Json& process, Spec& spec) {
     spec.args = strings_at(process, "args");

@@ -58,6 +58,11 @@ Result<ContainerState> read_state(const std::string& run_dir) {
     state.stopped_by_user = json.value("stopped_by_user", false);
     if (const auto health = json.find("health"); health != json.end() && health->is_object())
         state.health = health_of(*health);
+    if (const auto keeper = json.find("keeper"); keeper != json.end() && keeper->is_object()) {
+        state.keeper.pid = static_cast<pid_t>(integer_or(*keeper, "pid"));
+        state.keeper.start_ticks =
+            static_cast<unsigned long long>(integer_or(*keeper, "start_ticks"));
+    }
     return state;
 }
 
@@ -76,6 +81,8 @@ Result<void> write_state(const std::string& run_dir, const ContainerState& state
                  {"restart_count", state.restart_count},
                  {"stopped_by_user", state.stopped_by_user}};
     if (state.health) json["health"] = to_json(*state.health);
+    if (state.keeper.pid != 0)
+        json["keeper"] = {{"pid", state.keeper.pid}, {"start_ticks", state.keeper.start_ticks}};
     // The run root lives as long as the processes do: nothing to keep through a power cut.
     return write_json(path_of(run_dir), json, Sync::No);
 }

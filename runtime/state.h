@@ -2,6 +2,7 @@
 
 #include "base/result.h"
 #include "runtime/health.h"
+#include "runtime/keeper.h"
 
 #include <optional>
 #include <string>
@@ -30,6 +31,7 @@ struct ContainerState {
     int restart_count = 0;
     bool stopped_by_user = false;       ///< `stop` ended it: no restart policy applies.
     std::optional<Health> health = {};  ///< Absent where nothing checks it.
+    Keeper keeper = {};                 ///< Of this run's terminal or standard input.
 };
 
 /// @errors NotFound where no guard ever ran since boot

@@ -12,7 +12,7 @@ case "$version" in
         exit 77
         ;;
 esac
-mapfile -t files < <(find base cli compose image network runtime stack tests fuzz -name '*.cpp' -o -name '*.h')
+mapfile -t files < <(find base builder cli compose image network runtime stack tests fuzz -name '*.cpp' -o -name '*.h')
 if [ "${1:-}" = --check ]; then
     "$formatter" --dry-run -Werror "${files[@]}"
 else

@@ -74,14 +74,18 @@ uname -a > /results/machine.txt
 stat -f -c 'cgroups: %T' /sys/fs/cgroup >> /results/machine.txt
 cat /sys/fs/cgroup/cgroup.controllers >> /results/machine.txt
 "$build/bin/davit" version >> /results/machine.txt 2>&1
+# What there is so far is copied out every minute, should the machine run out of its time.
+copy_out() { tar -C /results -cf /dev/vdb . 2>/dev/null; sync; }
+(while sleep 60; do copy_out; done) &
+copying=\$!
 for name in $tests; do
     echo "vm: \$name"
     cd $build/tests/\${name#test_}
     timeout $((minutes * 50)) ./\$name --test-case='$filter' --duration=true > /results/\$name.txt 2>&1
     echo "vm: \$name ended with \$?: \$(grep 'test cases:' /results/\$name.txt)"
 done
-tar -C /results -cf /dev/vdb .
-sync
+kill \$copying
+copy_out
 systemctl poweroff
 EOF
 chmod +x "$root/run-tests"
@@ -138,7 +142,7 @@ for name in $tests; do
         passed=$((passed + $(sed -E 's/.*\| *([0-9]+) passed.*/\1/' <<< "$line")))
         failed=$((failed + $(sed -E 's/.*\| *([0-9]+) failed.*/\1/' <<< "$line")))
     else
-        echo "$name: did not come to an end"
+        echo "$name: did not come to an end, after $(grep -c '^[0-9.]* s: ' "$results/$name.txt") cases"
         missing=$((missing + 1))
     fi
 done

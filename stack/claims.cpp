@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "network/links.h"
 #include "runtime/state.h"
 
 #include <algorithm>
@@ -253,6 +254,28 @@ Result<void> write_network_claim(const Paths& paths, const NetworkRecord& record
                        {"masquerade", record.masquerade},
                        {"icc", record.icc}},
                       Sync::No);
+}
+
+Result<std::vector<NetworkRecord>> stray_bridges(
+    const Paths& paths, const std::string& project,
+    const std::map<std::string, NetworkRecord>& known) {
+    std::vector<NetworkRecord> strays;
+    constexpr std::string_view kSuffix = ".json";
+    for (const std::string& file : TRY(list_directory(networks_folder(paths, project)))) {
+        const std::string name =
+            file.substr(0, file.size() - std::min(file.size(), kSuffix.size()));
+        if (!file.ends_with(kSuffix) || known.contains(name)) continue;
+        bool shared = false;
+        const auto claim = read_network_claim(networks_folder(paths, project) + "/" + file, shared);
+        // One that can't be read has nothing to be found by; it goes with the run folder.
+        if (!claim || shared || !TRY(network::link_exists(claim->bridge))) continue;
+        NetworkRecord stray;
+        stray.name = name;
+        stray.project = project;
+        stray.bridge = claim->bridge;
+        strays.push_back(std::move(stray));
+    }
+    return strays;
 }
 
 Result<void> remove_network_claim(const Paths& paths, const NetworkRecord& record) {

@@ -50,6 +50,10 @@ Result<ContainerClaims> read_claims(const std::string& run_dir);
 
 /// Notes a network of `project` whose bridge is up, or forgets it.
 Result<void> write_network_claim(const Paths& paths, const NetworkRecord& record);
+/// The bridges that the run root says `project` has, as far as they are there and not in `known`:
+/// their records were removed by hand. Only name, project and bridge are set.
+Result<std::vector<NetworkRecord>> stray_bridges(const Paths& paths, const std::string& project,
+                                                 const std::map<std::string, NetworkRecord>& known);
 Result<void> remove_network_claim(const Paths& paths, const NetworkRecord& record);
 
 /// Notes that `project` has things on this host, and where its records are.

@@ -1,5 +1,7 @@
 #include "stack/inspect.h"
 
+#include "stack/inspect_host.h"
+
 #include <cmath>
 
 namespace davit::stack {
@@ -98,6 +100,20 @@ Json mounts_of(const ContainerRecord& record) {
     return mounts;
 }
 
+/// `docker run --security-opt` as it was given.
+std::vector<std::string> security_options(const compose::Privileges& privileges) {
+    std::vector<std::string> options;
+    if (privileges.no_new_privileges) options.emplace_back("no-new-privileges");
+    if (privileges.unfiltered) options.emplace_back("seccomp=unconfined");
+    if (!privileges.seccomp_file.empty()) options.push_back("seccomp=" + privileges.seccomp_file);
+    if (privileges.unmasked_paths) options.emplace_back("systempaths=unconfined");
+    if (!privileges.apparmor_profile.empty())
+        options.push_back("apparmor=" + privileges.apparmor_profile);
+    for (const auto& [part, value] : privileges.selinux_parts)
+        options.push_back("label=" + part + ":" + value);
+    return options;
+}
+
 Json or_null(const std::vector<std::string>& words) {
     return words.empty() ? Json(nullptr) : Json(words);
 }
@@ -177,6 +193,7 @@ Json host_config_of(const ContainerRecord& record) {
         {"CpusetCpus", limits.cpuset},
         {"BlkioWeight", limits.block_io.weight},
         {"Privileged", record.privileges.privileged},
+        {"SecurityOpt", or_null(security_options(record.privileges))},
         {"PidMode", record.sharing.pid},
         {"IpcMode", mode_or(record.sharing.ipc, "private")},
         {"UTSMode", record.sharing.uts},
@@ -210,7 +227,11 @@ Json network_settings_of(const ContainerView& view) {
     }
     const Endpoint first =
         attached && !record.endpoints.empty() ? record.endpoints.front() : Endpoint{};
-    return {{"Ports", attached ? bindings_of(record, true, "0.0.0.0") : Json::object()},
+    // What `nsenter --net=` takes.
+    const std::string space =
+        has_process(view) ? fmt::format("/proc/{}/ns/net", view.state.pid) : std::string();
+    return {{"SandboxKey", space},
+            {"Ports", attached ? bindings_of(record, true, "0.0.0.0") : Json::object()},
             {"Gateway", first.gateway},
             {"IPAddress", first.ip},
             {"IPPrefixLen", first.ip.empty() ? 0 : first.prefix},
@@ -238,11 +259,13 @@ std::map<std::string, std::string> compose_labels(const ContainerRecord& record)
     return labels;
 }
 
-Json inspect(const Paths& paths, const ContainerView& view) {
+Json inspect(const Paths& paths, const ContainerView& view, const Json& config) {
     const ContainerRecord& record = view.record;
     std::vector<std::string> words = record.entrypoint;
     words.insert(words.end(), record.cmd.begin(), record.cmd.end());
     const std::string run_dir = paths.run_container(record.project, record.name);
+    Json host_config = host_config_of(record);
+    add_host_config(config, host_config);
     const auto args_begin = words.empty() ? words.end() : words.begin() + 1;
     return {{"Id", record.id},
             {"Created", or_never(record.created)},
@@ -258,7 +281,7 @@ Json inspect(const Paths& paths, const ContainerView& view) {
             {"RestartCount", view.state.restart_count},
             {"Driver", "overlay"},
             {"Platform", "linux"},
-            {"HostConfig", host_config_of(record)},
+            {"HostConfig", std::move(host_config)},
             {"Mounts", mounts_of(record)},
             {"Config", config_of(record)},
             {"NetworkSettings", network_settings_of(view)}};

@@ -233,7 +233,7 @@ ContainerRecord make_record(const ContainerInputs& in) {
 Result<Json> make_config(const ContainerInputs& in, const ContainerRecord& record,
                          const std::string& run_dir) {
     const compose::Service& service = in.wanted->config;
-    const std::uint64_t capabilities = TRY(capabilities_of(service, in.uid_base != 0));
+    const std::uint64_t capabilities = TRY(capabilities_of(service));
     Json config = {{"ociVersion", "1.2.0"},
                    {"process", process_json(record, in.user, service, capabilities)},
                    {"root", {{"path", "rootfs"}, {"readonly", service.read_only}}},

@@ -1,8 +1,10 @@
 #include "stack/lower_config.h"
 
 #include "base/bytes.h"
+#include "base/log.h"
 #include "base/strings.h"
 #include "runtime/capabilities.h"
+#include "runtime/labels.h"
 #include "runtime/seccomp.h"
 #include "runtime/spec.h"
 #include "stack/log_target.h"
@@ -12,6 +14,8 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <fmt/format.h>
+#include <map>
 #include <sys/resource.h>
 
 namespace davit::stack {
@@ -131,18 +135,35 @@ Result<void> add_log(const ContainerRecord& record, Json& annotations) {
     return {};
 }
 
+/// As Docker does it, a kernel without the module leaves the option out; but not without a word.
+void add_labels(const compose::Privileges& privileges, Json& process) {
+    if (!privileges.apparmor_profile.empty()) {
+        if (runtime::apparmor_enabled())
+            process["apparmorProfile"] = privileges.apparmor_profile;
+        else
+            log::warn("stack", "this kernel has no AppArmor: profile '{}' is not applied",
+                      printable(privileges.apparmor_profile));
+    }
+    if (privileges.selinux_parts.empty()) return;
+    if (!runtime::selinux_enabled())
+        return log::warn("stack", "this kernel has no SELinux: the label is not applied");
+    std::map<std::string, std::string> parts = privileges.selinux_parts;
+    // What the policy of containers has. @source container_contexts(5)
+    parts.insert(
+        {{"user", "system_u"}, {"role", "system_r"}, {"type", "container_t"}, {"level", "s0"}});
+    process["selinuxLabel"] =
+        fmt::format("{}:{}:{}:{}", parts["user"], parts["role"], parts["type"], parts["level"]);
+}
+
 }  // namespace
 
 /// @source moby daemon/pkg/oci/caps TweakCapabilities
-Result<std::uint64_t> capabilities_of(const compose::Service& service, bool own_users) {
+Result<std::uint64_t> capabilities_of(const compose::Service& service) {
     const compose::Privileges& privileges = service.privileges;
     const std::uint64_t add = TRY(runtime::capability_mask(without_all(privileges.cap_add)));
     const std::uint64_t drop = TRY(runtime::capability_mask(without_all(privileges.cap_drop)));
     std::uint64_t mask = runtime::default_capabilities();
     if (privileges.privileged) return runtime::all_capabilities();
-    // Without a user namespace, and on cgroup v2 without device rules yet, a device node made in
-    // the container would be a way to the host's disks.
-    if (!own_users) mask &= ~TRY(runtime::capability_mask({"MKNOD"}));
     if (has_all(privileges.cap_add)) mask = runtime::all_capabilities();
     if (has_all(privileges.cap_drop)) mask = 0;
     return (mask & ~drop) | add;
@@ -204,6 +225,7 @@ Json process_json(const ContainerRecord& record, const ResolvedUser& user,
         {"noNewPrivileges", service.privileges.no_new_privileges},
         {"rlimits", std::move(rlimits)}};
     if (service.oom_score_adj) process["oomScoreAdj"] = *service.oom_score_adj;
+    add_labels(service.privileges, process);
     return process;
 }
 
@@ -255,8 +277,11 @@ Json mount_json(const ContainerInputs& in, const ContainerRecord& record,
     }
     std::vector<std::string> options = {mount.alone ? "bind" : "rbind",
                                         mount.propagation.empty() ? "rprivate" : mount.propagation};
-    // Without devices, as Docker's device rules have it: a folder may hold the node of a disk.
-    if (!in.wanted->config.privileges.privileged) options.emplace_back("nodev");
+    // Without devices, as Docker's device rules have it: a folder may hold the node of a disk. A
+    // file with rules of its own says what may be opened, as for a bind of /dev/bus/usb.
+    const compose::Service& service = in.wanted->config;
+    if (!service.privileges.privileged && service.device_cgroup_rules.empty())
+        options.emplace_back("nodev");
     options.emplace_back(mount.read_only ? "ro" : "rw");
     // Configs and secrets belong to the range already: the run root is often a tmpfs.
     if (record.uid_base != 0 && !mount.file) options.emplace_back("idmap");

@@ -37,7 +37,7 @@ Json devices_json(const ContainerInputs& inputs);
 
 /// The capabilities that a service asks for: Docker's 14, less `cap_drop`, and `cap_add`.
 /// @errors InvalidInput for a name that is none
-Result<std::uint64_t> capabilities_of(const compose::Service& service, bool own_users);
+Result<std::uint64_t> capabilities_of(const compose::Service& service);
 
 /// Whether names that only the kernel knows mean something: capabilities, sysctls, ulimits.
 /// The error says which attribute it is about, as "cap_add: …".

@@ -1,6 +1,7 @@
 #include "stack/observe.h"
 
 #include "image/store.h"
+#include "stack/claims.h"
 #include "stack/networks.h"
 
 namespace davit::stack {
@@ -19,6 +20,15 @@ Result<void> add_stray_run_folders(const Paths& paths, const std::string& projec
         ContainerRecord stray;
         stray.name = name;
         stray.project = project;
+        // Its guard may hold them: they are this project's own.
+        if (const auto claims = read_claims(paths.run_container(project, name))) {
+            for (const network::RulePort& held : claims->ports) {
+                compose::Port port;
+                port.published = held.host_port;
+                port.protocol = held.protocol;
+                stray.ports.push_back(std::move(port));
+            }
+        }
         containers[name] = std::move(stray);
     }
     return {};
@@ -43,6 +53,8 @@ Result<Observation> observe(const Environment& environment, const std::string& p
     Observation seen;
     seen.containers = TRY(read_containers(paths, project));
     seen.networks = TRY(read_networks(paths, project));
+    for (NetworkRecord& stray : TRY(stray_bridges(paths, project, seen.networks)))
+        seen.networks[stray.name] = std::move(stray);
     TRY(add_stray_run_folders(paths, project, seen.containers));
     for (const auto& [name, record] : seen.networks) {
         const bool in_kernel = TRY(network_is_up(record));

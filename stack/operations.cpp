@@ -107,14 +107,23 @@ std::set<std::string> anonymous_folders(const Paths& paths, const Observation& s
     return folders;
 }
 
+/// Takes away what a davit or a guard had not finished writing when it was killed.
+void sweep_project(const Paths& paths, const std::string& project) {
+    remove_half_written(paths.run_root);
+    remove_half_written(paths.run_project(project) + "/.networks");
+    remove_half_written(paths.networks(project));
+    for (const std::string& above : {paths.run_project(project), paths.containers(project)}) {
+        remove_half_written(above);
+        const Result<std::vector<std::string>> names = list_directory(above);
+        for (const std::string& name : names ? *names : std::vector<std::string>())
+            if (!name.starts_with('.')) remove_half_written(above + "/" + name);
+    }
+}
+
 }  // namespace
 
 void tidy_project(const Paths& paths, const std::string& project) {
-    // Of a davit that was killed between writing a record and renaming it.
-    const Result<std::vector<std::string>> records = list_directory(paths.networks(project));
-    for (const std::string& name : records ? *records : std::vector<std::string>()) {
-        if (name.ends_with(".tmp")) ::unlink((paths.networks(project) + "/" + name).c_str());
-    }
+    sweep_project(paths, project);
     for (const std::string& folder : {paths.containers(project), paths.networks(project)})
         ::rmdir(folder.c_str());
     const Result<std::vector<std::string>> left = list_directory(paths.project(project));
@@ -178,6 +187,7 @@ Result<std::vector<FailedStep>> up(const Environment& environment, const UpReque
     const FileLock lock = TRY(FileLock::exclusive(paths.project_lock(project)));
     // Where nothing comes of it, the lock's folder goes again: what can't work changes nothing.
     ScopeGuard undo([&] { tidy_project(paths, project); });
+    sweep_project(paths, project);
     TRY(check_data_root(environment, project));
     const Prepared prepared = TRY(prepare(environment, request));
     warnings = prepared.plan.warnings;

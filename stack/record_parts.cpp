@@ -1,5 +1,6 @@
 #include "stack/record_parts.h"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ Json privileges_json(const compose::Privileges& privileges) {
             {"unmasked_paths", privileges.unmasked_paths},
             {"privileged", privileges.privileged},
             {"seccomp_file", privileges.seccomp_file},
+            {"apparmor_profile", privileges.apparmor_profile},
+            {"selinux_parts", privileges.selinux_parts},
             {"host_users", privileges.host_users}};
 }
 
@@ -30,6 +33,9 @@ compose::Privileges privileges_of(const Json& json) {
     privileges.unmasked_paths = value_or(json, "unmasked_paths", false);
     privileges.privileged = value_or(json, "privileged", false);
     privileges.seccomp_file = value_or<std::string>(json, "seccomp_file", "");
+    privileges.apparmor_profile = value_or<std::string>(json, "apparmor_profile", "");
+    privileges.selinux_parts =
+        value_or<std::map<std::string, std::string>>(json, "selinux_parts", {});
     privileges.host_users = value_or(json, "host_users", false);
     return privileges;
 }

@@ -24,7 +24,9 @@ Result<int> run(const Context& context, const InspectFlags& flags) {
     for (const std::string& name : flags.names) {
         const auto view = stack::find_container(paths, found.target->project, name);
         if (view) {
-            all.push_back(stack::inspect(paths, *view));
+            const std::string bundle = paths.container(view->record.project, view->record.name);
+            const Result<Json> config = read_json(bundle + "/config.json");
+            all.push_back(stack::inspect(paths, *view, config ? *config : Json()));
             continue;
         }
         to_stderr(render(view.error(), context.terminal.err_colour));

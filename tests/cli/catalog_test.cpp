@@ -4,6 +4,7 @@
 #include "base/strings.h"
 #include "cli/app.h"
 #include "cli/completions.h"
+#include "tests/support/doc_table.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -111,20 +112,7 @@ TEST_CASE("the table of commands in docs/compatibility.md says what the commands
                             has.empty() ? "not yet" : has, gap == kGaps.end() ? "" : gap->second);
     }
     CHECK(used.size() == kGaps.size());
-    Result<std::string> text = read_file(DAVIT_COMPATIBILITY_FILE);
-    REQUIRE(text.ok());
-    const std::size_t begin = text->find(kBegin);
-    const std::size_t end = text->find(kEnd);
-    REQUIRE(begin != std::string::npos);
-    REQUIRE(end != std::string::npos);
-    const std::size_t from = begin + std::string(kBegin).size();
-    if (std::getenv("DAVIT_UPDATE_GOLDEN") != nullptr) {
-        text->replace(from, end - from, rows);
-        REQUIRE(write_in_place(DAVIT_COMPATIBILITY_FILE, *text, 0644).ok());
-        return;
-    }
-    CHECK_MESSAGE(text->substr(from, end - from) == rows,
-                  "write it anew: DAVIT_UPDATE_GOLDEN=1 test_cli -tc='the table of commands*'");
+    davit::testing::check_doc_table(DAVIT_COMPATIBILITY_FILE, kBegin, kEnd, rows);
 }
 
 TEST_CASE("the catalog is what --help prints, with an example for each command") {

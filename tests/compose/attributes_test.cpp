@@ -1,5 +1,6 @@
 #include "base/file.h"
 #include "compose/shape.h"
+#include "tests/support/doc_table.h"
 
 #include <cstdlib>
 #include <doctest/doctest.h>
@@ -52,19 +53,7 @@ void add_rows(const Shape& shape, const std::string& path, const Attribute* abov
 TEST_CASE("the table of attributes in docs/compatibility.md says what the shapes say") {
     std::string rows = "| attribute | carried out | instead, or why |\n|---|---|---|\n";
     add_rows(kProjectShape, "", nullptr, rows);
-    Result<std::string> text = read_file(DAVIT_COMPATIBILITY_FILE);
-    REQUIRE(text.ok());
-    const std::size_t begin = text->find(kBegin);
-    const std::size_t end = text->find(kEnd);
-    REQUIRE(begin != std::string::npos);
-    REQUIRE(end != std::string::npos);
-    const std::size_t from = begin + std::string(kBegin).size();
-    if (std::getenv("DAVIT_UPDATE_GOLDEN") != nullptr) {
-        text->replace(from, end - from, rows);
-        REQUIRE(write_in_place(DAVIT_COMPATIBILITY_FILE, *text, 0644).ok());
-        return;
-    }
-    CHECK(text->substr(from, end - from) == rows);
+    davit::testing::check_doc_table(DAVIT_COMPATIBILITY_FILE, kBegin, kEnd, rows);
 }
 
 }  // namespace davit::compose

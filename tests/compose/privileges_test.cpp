@@ -33,6 +33,21 @@ TEST_CASE("privileges of a service") {
     CHECK(web.domainname == "example.org");
 }
 
+TEST_CASE("profiles and labels of security modules") {
+    const testing::Loaded loaded = load_web(
+        "    security_opt: [apparmor=my-profile, \"label=type:svirt_t\", \"label:level:s0:c1,c2\"]\n");
+    const Privileges& privileges = loaded.service("web").privileges;
+    CHECK(privileges.apparmor_profile == "my-profile");
+    CHECK(privileges.selinux_parts ==
+          std::map<std::string, std::string>{{"type", "svirt_t"}, {"level", "s0:c1,c2"}});
+    for (const char* wrong : {"apparmor=", "label=colour:red", "label=type:", "label=enable"}) {
+        CAPTURE(wrong);
+        const testing::Loaded refused =
+            load_web(fmt::format("    security_opt: [\"{}\"]\n", wrong));
+        CHECK(refused.remarks.find("is not a security option") != std::string::npos);
+    }
+}
+
 TEST_CASE("limits of a service") {
     const testing::Loaded loaded = load_web(
         "    mem_limit: 64m\n    memswap_limit: -1\n    mem_reservation: 32m\n    cpu_shares: 512\n"

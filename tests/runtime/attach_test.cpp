@@ -3,6 +3,7 @@
 #include "runtime/guard_client.h"
 #include "runtime/protocol.h"
 #include "tests/runtime/guarded_container.h"
+#include "tests/support/text.h"
 
 #include <array>
 #include <functional>
@@ -15,10 +16,9 @@
 using namespace davit;
 using davit::runtime::AttachPacket;
 using davit::testing::GuardedContainer;
+using davit::testing::sh;
 
 namespace {
-
-std::vector<std::string> sh(const std::string& script) { return {"sh", "-c", script}; }
 
 /// A connection that was asked to attach, speaking the guard's packets.
 class Attached {
@@ -194,4 +194,49 @@ TEST_CASE("detach keys are what a terminal sends for them") {
     CHECK(*runtime::key_bytes("") == "");
     for (const char* bad : {"ctrl-", "ctrl-P", "ctrl-1", "ab", "ctrl-p,,x"})
         CHECK_FALSE(runtime::key_bytes(bad).ok());
+}
+
+TEST_CASE("who is attached finds terminal and input as they were when a guard is killed [root]") {
+    NEED_ROOT_AND_BUSYBOX();
+    for (const bool terminal : {false, true}) {
+        CAPTURE(terminal);
+        GuardedContainer box(
+            sh("trap 'echo hup' HUP; echo ready; while read line; do echo got "
+               "$line; done; echo end of input; sleep 1000"));
+        if (terminal) box.config["process"]["terminal"] = true;
+        box.annotate(runtime::kStdin, "open");
+        box.run();
+        REQUIRE(box.await_output("ready"));
+        const runtime::ContainerState before = box.state();
+        const auto keeper = sys::open_process(before.keeper.pid, before.keeper.start_ticks);
+        REQUIRE(keeper.ok());
+        REQUIRE(::kill(before.guard_pid, SIGKILL) == 0);
+        REQUIRE(box.await_guard());
+        REQUIRE(runtime::adopt({DAVIT_RUNTIME_PROGRAM, box.bundle(), box.run_dir()}).ok());
+        CHECK(box.state().pid == before.pid);
+        const Attached client(box, true);
+        client.send(AttachPacket::Input, "what was typed\n");
+        CHECK(box.await_output("got what was typed"));
+        CHECK(box.output().find("hup") == std::string::npos);
+        CHECK(box.output().find("end of input") == std::string::npos);
+        REQUIRE(::kill(before.pid, SIGKILL) == 0);
+        CHECK(client.all(AttachPacket::Error).empty());
+        box.await_end();
+        CHECK(*sys::wait_for_exit(*keeper, 10000));
+        CHECK(box.leftovers() == "");
+    }
+}
+
+TEST_CASE("a keeper ends with its container also where no guard is left [root]") {
+    NEED_ROOT_AND_BUSYBOX();
+    GuardedContainer box({"sleep", "1000"});
+    box.config["process"]["terminal"] = true;
+    box.run();
+    const runtime::ContainerState state = box.state();
+    const auto keeper = sys::open_process(state.keeper.pid, state.keeper.start_ticks);
+    REQUIRE(keeper.ok());
+    REQUIRE(::kill(state.guard_pid, SIGKILL) == 0);
+    CHECK_FALSE(*sys::wait_for_exit(*keeper, 200));
+    REQUIRE(::kill(state.pid, SIGKILL) == 0);
+    CHECK(*sys::wait_for_exit(*keeper, 10000));
 }

@@ -1,4 +1,5 @@
 #include "tests/runtime/guarded_container.h"
+#include "tests/support/text.h"
 
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -9,10 +10,9 @@
 using namespace davit;
 using davit::testing::eventually;
 using davit::testing::GuardedContainer;
+using davit::testing::sh;
 
 namespace {
-
-std::vector<std::string> sh(const std::string& script) { return {"sh", "-c", script}; }
 
 std::string space_of(const std::string& pid, const std::string& name) {
     char target[64] = {};
@@ -184,6 +184,16 @@ TEST_CASE("personality and io priority and scheduler are set [root]") {
     CHECK(lines[0] != "x86_64");
     CHECK(lines[1] == "best-effort: prio 6");
     CHECK(lines[2] == "7");
+}
+
+TEST_CASE("memory comes from the nodes that a policy names [root]") {
+    NEED_ROOT_AND_BUSYBOX();
+    if (!exists("/proc/self/numa_maps")) SKIP_ON_THIS_MACHINE("this kernel has no NUMA");
+    GuardedContainer box(sh("head -n 1 /proc/self/numa_maps"));
+    box.config["linux"]["memoryPolicy"] = {
+        {"mode", "MPOL_BIND"}, {"nodes", "0"}, {"flags", {"MPOL_F_STATIC_NODES"}}};
+    CHECK(box.run_to_end().exit_code == 0);
+    CHECK_MESSAGE(box.output().find(" bind=static:0 ") != std::string::npos, box.output());
 }
 
 TEST_CASE("a label is refused where the kernel has no such module [root]") {

@@ -1,5 +1,6 @@
 #include "runtime/container.h"
 #include "tests/runtime/guarded_container.h"
+#include "tests/support/text.h"
 
 #include <cstdlib>
 
@@ -8,10 +9,9 @@
 
 using namespace davit;
 using davit::testing::GuardedContainer;
+using davit::testing::sh;
 
 namespace {
-
-std::vector<std::string> sh(const std::string& script) { return {"sh", "-c", script}; }
 
 std::string refused(GuardedContainer& box) {
     const auto created = box.launch();

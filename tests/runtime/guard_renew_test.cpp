@@ -1,5 +1,6 @@
 #include "runtime/attach_client.h"
 #include "tests/runtime/guarded_container.h"
+#include "tests/support/text.h"
 
 #include <filesystem>
 
@@ -7,11 +8,10 @@
 using namespace davit;
 using davit::testing::eventually;
 using davit::testing::GuardedContainer;
+using davit::testing::sh;
 using std::chrono::milliseconds;
 
 namespace {
-
-std::vector<std::string> sh(const std::string& script) { return {"sh", "-c", script}; }
 
 /// A copy of the runtime: another file, as an upgrade brings it.
 std::string new_version(const GuardedContainer& box) {

@@ -1,5 +1,6 @@
 #include "runtime/guard_client.h"
 #include "tests/runtime/guarded_container.h"
+#include "tests/support/text.h"
 
 #include <functional>
 #include <sys/wait.h>
@@ -9,11 +10,10 @@
 using namespace davit;
 using davit::testing::eventually;
 using davit::testing::GuardedContainer;
+using davit::testing::sh;
 using std::chrono::milliseconds;
 
 namespace {
-
-std::vector<std::string> sh(const std::string& script) { return {"sh", "-c", script}; }
 
 std::string ns_of(pid_t pid, const std::string& name) {
     char target[64] = {};

@@ -1,4 +1,5 @@
 #include "tests/runtime/guarded_container.h"
+#include "tests/support/text.h"
 
 #include <functional>
 #include <sys/resource.h>
@@ -7,10 +8,9 @@
 
 using namespace davit;
 using davit::testing::GuardedContainer;
+using davit::testing::sh;
 
 namespace {
-
-std::vector<std::string> sh(const std::string& script) { return {"sh", "-c", script}; }
 
 std::string status_line(pid_t pid, std::string_view key) {
     const auto text = read_file(fmt::format("/proc/{}/status", pid));

@@ -51,6 +51,22 @@ ContainerView running_web() {
     return view;
 }
 
+const Json kConfig = {
+    {"process",
+     {{"args", {"/dev/init", "init", "--", "/entry.sh"}},
+      {"oomScoreAdj", -5},
+      {"rlimits",
+       {{{"type", "RLIMIT_NOFILE"}, {"soft", 100}, {"hard", 200}},
+        {{"type", "RLIMIT_CORE"}, {"soft", ~std::uint64_t{0}}, {"hard", ~std::uint64_t{0}}}}}}},
+    {"mounts",
+     {{{"destination", "/dev"}, {"type", "tmpfs"}},
+      {{"destination", "/dev/shm"}, {"type", "tmpfs"}, {"options", {"nosuid", "size=8m"}}},
+      {{"destination", "/run"}, {"type", "tmpfs"}, {"options", {"nosuid", "size=1m"}}}}},
+    {"linux",
+     {{"maskedPaths", {"/proc/kcore"}},
+      {"readonlyPaths", {"/proc/sys"}},
+      {"sysctl", {{"net.core.somaxconn", "10"}}}}}};
+
 constexpr const char* kExpected = R"({
   "Id": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
   "Created": "2026-01-02T03:04:05.000000006Z",
@@ -79,9 +95,15 @@ constexpr const char* kExpected = R"({
     "Memory": 67108864, "NanoCpus": 1500000000, "PidsLimit": null,
     "MemoryReservation": 0, "MemorySwap": 134217728, "CpuShares": 0, "CpuQuota": 0, "CpuPeriod": 0,
     "CapAdd": null, "CapDrop": null, "CpusetCpus": "", "BlkioWeight": 0, "Privileged": false,
+    "SecurityOpt": null,
     "PidMode": "", "IpcMode": "private", "UTSMode": "", "CgroupnsMode": "private",
     "CgroupParent": "", "Devices": [], "UsernsMode": "host", "ReadonlyRootfs": false,
-    "Dns": [], "DnsOptions": [], "DnsSearch": [], "ExtraHosts": null
+    "Dns": [], "DnsOptions": [], "DnsSearch": [], "ExtraHosts": null,
+    "Runtime": "davit-runtime", "AutoRemove": false, "PublishAllPorts": false,
+    "Ulimits": [{"Name": "nofile", "Hard": 200, "Soft": 100}, {"Name": "core", "Hard": -1, "Soft": -1}],
+    "OomScoreAdj": -5, "ShmSize": 8388608,
+    "MaskedPaths": ["/proc/kcore"], "ReadonlyPaths": ["/proc/sys"],
+    "Tmpfs": {"/run": "nosuid,size=1m"}, "Sysctls": {"net.core.somaxconn": "10"}, "Init": true
   },
   "Mounts": [{
     "Type": "bind", "Source": "/srv/shop/html", "Destination": "/usr/share/nginx/html",
@@ -108,6 +130,7 @@ constexpr const char* kExpected = R"({
     "StopSignal": "", "StopTimeout": 10
   },
   "NetworkSettings": {
+    "SandboxKey": "/proc/4711/ns/net",
     "Ports": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}], "443/tcp": null},
     "Gateway": "172.17.0.1", "IPAddress": "172.17.0.2", "IPPrefixLen": 16,
     "MacAddress": "02:42:ac:11:00:02",
@@ -122,7 +145,7 @@ constexpr const char* kExpected = R"({
 }  // namespace
 
 TEST_CASE("a running container is shown as docker inspect shows it") {
-    CHECK(inspect(Paths(), running_web()).dump(2) == Json::parse(kExpected).dump(2));
+    CHECK(inspect(Paths(), running_web(), kConfig).dump(2) == Json::parse(kExpected).dump(2));
 }
 
 TEST_CASE("a container that has ended has no process and no address") {
@@ -131,7 +154,7 @@ TEST_CASE("a container that has ended has no process and no address") {
     view.state.pid = 0;
     view.state.exit_code = 137;
     view.state.oom_killed = true;
-    const Json json = inspect(Paths(), view);
+    const Json json = inspect(Paths(), view, Json());
     CHECK(json["State"]["Running"] == false);
     CHECK(json["State"]["Status"] == "exited");
     CHECK(json["State"]["ExitCode"] == 137);
@@ -145,11 +168,13 @@ TEST_CASE("a half made container can be shown") {
     ContainerView view;
     view.record.name = "shop-web-1";
     view.record.project = "shop";
-    const Json json = inspect(Paths(), view);
+    const Json json = inspect(Paths(), view, Json());
     CHECK(json["Name"] == "/shop-web-1");
     CHECK(json["Path"] == "");
     CHECK(json["Args"] == Json::array());
     CHECK(json["State"]["Status"] == "created");
+    CHECK(json["HostConfig"]["ShmSize"] == 0);
+    CHECK(json["NetworkSettings"]["SandboxKey"] == "");
     CHECK(json["HostConfig"]["NetworkMode"] == "none");
     CHECK(json["NetworkSettings"]["IPPrefixLen"] == 0);
 }

@@ -12,6 +12,7 @@ using namespace davit;
 using davit::testing::Background;
 using davit::testing::contains;
 using davit::testing::eventually;
+using davit::testing::file_text;
 using davit::testing::http_get;
 using davit::testing::Outcome;
 using davit::testing::Sandbox;
@@ -35,11 +36,6 @@ services:
 volumes:
   data:
 )";
-
-std::string file_text(const std::string& path) {
-    const Result<std::string> text = read_file(path);
-    return text ? *text : std::string();
-}
 
 void prepare(const Sandbox& box) {
     box.load_busybox();

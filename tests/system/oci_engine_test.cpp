@@ -20,10 +20,9 @@ using namespace davit;
 using davit::testing::Bundle;
 using davit::testing::contains;
 using davit::testing::Outcome;
+using davit::testing::sh;
 
 namespace {
-
-std::vector<std::string> sh(const std::string& script) { return {"sh", "-c", script}; }
 
 /// Somebody who decides about system calls of a container.
 class Agent {

@@ -13,10 +13,9 @@ using davit::testing::Bundle;
 using davit::testing::contains;
 using davit::testing::eventually;
 using davit::testing::Outcome;
+using davit::testing::sh;
 
 namespace {
-
-std::vector<std::string> sh(const std::string& script) { return {"sh", "-c", script}; }
 
 constexpr const char* kServer =
     "echo started; trap 'echo got term; exit 7' TERM; while :; do sleep 0.1; done";

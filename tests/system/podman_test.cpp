@@ -28,8 +28,9 @@ public:
         (void)call({"rm", "-af", "-t", "0"});
         // podman leaves its empty cgroups behind.
         davit::testing::run({{"sh", "-c",
-                              "find /sys/fs/cgroup/ -maxdepth 2 -name libpod_parent -exec "
-                              "rmdir {} +"}});
+                              "for top in $(find /sys/fs/cgroup/ -maxdepth 2 -name "
+                              "libpod_parent); do find $top -depth -type d -exec rmdir {} +; "
+                              "done"}});
     }
     Podman(const Podman&) = delete;
     Podman& operator=(const Podman&) = delete;

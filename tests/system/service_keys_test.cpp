@@ -10,21 +10,20 @@
 #include <fmt/format.h>
 #include <string>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
+#include <utility>
 
 // One test for each key of a service that the kernel can be asked about.
 using namespace davit;
 using davit::testing::contains;
 using davit::testing::eventually;
+using davit::testing::file_text;
 using davit::testing::Outcome;
 using davit::testing::Sandbox;
 
 namespace {
-
-std::string text_of(const std::string& path) {
-    const Result<std::string> text = read_file(path);
-    return text ? *text : std::string();
-}
 
 /// A service `a` with these lines, started; what the kernel says of its process 1.
 class OneService {
@@ -41,10 +40,10 @@ public:
 
     const Sandbox& box() const { return box_; }
     std::string proc(const std::string& name) const {
-        return text_of("/proc/" + pid_ + "/" + name);
+        return file_text("/proc/" + pid_ + "/" + name);
     }
     std::string file(const std::string& path) const {
-        return text_of("/proc/" + pid_ + "/root" + path);
+        return file_text("/proc/" + pid_ + "/root" + path);
     }
     /// The line of a mount point in its mountinfo; empty where there is none.
     std::string mount(const std::string& target) const {
@@ -59,10 +58,10 @@ public:
     }
     std::string control(const std::string& file) const {
         std::string found;
-        for (const std::string& line : split(text_of("/proc/self/mountinfo"), '\n'))
+        for (const std::string& line : split(file_text("/proc/self/mountinfo"), '\n'))
             if (contains(line, " - cgroup"))
-                found += text_of(split(line, ' ').at(4) + "/davit/" + box_.project() + "/" +
-                                 box_.project() + "-a-1/" + file);
+                found += file_text(split(line, ' ').at(4) + "/davit/" + box_.project() + "/" +
+                                   box_.project() + "-a-1/" + file);
         return found;
     }
 
@@ -284,7 +283,7 @@ TEST_CASE("a vendor's description of a device is carried out") {
             const std::string said = a.box().davit({"logs", "--no-log-prefix", "a"}).out;
             return contains(said, "from the vendor\nyes\n") && contains(said, "No space left");
         }));
-        CHECK(contains(text_of(dir / "state"), "\"creating\""));
+        CHECK(contains(file_text(dir / "state"), "\"creating\""));
     }
     const Sandbox box("dt-cdi2");
     box.load_busybox();
@@ -333,7 +332,7 @@ TEST_CASE("limits of block devices and of real-time processes reach the kernel")
     const Outcome disk = davit::testing::run({{"sh", "-c", "ls /sys/block | head -1"}});
     const std::string name = std::string(trim(disk.out));
     if (name.empty() || !exists("/dev/" + name)) SKIP_ON_THIS_MACHINE("needs a block device");
-    const std::string number = std::string(trim(text_of("/sys/block/" + name + "/dev")));
+    const std::string number = std::string(trim(file_text("/sys/block/" + name + "/dev")));
     const std::string device = "/dev/" + name;
     const OneService a("dt-blkio", std::string(kSleep) +
                                        "    blkio_config:\n"
@@ -351,4 +350,50 @@ TEST_CASE("limits of block devices and of real-time processes reach the kernel")
     const OneService real_time(
         "dt-rt", std::string(kSleep) + "    cpu_rt_period: 1000000\n    cpu_rt_runtime: 2000\n");
     CHECK(contains(real_time.control("cpu.rt_runtime_us"), "2000\n"));
+}
+
+TEST_CASE("rules of devices let a folder's nodes be opened, and only those that they name") {
+    const davit::testing::TempDir dir;
+    struct stat info {};
+    if (::stat("/dev/fuse", &info) != 0 || ::stat("/dev/net/tun", &info) != 0)
+        SKIP_ON_THIS_MACHINE("needs /dev/fuse and /dev/net/tun");
+    for (const auto& [name, minor] : {std::pair("fuse", 229U), std::pair("tun", 200U)}) {
+        REQUIRE(::mknod((dir / name).c_str(), S_IFCHR | 0666, ::makedev(10, minor)) == 0);
+        REQUIRE(::chmod((dir / name).c_str(), 0666) == 0);
+    }
+    const std::string script =
+        "for n in fuse tun; do (exec 3< /nodes/$n) 2>/dev/null && echo opened $n; done; "
+        "sleep 1000";
+    const std::string service = fmt::format(
+        "    volumes: [\"{}:/nodes\"]\n    command: [sh, -c, '{}']\n", dir.path(), script);
+    const OneService with("dt-rules", "    device_cgroup_rules: [\"c 10:229 rw\"]\n" + service);
+    CHECK(eventually([&] { return contains(with.box().davit_ok({"logs"}), "opened fuse"); }));
+    CHECK_FALSE(contains(with.box().davit_ok({"logs"}), "opened tun"));
+    // Without rules the folder has no devices at all.
+    with.box().davit_ok({"down"});
+    const OneService without("dt-norules", service);
+    without.box().davit_ok({"exec", "a", "true"});
+    CHECK_FALSE(contains(without.box().davit_ok({"logs"}), "opened"));
+}
+
+TEST_CASE("a profile of AppArmor is applied, or said not to be") {
+    const Sandbox box("dt-apparmor");
+    box.load_busybox();
+    box.compose(
+        "services:\n  a:\n    image: local/busybox:1\n    stop_signal: SIGKILL\n"
+        "    security_opt: [apparmor=davit-test, label=type:container_t]\n    command: sleep 1000\n");
+    const std::string enabled = file_text("/sys/module/apparmor/parameters/enabled");
+    const Outcome up = box.davit({"up", "-d"});
+    if (enabled != "Y\n") {
+        CHECK(up.status == 0);
+        CHECK_MESSAGE(contains(up.err, "this kernel has no AppArmor: profile 'davit-test'"),
+                      up.err);
+    } else {
+        // There is no profile of this name.
+        CHECK(up.status != 0);
+        CHECK_MESSAGE(contains(up.err, "davit-test"), up.err);
+    }
+    if (!exists("/sys/fs/selinux/enforce"))
+        CHECK_MESSAGE(contains(up.err, "this kernel has no SELinux"), up.err);
+    box.davit({"down"});
 }

@@ -14,6 +14,7 @@ using namespace davit;
 using davit::testing::Background;
 using davit::testing::contains;
 using davit::testing::eventually;
+using davit::testing::file_text;
 using davit::testing::http_get;
 using davit::testing::Outcome;
 using davit::testing::Sandbox;
@@ -40,11 +41,6 @@ volumes:
 /// Whether the server, which may still be starting, gives an answer with `words` in it.
 bool answers(const std::string& ip, int port, const std::string& words) {
     return eventually([&] { return contains(http_get(ip, port), words); });
-}
-
-std::string file_text(const std::string& path) {
-    const Result<std::string> text = read_file(path);
-    return text ? *text : std::string();
 }
 
 /// The sandbox with kWeb and its page, not up yet.

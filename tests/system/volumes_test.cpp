@@ -15,16 +15,12 @@
 using namespace davit;
 using davit::testing::contains;
 using davit::testing::eventually;
+using davit::testing::file_text;
 using davit::testing::Outcome;
 using davit::testing::run;
 using davit::testing::Sandbox;
 
 namespace {
-
-std::string file_text(const std::string& path) {
-    const Result<std::string> text = read_file(path);
-    return text ? *text : std::string();
-}
 
 /// "uid:gid mode" of a file on the host.
 std::string status_of(const std::string& path) {
