@@ -207,7 +207,7 @@ std::string last_words(const stack::Paths& paths, const std::string& project,
 
 int report_failures(const stack::Paths& paths, const std::string& project,
                     const std::vector<stack::FailedStep>& failed, bool colour) {
-    std::set<std::string> told;   // several may wait for one container, each in its own way
+    std::set<std::string> told;  // several may wait for one container, each in its own way
     std::set<std::string> quoted;
     for (const stack::FailedStep& step : failed) {
         const std::string& name = step.step.resource.name;

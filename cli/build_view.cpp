@@ -105,8 +105,8 @@ stack::BringImage bring_base_images(const Context& context, const std::string& d
 }
 
 Result<std::vector<stack::BuiltService>> build_services(const Context& context,
-                                                         const Target& target,
-                                                         const ServiceBuilds& builds) {
+                                                        const Target& target,
+                                                        const ServiceBuilds& builds) {
     const bool colour = context.terminal.err_colour;
     stack::BuildServicesRequest request;
     request.loaded = &*target.loaded;
@@ -150,8 +150,7 @@ Result<std::vector<Intent>> intents_to_build(const Target& target, const Service
     std::vector<Intent> intents;
     for (const stack::BuiltService& one :
          TRY(stack::services_to_build(target.environment, request)))
-        intents.push_back(
-            {'+', "build", "image", one.image, fmt::format("for {}", one.service)});
+        intents.push_back({'+', "build", "image", one.image, fmt::format("for {}", one.service)});
     return intents;
 }
 

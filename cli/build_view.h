@@ -58,8 +58,9 @@ struct ServiceBuilds {
 
 /// Builds images of services, shows how that goes on, and prints the remarks about their files.
 /// Returns what was built.
-Result<std::vector<stack::BuiltService>> build_services(const Context& context, const Target& target,
-                           const ServiceBuilds& builds);
+Result<std::vector<stack::BuiltService>> build_services(const Context& context,
+                                                        const Target& target,
+                                                        const ServiceBuilds& builds);
 
 /// What is said of that under --dry-run.
 Result<std::vector<Intent>> intents_to_build(const Target& target, const ServiceBuilds& builds);

@@ -117,10 +117,9 @@ Result<RunModel> load_for_run(const Context& context, const RunFlags& flags, boo
                     : flags.name.empty() ? service_name(flags.service)
                                          : flags.name;
     std::string text = run_overlay(context, flags, model.service, terminal, image);
-    TargetOrExit found =
-        image ? TRY(load_image(context, text, model.service))
-              : TRY(find_target(context, FileNeed::Required, {model.service},
-                                compose::Overlay{std::move(text), model.service}));
+    TargetOrExit found = image ? TRY(load_image(context, text, model.service))
+                               : TRY(find_target(context, FileNeed::Required, {model.service},
+                                                 compose::Overlay{std::move(text), model.service}));
     model.exit_code = found.exit_code;
     if (!found.target) return model;
     TRY(check_services(*found.target, {model.service}, {}));

@@ -152,10 +152,9 @@ Result<int> run_life(const Context& context, Target& target,
         if (command.done != nullptr)
             for (const std::string& name : request.containers) progress.say(name, command.done);
         if (!command.wait || reported != kOk || Interrupts::count() > 0) continue;
-        const int waited = TRY(wait_for_all(
-            context, paths, selection.project,
-            {request.containers.begin(), request.containers.end()}, request.wait_until, interrupts,
-            progress));
+        const int waited = TRY(wait_for_all(context, paths, selection.project,
+                                            {request.containers.begin(), request.containers.end()},
+                                            request.wait_until, interrupts, progress));
         if (waited != kOk) status = waited;
     }
     return Interrupts::count() > 0 ? kInterrupted : status;

@@ -31,8 +31,7 @@ FileFound cannot(int exit_code, const Error& error, const Context& context) {
     return found;
 }
 
-FileFound find_file(const Context& context, FileNeed need,
-                    const std::vector<std::string>& services,
+FileFound find_file(const Context& context, FileNeed need, const std::vector<std::string>& services,
                     std::optional<compose::Overlay> overlay) {
     compose::LoadOptions options = load_options(context);
     options.activate = services;

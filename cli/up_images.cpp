@@ -44,8 +44,8 @@ Result<void> bring_images(const Context& context, const Target& target, const Up
         if (Interrupts::count() > 0) return {};
     }
     const std::vector<WantedImage> images = TRY(images_before_up(target, flags));
-    const std::vector<PullOutcome> outcomes = TRY(
-        pull_images(context, target.environment.paths.data_root, images, flags.quiet_pull));
+    const std::vector<PullOutcome> outcomes =
+        TRY(pull_images(context, target.environment.paths.data_root, images, flags.quiet_pull));
     for (const PullOutcome& outcome : outcomes) {
         if (outcome.result) continue;
         Error error = outcome.result.error();

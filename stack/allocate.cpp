@@ -234,9 +234,11 @@ Result<void> choose_container(const ChoiceRequest& request, const std::string& n
     inputs.runtime_program = request.environment->runtime_program;
 
     const compose::Service& service = inputs.wanted->config;
-    std::map<std::string, ContainerRecord> known = request.seen->containers;
-    for (const auto& [other, record] : choices.records) known[other] = record;
-    inputs.joins = TRY(find_joins(paths, service, known));
+    if (joins_others(service)) {
+        std::map<std::string, ContainerRecord> known = request.seen->containers;
+        for (const auto& [other, record] : choices.records) known[other] = record;
+        inputs.joins = TRY(find_joins(paths, service, known));
+    }
     inputs.hostname = inputs.joins.hostname;
     if (service.network_mode == "host") inputs.hostname = host_name();
     inputs.devices =

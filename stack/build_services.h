@@ -21,7 +21,7 @@ struct BuildServicesRequest {
     bool dependencies = false;               ///< Also the services that these depend on.
     bool only_missing = false;               ///< Only those whose image isn't in the store.
     bool no_cache = false;
-    bool pull = false;  ///< Base images are brought anew.
+    bool pull = false;                             ///< Base images are brought anew.
     std::map<std::string, std::string> args = {};  ///< Over those of the file.
     std::optional<std::int64_t> source_date_epoch = {};
     std::function<void(const std::string& service, const builder::BuildEvent&)> on_event = {};

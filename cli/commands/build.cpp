@@ -187,9 +187,9 @@ Result<int> build_folder(const Context& context, const BuildFlags& flags, BuildV
     environment.runtime_program = TRY(find_runtime(context));
     builder::BuildRequest request = TRY(request_of(context, flags));
     if (context.globals.dry_run)
-        return tell_intents({{'+', "build", "image",
-                              flags.tags.empty() ? "(without a name)" : flags.tags.front(),
-                              fmt::format("from {}", request.context)}});
+        return tell_intents(
+            {{'+', "build", "image", flags.tags.empty() ? "(without a name)" : flags.tags.front(),
+              fmt::format("from {}", request.context)}});
     if (flags.push && flags.tags.empty())
         return Error(ErrorKind::InvalidInput, "--push needs a name").help("add -t NAME");
     const Interrupts interrupts = TRY(Interrupts::install(2));
@@ -266,8 +266,7 @@ Result<int> run(const Context& context, const BuildFlags& flags) {
     builds.pull = flags.pull;
     builds.style = style;
     TRY(add_args(context, flags.args, builds.args));
-    if (context.globals.dry_run)
-        return tell_intents(TRY(intents_to_build(*found.target, builds)));
+    if (context.globals.dry_run) return tell_intents(TRY(intents_to_build(*found.target, builds)));
     const auto built = TRY(build_services(context, *found.target, builds));
     if (built.empty())
         to_stderr(render_warning("No services to build", context.terminal.err_colour));

@@ -84,9 +84,9 @@ Result<int> run(const Context& context, const ExecFlags& flags) {
                      fmt::format("container '{}' does not run", view.record.name))
             .help("start it with 'davit up -d'");
     if (context.globals.dry_run)
-        return tell_intents({{'>', "run", "command",
-                              fmt::format("{}", fmt::join(flags.command, " ")),
-                              fmt::format("in container {}", view.record.name)}});
+        return tell_intents(
+            {{'>', "run", "command", fmt::format("{}", fmt::join(flags.command, " ")),
+              fmt::format("in container {}", view.record.name)}});
     const std::string runtime = TRY(find_runtime(context));
     const std::string bundle =
         target.environment.paths.container(view.record.project, view.record.name);

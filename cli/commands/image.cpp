@@ -100,8 +100,8 @@ Result<int> run(const Context& context, const ImageCheckFlags& flags) {
     const std::string data_root = TRY(image_data_root(context));
     const image::Store store = TRY(image::Store::open(data_root));
     const std::set<std::string> in_use = TRY(images_in_use(data_root));
-    const image::CheckResult result = TRY(image::check(
-        store, flags.repair && !context.globals.dry_run, in_use));
+    const image::CheckResult result =
+        TRY(image::check(store, flags.repair && !context.globals.dry_run, in_use));
     int status = kOk;
     for (const image::Finding& finding : result.findings) {
         to_stdout(fmt::format("{}: {}{}\n", harmless(finding.image), harmless(finding.what),

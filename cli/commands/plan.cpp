@@ -54,10 +54,9 @@ Result<int> run(const Context& context, const PlanFlags& flags) {
     for (const std::string& warning : plan.warnings)
         to_stderr(render_warning(warning, context.terminal.err_colour));
     if (flags.format == "json")
-        to_stdout(
-            json_of(plan, target.project, images.intents)
-                .dump(2, ' ', false, Json::error_handler_t::replace) +
-            "\n");
+        to_stdout(json_of(plan, target.project, images.intents)
+                      .dump(2, ' ', false, Json::error_handler_t::replace) +
+                  "\n");
     else
         to_stdout(intents_text(images.intents) +
                   plan_text(plan, target.project, context.terminal.out_colour));

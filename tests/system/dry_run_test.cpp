@@ -30,8 +30,9 @@ const std::map<std::string, std::vector<Case>>& changing() {
         {"builder build", {{{}, "build    image       dt-dry-built"}}},
         {"builder prune", {{{"-a"}, ""}}},
         {"commit", {{{"web", "new:1"}, "create   image       new:1"}}},
-        {"cp", {{{"compose.yaml", "web:/tmp/x"}, "dt-dry-web-1:/tmp/x"},
-                {{"web:/etc/passwd", "./passwd"}, "copy     files       ./passwd"}}},
+        {"cp",
+         {{{"compose.yaml", "web:/tmp/x"}, "dt-dry-web-1:/tmp/x"},
+          {{"web:/etc/passwd", "./passwd"}, "copy     files       ./passwd"}}},
         {"config", {{{"-o", "out.yaml"}, "write    file        out.yaml"}}},
         {"convert", {{{"-o", "out.yaml"}, "write    file        out.yaml"}}},
         {"create", {{{"--force-recreate"}, "remove   container   dt-dry-web-1"}}},
@@ -65,8 +66,9 @@ const std::map<std::string, std::vector<Case>>& changing() {
         {"restart", {{{}, "start    container   dt-dry-web-1"}}},
         {"rm", {{{"-s"}, "remove   container   dt-dry-web-1"}}},
         {"rmi", {{{"local/spare:1"}, "remove   image"}}},
-        {"run", {{{"--rm", "-T", "web", "true"}, "create   container"},
-                 {{"-d", "local/busybox:1", "true"}, "create   container"}}},
+        {"run",
+         {{{"--rm", "-T", "web", "true"}, "create   container"},
+          {{"-d", "local/busybox:1", "true"}, "create   container"}}},
         {"save", {{{"-o", "out.tar", "local/busybox:1"}, "write    archive     out.tar"}}},
         {"scale", {{{"db=3"}, "create   container   dt-dry-db-3"}}},
         {"start", {{{}, "start    container   dt-dry-idle-1"}}},
@@ -75,8 +77,9 @@ const std::map<std::string, std::vector<Case>>& changing() {
         {"system reexec", {{{}, "renew    guard       dt-dry-web-1"}}},
         {"tag", {{{"local/busybox:1", "new:1"}, "name     image       new:1"}}},
         {"unpause", {{{}, "unpause   container   dt-dry-web-1"}}},
-        {"up", {{{"-d", "--force-recreate"}, "create   container   dt-dry-web-1"},
-                {{"-d", "--build", "--pull", "always"}, "pull     image       local/busybox:1"}}},
+        {"up",
+         {{{"-d", "--force-recreate"}, "create   container   dt-dry-web-1"},
+          {{"-d", "--build", "--pull", "always"}, "pull     image       local/busybox:1"}}},
         {"volume create", {{{"dt-dry-new"}, "create   volume      dt-dry-new"}}},
         {"volume prune", {{{"-a"}, "remove   volume      dt-dry-spare"}}},
         {"volume rm", {{{"dt-dry-spare"}, "remove   volume      dt-dry-spare"}}},
@@ -86,12 +89,28 @@ const std::map<std::string, std::vector<Case>>& changing() {
 
 /// Those that only show something, or wait for it.
 const std::set<std::string>& reading() {
-    static const std::set<std::string> names = {
-        "completion",  "events",      "history",        "image history", "image inspect",
-        "image ls",    "images",      "inspect",        "logs",          "ls",
-        "network ls",  "port",        "network inspect", "ps",           "stats",
-        "system df",   "top",         "version",        "volume inspect", "volume ls",
-        "volumes",     "wait"};
+    static const std::set<std::string> names = {"completion",
+                                                "events",
+                                                "history",
+                                                "image history",
+                                                "image inspect",
+                                                "image ls",
+                                                "images",
+                                                "inspect",
+                                                "logs",
+                                                "ls",
+                                                "network ls",
+                                                "port",
+                                                "network inspect",
+                                                "ps",
+                                                "stats",
+                                                "system df",
+                                                "top",
+                                                "version",
+                                                "volume inspect",
+                                                "volume ls",
+                                                "volumes",
+                                                "wait"};
     return names;
 }
 
@@ -119,9 +138,8 @@ std::set<std::string> commands(const Sandbox& box) {
 
 /// Everything that a command could have changed, with times, but those of reading.
 std::string everything(const Sandbox& box) {
-    const Outcome files =
-        run({.argv = {"find", box.data_root(), box.folder(), box.run_root(), "-printf",
-                      "%p %y %m %U:%G %s %T@ %C@ %l\n"}});
+    const Outcome files = run({.argv = {"find", box.data_root(), box.folder(), box.run_root(),
+                                        "-printf", "%p %y %m %U:%G %s %T@ %C@ %l\n"}});
     std::vector<std::string> lines = split(files.out, '\n');
     std::sort(lines.begin(), lines.end());
     return fmt::format("{}{}", box.world(), fmt::join(lines, "\n"));
@@ -144,8 +162,8 @@ volumes: {data: {}}
     box.davit_ok({"up", "-d"});
     box.davit_ok({"volume", "create", "dt-dry-spare"});
     box.davit_ok({"network", "create", "dt-dry-spare"});
-    CHECK(eventually(
-        [&] { return box.inspect("dt-dry-idle-1", "{{.State.Status}}") == "exited"; }));
+    CHECK(
+        eventually([&] { return box.inspect("dt-dry-idle-1", "{{.State.Status}}") == "exited"; }));
 }
 
 }  // namespace
