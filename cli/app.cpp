@@ -16,7 +16,7 @@ namespace {
 
 /// Commands of docker compose and docker that davit doesn't have yet: asking for one is no typing
 /// mistake.
-const std::vector<std::string> kNotYet = {"diff", "publish", "rename", "update", "watch"};
+const std::vector<std::string> kNotYet = {"diff", "publish", "rename", "update"};
 
 void declare_globals(CLI::App& app, Globals& globals) {
     // One value a flag: "-f a.yaml up" must not take "up" for a second file.
@@ -101,6 +101,7 @@ void declare_commands(CLI::App& app, Command& chosen) {
     add_command<EventsFlags>(app, "events", "Tell what happens to containers", chosen);
     add_command<PortFlags>(app, "port", "Show where a port of a container is published", chosen);
     add_command<WaitFlags>(app, "wait", "Wait until containers have ended", chosen);
+    add_command<WatchFlags>(app, "watch", "Bring changed files into running containers", chosen);
     add_command<LsFlags>(app, "ls", "List projects", chosen);
     add_command<ConfigFlags>(app, "config", "Check the compose file", chosen);
     add_command<ConvertFlags>(app, "convert", "The same as config", chosen);

@@ -264,8 +264,8 @@ using Command = std::variant<
     LogsFlags, InspectFlags, PlanFlags, ConfigFlags, ConvertFlags, ExecFlags, ImagesFlags,
     LoadFlags, BuildFlags, ImportFlags, TagFlags, RmiFlags, VersionFlags,
     // about containers that are there
-    StartFlags, RestartFlags, PauseFlags, UnpauseFlags, AttachFlags, KillFlags, RmFlags, PortFlags,
-    TopFlags, LsFlags, WaitFlags, StatsFlags, EventsFlags, CopyFlags, VolumesFlags,
+    WatchFlags, StartFlags, RestartFlags, PauseFlags, UnpauseFlags, AttachFlags, KillFlags, RmFlags,
+    PortFlags, TopFlags, LsFlags, WaitFlags, StatsFlags, EventsFlags, CopyFlags, VolumesFlags,
     // volume …
     VolumeListFlags, VolumeInspectFlags, VolumeCreateFlags, VolumeRemoveFlags, VolumePruneFlags,
     // network …

@@ -80,6 +80,7 @@ const std::map<std::string, std::vector<Case>>& changing() {
         {"up",
          {{{"-d", "--force-recreate"}, "create   container   dt-dry-web-1"},
           {{"-d", "--build", "--pull", "always"}, "pull     image       local/busybox:1"}}},
+        {"watch", {{{}, "watch    files"}}},
         {"volume create", {{{"dt-dry-new"}, "create   volume      dt-dry-new"}}},
         {"volume prune", {{{"-a"}, "remove   volume      dt-dry-spare"}}},
         {"volume rm", {{{"dt-dry-spare"}, "remove   volume      dt-dry-spare"}}},
@@ -154,7 +155,10 @@ void set_up(const Sandbox& box) {
 services:
   web: {image: local/busybox:1, command: sleep 1000, stop_signal: SIGKILL, depends_on: [db]}
   db: {image: local/busybox:1, command: sleep 1000, stop_signal: SIGKILL, volumes: ["data:/d"]}
-  idle: {image: local/busybox:1, command: "true"}
+  idle:
+    image: local/busybox:1
+    command: "true"
+    develop: {watch: [{path: ./built, action: sync, target: /built}]}
   built: {build: built, profiles: [later], image: "local/built:1"}
   nameless: {build: built, profiles: [later], image: dt-dry-built}
 volumes: {data: {}}
