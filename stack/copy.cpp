@@ -205,6 +205,7 @@ Result<void> remove_in(const ContainerView& view, const std::string& path) {
     if (!parent && parent.error().kind() == ErrorKind::NotFound) return {};
     if (!parent) return parent.error();
     const UniqueFd folder = TRY(reopen(parent->fd, O_RDONLY | O_DIRECTORY));
+    const FileOwner owner(view.record.uid_base);
     return remove_tree(fmt::format("/proc/self/fd/{}/{}", folder.get(), clean.substr(slash + 1)));
 }
 

@@ -35,6 +35,7 @@ TEST_CASE("files that change are brought in taken away and left alone as the fil
     make_folder(box, "src/old");
     box.write("src/page", "one\n");
     box.write("src/old/gone", "x\n");
+    box.write("src/hook", "g\n");
     box.write("settings", "a\n");
     box.compose(R"(
 services:
