@@ -40,8 +40,11 @@ std::vector<std::string> options_of(const Json& mount) {
 std::int64_t shm_size_of(const Json& mounts) {
     for (const Json& mount : mounts) {
         if (string_or(mount, "destination") != "/dev/shm") continue;
-        for (const std::string& option : options_of(mount))
-            if (option.starts_with("size=")) return parse_bytes(option.substr(5)).value_or(0);
+        for (const std::string& option : options_of(mount)) {
+            if (!option.starts_with("size=")) continue;
+            const Result<std::int64_t> size = parse_bytes(option.substr(5));
+            return size ? *size : 0;
+        }
     }
     return 0;
 }
