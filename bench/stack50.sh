@@ -6,8 +6,9 @@
 #   --build DIR      use the programs of this build folder (default build/release)
 #   --only LIST      of davit, docker, podman (default: all)
 #   --data-root DIR  where davit's data root is made (default: a new folder below /var/tmp)
-# davit and podman run in a network of their own; dockerd is used as it stands. Needs root and
-# busybox-static. What is missing is said. The last lines are a table for docs/.
+# davit and podman run in a network of their own; dockerd is used as it stands, or is one of its own:
+#   tests/scenarios/with-docker.sh bench/stack50.sh
+# Needs root and busybox-static. What is missing is said. The last lines are a table for docs/.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -28,7 +29,8 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ -x "$build/bin/davit" ] || { echo "there is no $build/bin/davit: build the preset release first" >&2; exit 1; }
+has_davit() { case " $only " in *" davit "*) return 0 ;; esac; return 1; }
+! has_davit || [ -x "$build/bin/davit" ] || { echo "there is no $build/bin/davit: build the preset release first" >&2; exit 1; }
 [ -x /bin/busybox ] || { echo "install busybox-static first" >&2; exit 1; }
 
 work=$(mktemp -d "$parent/davit-bench.XXXXXX")
@@ -115,7 +117,8 @@ for count in $services; do
     done
 done
 
-echo "kernel $(uname -r), $(nproc) cores, medians of $runs runs in ms; $("$build/bin/davit" version --short)"
+! has_davit || davit_version=$("$build/bin/davit" version --short)
+echo "kernel $(uname -r), $(nproc) cores, medians of $runs runs in ms${davit_version:+; davit $davit_version}"
 echo "| services | engine | up -d | up -d again | ps | down |"
 echo "|---|---|---|---|---|---|"
 for count in $services; do

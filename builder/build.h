@@ -26,6 +26,7 @@ struct BuildRequest {
     std::map<std::string, std::string> labels = {};
     std::vector<std::string> names = {};  ///< The image's; may be empty.
     bool no_cache = false;
+    bool pull = false;                                ///< Base images are brought anew.
     std::string network = "default";                  ///< default, none or host
     std::map<std::string, std::string> secrets = {};  ///< Content, by id.
     /// Additional contexts: an absolute folder, or "docker-image://NAME".

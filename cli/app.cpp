@@ -16,7 +16,7 @@ namespace {
 
 /// Commands of docker compose and docker that davit doesn't have yet: asking for one is no typing
 /// mistake.
-const std::vector<std::string> kNotYet = {"diff", "publish", "rename", "update", "watch"};
+const std::vector<std::string> kNotYet = {"diff", "publish", "rename", "update"};
 
 void declare_globals(CLI::App& app, Globals& globals) {
     // One value a flag: "-f a.yaml up" must not take "up" for a second file.
@@ -45,7 +45,7 @@ void declare_globals(CLI::App& app, Globals& globals) {
         ->type_name("KIND");
     app.add_option("--parallel", globals.parallel,
                    "Steps at the same time; -1: as many as is good");
-    app.add_flag("--dry-run", globals.dry_run, "up, down: say what would be done, and do nothing");
+    app.add_flag("--dry-run", globals.dry_run, "Say what would be done, and do nothing");
 }
 
 template <typename Flags>
@@ -101,6 +101,7 @@ void declare_commands(CLI::App& app, Command& chosen) {
     add_command<EventsFlags>(app, "events", "Tell what happens to containers", chosen);
     add_command<PortFlags>(app, "port", "Show where a port of a container is published", chosen);
     add_command<WaitFlags>(app, "wait", "Wait until containers have ended", chosen);
+    add_command<WatchFlags>(app, "watch", "Bring changed files into running containers", chosen);
     add_command<LsFlags>(app, "ls", "List projects", chosen);
     add_command<ConfigFlags>(app, "config", "Check the compose file", chosen);
     add_command<ConvertFlags>(app, "convert", "The same as config", chosen);
@@ -289,23 +290,7 @@ std::string working_dir() {
     return ::getcwd(path, sizeof path) == nullptr ? "/" : path;
 }
 
-template <typename... Flags>
-bool is_one_of(const Command& command) {
-    return (std::holds_alternative<Flags>(command) || ...);
-}
-
-/// Those that change things and can say what they would do, and those that change nothing anyway.
-bool can_dry_run(const Command& command) {
-    return is_one_of<UpFlags, ScaleFlags, CreateFlags, DownFlags, StartFlags, StopFlags,
-                     RestartFlags, KillFlags, RmFlags, PlanFlags, PsFlags, LogsFlags, ConfigFlags,
-                     ConvertFlags, LsFlags, PortFlags, TopFlags, ImagesFlags, InspectFlags,
-                     VersionFlags>(command);
-}
-
 Result<int> run_command(const Context& context, const Command& command) {
-    if (context.globals.dry_run && !can_dry_run(command))
-        return Error(ErrorKind::Unsupported, "--dry-run is not for this command")
-            .help("it is for up, down, start, stop, restart, kill and rm");
     return std::visit(
         [&](const auto& flags) -> Result<int> {
             if constexpr (std::is_same_v<decltype(flags), const std::monostate&>)

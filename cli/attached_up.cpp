@@ -178,23 +178,42 @@ Result<int> attach_to_all(const AttachedUp& up) {
     return first.done() ? first.status() : kOk;
 }
 
+namespace {
+
+/// Whether the container may have said why the step failed. Of one whose start failed the log is
+/// that of an earlier run, but where it runs: then a hook has failed.
+bool has_spoken(compose::StepKind kind, const ContainerView& view) {
+    return kind == compose::StepKind::AwaitContainer ||
+           (kind == compose::StepKind::StartContainer && view.state.pid != 0);
+}
+
+/// The last lines that the container has written, under a title; empty where there are none.
+std::string last_words(const stack::Paths& paths, const std::string& project,
+                       const compose::Step& step) {
+    constexpr std::size_t kLines = 10;
+    const auto view = stack::find_container(paths, project, step.resource.name);
+    if (!view || view->record.log_path.empty() || !has_spoken(step.kind, *view)) return {};
+    stack::LogOptions options;
+    options.tail = kLines;
+    LogView log({short_name(view->record.name, project)}, {});
+    std::string text;
+    const auto read = stack::read_logs({view->record.log_path}, options,
+                                       [&](const auto& line) { text += log.add(line); });
+    text += log.flush();
+    return read && !text.empty() ? "  its last words:\n" + harmless_lines(text) : std::string();
+}
+
+}  // namespace
+
 int report_failures(const stack::Paths& paths, const std::string& project,
                     const std::vector<stack::FailedStep>& failed, bool colour) {
-    constexpr std::size_t kLines = 10;
+    std::set<std::string> told;  // several may wait for one container, each in its own way
+    std::set<std::string> quoted;
     for (const stack::FailedStep& step : failed) {
+        const std::string& name = step.step.resource.name;
+        if (!told.insert(name + '\n' + step.error.to_string()).second) continue;
         to_stderr(render(step, colour));
-        const bool ran = step.step.kind == compose::StepKind::AwaitContainer;
-        const auto view = ran ? stack::find_container(paths, project, step.step.resource.name)
-                              : Result<ContainerView>(Error(ErrorKind::NotFound, ""));
-        if (!view || view->record.log_path.empty()) continue;
-        stack::LogOptions options;
-        options.tail = kLines;
-        LogView log({short_name(view->record.name, project)}, {});
-        std::string text;
-        const auto read = stack::read_logs({view->record.log_path}, options,
-                                           [&](const auto& line) { text += log.add(line); });
-        text += log.flush();
-        if (read && !text.empty()) to_stderr("  its last words:\n" + harmless_lines(text));
+        if (quoted.insert(name).second) to_stderr(last_words(paths, project, step.step));
     }
     return failed.empty() ? kOk : kFailed;
 }

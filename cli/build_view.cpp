@@ -104,8 +104,9 @@ stack::BringImage bring_base_images(const Context& context, const std::string& d
     };
 }
 
-Result<int> build_services(const Context& context, const Target& target,
-                           const ServiceBuilds& builds) {
+Result<std::vector<stack::BuiltService>> build_services(const Context& context,
+                                                        const Target& target,
+                                                        const ServiceBuilds& builds) {
     const bool colour = context.terminal.err_colour;
     stack::BuildServicesRequest request;
     request.loaded = &*target.loaded;
@@ -113,6 +114,7 @@ Result<int> build_services(const Context& context, const Target& target,
     request.dependencies = builds.dependencies;
     request.only_missing = builds.only_missing;
     request.no_cache = builds.no_cache;
+    request.pull = builds.pull;
     request.args = builds.args;
     request.source_date_epoch = TRY(source_date_epoch(context, builds.args));
     request.cancelled = [] { return Interrupts::count() > 0; };
@@ -126,7 +128,7 @@ Result<int> build_services(const Context& context, const Target& target,
         views.try_emplace(service, style, colour, service).first->second.show(event);
     };
     Diagnostics diagnostics;
-    const auto built = stack::build_services(target.environment, request, diagnostics);
+    auto built = stack::build_services(target.environment, request, diagnostics);
     to_stderr(render(diagnostics, Severity::Error, colour));
     if (!built) {
         if (const auto view = views.find(last); view != views.end())
@@ -136,7 +138,20 @@ Result<int> build_services(const Context& context, const Target& target,
     for (const stack::BuiltService& one : *built)
         if (style == BuildView::Style::Plain)
             to_stderr(fmt::format(" Image {}  Built\n", harmless(one.image)));
-    return static_cast<int>(built->size());
+    return built;
+}
+
+Result<std::vector<Intent>> intents_to_build(const Target& target, const ServiceBuilds& builds) {
+    stack::BuildServicesRequest request;
+    request.loaded = &*target.loaded;
+    request.services = builds.services;
+    request.dependencies = builds.dependencies;
+    request.only_missing = builds.only_missing;
+    std::vector<Intent> intents;
+    for (const stack::BuiltService& one :
+         TRY(stack::services_to_build(target.environment, request)))
+        intents.push_back({'+', "build", "image", one.image, fmt::format("for {}", one.service)});
+    return intents;
 }
 
 Result<BuildView::Style> parse_build_progress(const std::string& word) {

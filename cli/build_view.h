@@ -2,8 +2,10 @@
 
 #include "builder/build.h"
 #include "cli/context.h"
+#include "cli/intents.h"
 #include "cli/target.h"
 #include "stack/build.h"
+#include "stack/build_services.h"
 
 #include <map>
 #include <string>
@@ -48,14 +50,20 @@ struct ServiceBuilds {
     bool dependencies = false;
     bool only_missing = false;
     bool no_cache = false;
+    bool pull = false;  ///< Base images are brought anew.
+    bool push = false;  ///< What was built goes to its registry.
     bool quiet = false;
     BuildView::Style style = BuildView::Style::Plain;
 };
 
 /// Builds images of services, shows how that goes on, and prints the remarks about their files.
-/// Returns how many were built.
-Result<int> build_services(const Context& context, const Target& target,
-                           const ServiceBuilds& builds);
+/// Returns what was built.
+Result<std::vector<stack::BuiltService>> build_services(const Context& context,
+                                                        const Target& target,
+                                                        const ServiceBuilds& builds);
+
+/// What is said of that under --dry-run.
+Result<std::vector<Intent>> intents_to_build(const Target& target, const ServiceBuilds& builds);
 
 /// Pulls base images that are missing. @source docker build
 stack::BringImage bring_base_images(const Context& context, const std::string& data_root,

@@ -108,6 +108,8 @@ constexpr Row kRows[] = {
     {"network rm", {"davit network rm shared", "remove a network"}},
     {"network prune", {"davit network prune -f", "remove all that nothing uses, unasked"}},
     {"network reload", {"davit network reload", "after a firewall has been set up anew"}},
+    {"watch", {"davit watch", "build, start, and bring every change of 'develop' in"}},
+    {"watch", {"davit watch --no-up web", "only this service, which runs already"}},
     {"volumes", {"davit volumes", "volumes of this project"}},
     {"volume", {"davit volume ls", "list volumes"}},
     {"volume ls", {"davit volume ls -q -f dangling=true", "names of those that nothing uses"}},

@@ -32,18 +32,36 @@ Result<bool> takes(const CacheEntry& entry, const std::string& filter) {
 
 }  // namespace
 
+Result<std::vector<image::Image>> unused_images(const std::string& data_root, bool all,
+                                                const std::vector<std::string>& filter) {
+    const std::optional<image::Store> store = TRY(image::Store::open_existing(data_root));
+    if (!store) return std::vector<image::Image>();
+    const ImageFilter wanted = TRY(parse_image_filter(filter, *store));
+    const bool named = all || wanted.dangling == false;
+    const std::set<std::string> in_use = TRY(images_in_use(data_root));
+    std::vector<image::Image> unused;
+    for (image::Image& image : TRY(store->list())) {
+        if (in_use.contains(image.id) || (!named && !image.names.empty())) continue;
+        if (take_image(wanted, image)) unused.push_back(std::move(image));
+    }
+    return unused;
+}
+
+Intent intent_of(const image::Image& image) {
+    const std::string id = image.id.substr(0, 12);
+    return {'-', "remove", "image",
+            image.names.empty() ? id : image::canonical(image.names.front()),
+            "no container was made of it"};
+}
+
 Result<PrunedImages> prune_images(const std::string& data_root, bool all,
                                   const std::vector<std::string>& filter) {
     image::Store store = TRY(image::Store::open(data_root));
-    const ImageFilter wanted = TRY(parse_image_filter(filter, store));
-    const bool named = all || wanted.dangling == false;
+    const std::vector<image::Image> images = TRY(unused_images(data_root, all, filter));
     const std::set<std::string> in_use = TRY(images_in_use(data_root));
     const image::StoreUsage before = TRY(image::usage(store, in_use));
-    std::vector<image::Image> images = TRY(store.list());
     PrunedImages pruned;
-    for (image::Image& image : images) {
-        if (in_use.contains(image.id) || (!named && !image.names.empty())) continue;
-        if (!take_image(wanted, image)) continue;
+    for (const image::Image& image : images) {
         const Result<image::Removed> removed = store.remove(image.id, in_use, true);
         // Gone or taken meanwhile: then it is not ours to remove.
         if (!removed) continue;
@@ -59,8 +77,8 @@ Result<PrunedImages> prune_images(const std::string& data_root, bool all,
     return pruned;
 }
 
-Result<builder::CachePruned> prune_build_cache(const std::string& data_root,
-                                               const CachePrune& request) {
+Result<std::vector<CacheEntry>> unused_cache(const std::string& data_root,
+                                             const CachePrune& request) {
     const std::vector<CacheEntry> entries = TRY(builder::list_cache(data_root));
     std::vector<CacheEntry> going;
     std::int64_t kept = 0;
@@ -72,6 +90,12 @@ Result<builder::CachePruned> prune_build_cache(const std::string& data_root,
         if (!entry.shared && fits) kept += entry.bytes;
         if (wanted && !fits) going.push_back(entry);
     }
+    return going;
+}
+
+Result<builder::CachePruned> prune_build_cache(const std::string& data_root,
+                                               const CachePrune& request) {
+    const std::vector<CacheEntry> going = TRY(unused_cache(data_root, request));
     const std::set<std::string> in_use = TRY(images_in_use(data_root));
     return builder::prune_cache(data_root, going, in_use);
 }

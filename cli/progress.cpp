@@ -45,12 +45,13 @@ std::string line_of(const std::string& subject, const char* word, const char* sg
     return fmt::format(" {}  {}\n", harmless(subject), coloured(word, sgr, colour));
 }
 
-/// Now and then, so that nobody wonders: " Container shop-db-1  Waiting 12s: health: starting".
+/// Now and then, so that nobody wonders: " Container shop-db-1  Waiting 10 s: service 'web' waits
+/// for it to be healthy; it is running, health: starting, last probe exited with 1: refused".
 std::string waiting_line(const stack::StepEvent& event, const std::string& subject, bool colour) {
     constexpr int kEverySeconds = 10;
     if (event.elapsed.count() == 0 || event.elapsed.count() % kEverySeconds != 0) return {};
-    const std::string word = fmt::format("Waiting {}s: {} ({})", event.elapsed.count(),
-                                         harmless(event.standing), harmless(event.step->cause));
+    const std::string word = fmt::format("Waiting {} s: {}; it is {}", event.elapsed.count(),
+                                         harmless(event.step->cause), harmless(event.standing));
     return line_of(subject, word.c_str(), "33", colour);
 }
 
@@ -95,7 +96,7 @@ void Progress::show(const stack::StepEvent& event) {
         case stack::StepEvent::Kind::Waiting:
             return live_->set(
                 subject, "Waiting", State::Working,
-                fmt::format("{} ({})", harmless(event.standing), harmless(event.step->cause)));
+                fmt::format("{}; it is {}", harmless(event.step->cause), harmless(event.standing)));
     }
 }
 

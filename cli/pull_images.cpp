@@ -67,6 +67,16 @@ Result<std::vector<PullOutcome>> pull_images(const Context& context, const std::
     return outcomes;
 }
 
+std::vector<Intent> intents_to_pull(const std::vector<WantedImage>& images) {
+    std::vector<Intent> intents;
+    for (const WantedImage& wanted : images)
+        intents.push_back({'+', "pull", "image", wanted.image,
+                           wanted.services.empty()
+                               ? std::string()
+                               : fmt::format("for {}", fmt::join(wanted.services, ", "))});
+    return intents;
+}
+
 Result<bool> must_pull(const std::string& policy, const std::optional<image::Image>& found,
                        std::int64_t now_s) {
     if (policy == "always" || policy == "refresh") return true;
@@ -87,19 +97,52 @@ Result<bool> must_pull(const std::string& policy, const std::optional<image::Ima
     return !found || found->pulled_at + every_s <= now_s;
 }
 
+namespace {
+
+/// What a store has of images; each is looked for once, whoever asks.
+class Looked {
+public:
+    static Result<Looked> open(const std::string& data_root) {
+        Looked looked;
+        looked.store_ = TRY(image::Store::open_existing(data_root));
+        return looked;
+    }
+    const std::optional<image::Image>& find(const std::string& name) {
+        const auto known = found_.find(name);
+        if (known != found_.end()) return known->second;
+        std::optional<image::Image>& image = found_[name];
+        if (store_)
+            if (Result<image::Image> there = store_->find(name); there) image = *std::move(there);
+        return image;
+    }
+
+private:
+    std::optional<image::Store> store_ = {};
+    std::map<std::string, std::optional<image::Image>> found_ = {};
+};
+
+/// Images that a service needs beside its own. They follow no policy but the command line's.
+std::vector<std::string> further_images(const compose::Service& service) {
+    std::vector<std::string> images;
+    for (const compose::Mount& mount : service.volumes)
+        if (mount.type == compose::MountType::Image) images.push_back(mount.source);
+    for (const compose::Hook& hook : service.pre_start)
+        if (!hook.image.empty()) images.push_back(hook.image);
+    return images;
+}
+
+}  // namespace
+
 Result<std::vector<WantedImage>> images_to_pull(const compose::Project& project,
                                                 const std::set<std::string>& names,
                                                 const std::string& data_root,
                                                 const std::string& policy) {
-    const std::optional<image::Store> store = TRY(image::Store::open_existing(data_root));
+    Looked store = TRY(Looked::open(data_root));
     std::map<std::pair<std::string, std::string>, WantedImage> wanted;
     for (const auto& [name, service] : project.services) {
         if (!names.contains(name) || service.image.empty()) continue;
-        std::optional<image::Image> found;
-        if (store) {
-            Result<image::Image> known = store->find(service.image);
-            if (known && fits(*known, service.platform)) found = *std::move(known);
-        }
+        std::optional<image::Image> found = store.find(service.image);
+        if (found && !fits(*found, service.platform)) found.reset();
         const bool must = TRY_DOING(
             must_pull(policy.empty() ? service.pull_policy : policy, found, std::time(nullptr)),
             "pull the image of service '{}'", name);
@@ -110,17 +153,8 @@ Result<std::vector<WantedImage>> images_to_pull(const compose::Project& project,
             one.services.push_back(name);
         };
         if (must) add(service.image);
-        // What it mounts follows no policy but the command line's.
-        for (const compose::Mount& mount : service.volumes) {
-            if (mount.type != compose::MountType::Image) continue;
-            const bool there = store && store->find(mount.source).ok();
-            if (policy == "always" || (!there && policy != "never")) add(mount.source);
-        }
-        for (const compose::Hook& hook : service.pre_start) {
-            if (hook.image.empty()) continue;
-            const bool there = store && store->find(hook.image).ok();
-            if (policy == "always" || (!there && policy != "never")) add(hook.image);
-        }
+        for (const std::string& image : further_images(service))
+            if (policy == "always" || (!store.find(image) && policy != "never")) add(image);
     }
     std::vector<WantedImage> list;
     for (auto& [key, one] : wanted) list.push_back(std::move(one));

@@ -2,6 +2,7 @@
 
 #include "base/result.h"
 #include "cli/context.h"
+#include "cli/intents.h"
 #include "cli/pull_view.h"
 #include "compose/project.h"
 #include "image/store.h"
@@ -29,6 +30,9 @@ struct PullOutcome {
 /// Brings all of them, a few at a time, and shows it. What fails does not stop the others.
 Result<std::vector<PullOutcome>> pull_images(const Context& context, const std::string& data_root,
                                              const std::vector<WantedImage>& images, bool quiet);
+
+/// What is said of them under --dry-run.
+std::vector<Intent> intents_to_pull(const std::vector<WantedImage>& images);
 
 /// Whether an image must be brought before a service can start, by its policy ("always", "missing",
 /// "never", "build", "daily", "weekly", "every_12h"; empty: missing) and what the store has of it.

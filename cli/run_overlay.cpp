@@ -94,36 +94,35 @@ std::string run_overlay(const Context& context, const RunFlags& flags, const std
     return text;
 }
 
+namespace {
+
+/// Nothing but what the command line says.
+Result<TargetOrExit> load_image(const Context& context, const std::string& text,
+                                const std::string& service) {
+    Context alone = context;
+    const UniqueFd file = TRY(in_memory(text));
+    alone.globals.project_directory = context.working_dir;
+    alone.globals.files = {fmt::format("/proc/self/fd/{}", file.get())};
+    TargetOrExit found = TRY(find_target(alone, FileNeed::Required, {service}));
+    if (found.target) found.target->loaded->project.files.clear();  // gone with this process
+    return found;
+}
+
+}  // namespace
+
 Result<RunModel> load_for_run(const Context& context, const RunFlags& flags, bool terminal,
                               bool image) {
     RunModel model;
     model.service = !image               ? flags.service
                     : flags.name.empty() ? service_name(flags.service)
                                          : flags.name;
-    Context with_overlay = context;
-    Globals& globals = with_overlay.globals;
-    if (image) {
-        globals.project_directory = context.working_dir;
-        globals.files.clear();
-    } else {
-        // Once without it: the service has to be in the file, and mistakes have the file's words.
-        TargetOrExit plain = TRY(find_target(context, FileNeed::Required, {flags.service}));
-        if (!plain.target) {
-            model.exit_code = plain.exit_code;
-            return model;
-        }
-        TRY(check_services(*plain.target, {flags.service}, {}));
-        globals.files = plain.target->loaded->project.files;
-        globals.project_directory = plain.target->loaded->project.working_dir;
-        globals.project_name = plain.target->project;
-    }
-    const UniqueFd file =
-        TRY(in_memory(run_overlay(context, flags, model.service, terminal, image)));
-    globals.files.push_back(fmt::format("/proc/self/fd/{}", file.get()));
-    TargetOrExit found = TRY(find_target(with_overlay, FileNeed::Required, {model.service}));
+    std::string text = run_overlay(context, flags, model.service, terminal, image);
+    TargetOrExit found = image ? TRY(load_image(context, text, model.service))
+                               : TRY(find_target(context, FileNeed::Required, {model.service},
+                                                 compose::Overlay{std::move(text), model.service}));
     model.exit_code = found.exit_code;
     if (!found.target) return model;
-    found.target->loaded->project.files.pop_back();  // gone with this process
+    TRY(check_services(*found.target, {model.service}, {}));
     model.target = std::move(found.target);
     return model;
 }

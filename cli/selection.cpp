@@ -2,12 +2,14 @@
 
 #include "base/strings.h"
 #include "base/sys.h"
+#include "cli/attached_up.h"
 #include "cli/data_root.h"
 #include "cli/exit_code.h"
+#include "cli/intents.h"
 #include "cli/interrupts.h"
 #include "cli/plan_text.h"
 #include "cli/progress.h"
-#include "cli/render.h"
+#include "cli/wait_for_all.h"
 
 #include <algorithm>
 #include <set>
@@ -46,6 +48,7 @@ stack::LifeRequest request_of(const Selection& selection, const LifeCommand& com
     for (const ContainerView& view : selection.views) request.containers.insert(view.record.name);
     if (command.timeout_s) request.stop_timeout = std::chrono::seconds(*command.timeout_s);
     request.no_deps = command.no_deps;
+    if (command.wait) request.wait_until = deadline_after(command.wait_timeout_s);
     request.options.cancelled = [] { return Interrupts::count() > 0; };
     return request;
 }
@@ -116,6 +119,14 @@ Result<int> run_life(const Context& context, Target& target,
                      const std::vector<Selection>& selections, const LifeCommand& command) {
     const Progress::Style style = TRY(progress_style(context));
     const bool colour = context.terminal.err_colour;
+    if (context.globals.dry_run && command.verb != nullptr) {
+        std::vector<Intent> intents;
+        for (const Selection& selection : selections)
+            for (const ContainerView& view : selection.views)
+                if (view.state.pid != 0)
+                    intents.push_back({'~', command.verb, "container", view.record.name});
+        return tell_intents(intents);
+    }
     if (context.globals.dry_run) {
         for (const Selection& selection : selections)
             to_stdout(plan_text(TRY(stack::preview(target.environment,
@@ -133,13 +144,18 @@ Result<int> run_life(const Context& context, Target& target,
         request.cancel_fd = interrupts.fd();
         const stack::Failures failed = TRY(command.operation(target.environment, request));
         progress.finish();
-        for (const stack::FailedStep& step : failed) {
-            to_stderr(render(step, colour));
+        for (const stack::FailedStep& step : failed)
             request.containers.erase(step.step.resource.name);
-            status = kFailed;
-        }
+        const stack::Paths& paths = target.environment.paths;
+        const int reported = report_failures(paths, selection.project, failed, colour);
+        if (reported != kOk) status = reported;
         if (command.done != nullptr)
             for (const std::string& name : request.containers) progress.say(name, command.done);
+        if (!command.wait || reported != kOk || Interrupts::count() > 0) continue;
+        const int waited = TRY(wait_for_all(context, paths, selection.project,
+                                            {request.containers.begin(), request.containers.end()},
+                                            request.wait_until, interrupts, progress));
+        if (waited != kOk) status = waited;
     }
     return Interrupts::count() > 0 ? kInterrupted : status;
 }

@@ -37,6 +37,9 @@ struct LifeCommand {
     std::vector<std::string> words = {};
     std::optional<int> timeout_s = {};
     bool no_deps = false;
+    bool wait = false;  ///< Until they run and are healthy.
+    std::optional<int> wait_timeout_s = {};
+    const char* verb = nullptr;  ///< Of what has no plan, for --dry-run: "pause".
     const char* done = nullptr;  ///< What is said of each, where no step says it: "Paused".
     stack::LifeAction action = stack::LifeAction::Stop;  ///< For --dry-run.
     LifeOperation operation = {};

@@ -31,10 +31,11 @@ FileFound cannot(int exit_code, const Error& error, const Context& context) {
     return found;
 }
 
-FileFound find_file(const Context& context, FileNeed need,
-                    const std::vector<std::string>& services) {
+FileFound find_file(const Context& context, FileNeed need, const std::vector<std::string>& services,
+                    std::optional<compose::Overlay> overlay) {
     compose::LoadOptions options = load_options(context);
     options.activate = services;
+    options.overlay = std::move(overlay);
     for (const std::string& file : options.files) {
         if (file == "-" || exists(join_path(options.working_dir, file))) continue;
         return cannot(kNoFile,
@@ -133,10 +134,11 @@ compose::LoadOptions load_options(const Context& context) {
 }
 
 Result<TargetOrExit> find_target(const Context& context, FileNeed need,
-                                 const std::vector<std::string>& services) {
+                                 const std::vector<std::string>& services,
+                                 std::optional<compose::Overlay> overlay) {
     Target target;
     target.environment.paths.run_root = run_root(context);
-    FileFound file = find_file(context, need, services);
+    FileFound file = find_file(context, need, services, std::move(overlay));
     if (file.exit_code != kOk) return TargetOrExit{std::nullopt, file.exit_code};
 
     DataRootSources sources;

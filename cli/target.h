@@ -33,8 +33,10 @@ struct TargetOrExit {
 /// Finds the project by -p, by its file or, without one, by the folder that was the working folder
 /// of its containers. The profiles of `services`, which the user named, are active. Prints the
 /// remarks about the file.
+/// An `overlay` is laid over the files.
 Result<TargetOrExit> find_target(const Context& context, FileNeed need,
-                                 const std::vector<std::string>& services = {});
+                                 const std::vector<std::string>& services = {},
+                                 std::optional<compose::Overlay> overlay = {});
 
 /// Where images are: as for a project, where a compose file is at hand and can be read; mistakes in
 /// it don't matter here.

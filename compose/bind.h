@@ -25,6 +25,9 @@ void bind_files(const Node& model, const Node& node,
                 const std::map<std::string, std::string>& environment, Service& service,
                 Diagnostics& diagnostics);
 /// Commands at turns of a container's life; `environment` has what a name alone stands for.
+/// One hook; `environment` is the caller's.
+Hook hook_of(const Node& node, const std::map<std::string, std::string>& environment);
+
 void bind_hooks(const Node& node, const std::map<std::string, std::string>& environment,
                 Service& service, Diagnostics& diagnostics);
 void bind_health(const Node& node, Service& service, Diagnostics& diagnostics);

@@ -4,7 +4,6 @@
 
 // pre_start, post_start, pre_stop. @source Compose spec 05-services.md
 namespace davit::compose {
-namespace {
 
 Hook hook_of(const Node& node, const std::map<std::string, std::string>& environment) {
     Hook hook;
@@ -26,8 +25,6 @@ Hook hook_of(const Node& node, const std::map<std::string, std::string>& environ
     }
     return hook;
 }
-
-}  // namespace
 
 void bind_hooks(const Node& node, const std::map<std::string, std::string>& environment,
                 Service& service, Diagnostics& diagnostics) {

@@ -36,6 +36,7 @@ public:
         build.extra_hosts = texts_at(node, "extra_hosts");
         build.platforms = texts_at(node, "platforms");
         build.no_cache = text_at(node, "no_cache") == "true";
+        build.pull = text_at(node, "pull") == "true";
         build.privileged = text_at(node, "privileged") == "true";
         build.shm_size_bytes = parse_integer(text_at(node, "shm_size")).value_or(0);
         bind_context(node, build);

@@ -37,6 +37,7 @@ struct Build {
     std::vector<std::string> platforms = {};
     std::int64_t shm_size_bytes = 0;
     bool no_cache = false;
+    bool pull = false;
     bool privileged = false;
     SourcePos place = {};
 };

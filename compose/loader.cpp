@@ -229,10 +229,11 @@ std::optional<LoadedProject> load(const LoadOptions& options, Diagnostics& diagn
 
     ModelLoader loader(options, diagnostics);
     Node& model = loaded.model;
-    model = loader.merge({located->files, located->project_directory,
-                          std::make_shared<const Variables>(environment)},
-                         *std::move(documents));
+    const SourceSet set = {located->files, located->project_directory,
+                           std::make_shared<const Variables>(environment)};
+    model = loader.merge(set, *std::move(documents));
     if (!usable(model)) return std::nullopt;
+    if (options.overlay) loader.lay_over(model, *options.overlay, set);
     check_complete(model, diagnostics);
     warn_of_ignored(model, diagnostics);
     note_names(model, loaded);
@@ -250,7 +251,7 @@ std::optional<LoadedProject> load(const LoadOptions& options, Diagnostics& diagn
         select_services(model, {std::move(profiles), options.services}, diagnostics);
     for (const auto& [key, service] : disabled) loaded.project.inactive.push_back(key);
     if (options.purpose == LoadOptions::Purpose::Run) refuse_unsupported(model, diagnostics);
-    if (options.interpolate)
+    if (options.interpolate && options.resolve_env)
         resolve_env_files(model, loader.environments(), environment, diagnostics);
     if (options.check) check_consistency(model, disabled, diagnostics);
     if (options.purpose == LoadOptions::Purpose::Run) drop_absent_dependencies(model);

@@ -12,6 +12,14 @@
 namespace davit::compose {
 
 /// What the command line and the environment say about which files to read.
+/// A document that is laid over the files, as `davit run` has it for what its flags say.
+struct Overlay {
+    std::string text = {};     ///< YAML
+    std::string service = {};  ///< What it is about; where no file has it, nothing is laid over.
+
+    bool operator==(const Overlay&) const = default;
+};
+
 struct LoadOptions {
     std::vector<std::string> files = {};  ///< -f; empty: COMPOSE_FILE, else looked for upward.
     std::string working_dir = {};         ///< Absolute; where the search and relative -f begin.
@@ -23,6 +31,7 @@ struct LoadOptions {
     std::vector<std::string> profiles = {};  ///< --profile; empty: COMPOSE_PROFILES. "*": all.
     std::vector<std::string> activate = {};  ///< Services whose profiles are active, too.
     std::vector<std::string> services = {};  ///< Named ones and what they need; empty: all.
+    std::optional<Overlay> overlay = {};     ///< Laid over the files.
     bool all_resources = false;              ///< Keep networks and volumes that no service uses.
 
     /// What the project is loaded for. To run it, everything in it must be carried out; to show it,
@@ -31,6 +40,7 @@ struct LoadOptions {
     Purpose purpose = Purpose::Run;
     bool interpolate = true;    ///< Replace variables.
     bool normalize = true;      ///< Make defaults explicit.
+    bool resolve_env = true;    ///< Read the files of `env_file` and `label_file`.
     bool resolve_paths = true;  ///< Make relative paths absolute.
     bool check = true;          ///< Check references and contradictions.
 };

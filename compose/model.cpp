@@ -140,6 +140,18 @@ Node ModelLoader::merge(const SourceSet& set, std::vector<std::vector<Node>> doc
     return merged;
 }
 
+void ModelLoader::lay_over(Node& model, const Overlay& overlay, const SourceSet& set) {
+    const Node* services = model.find("services");
+    if (services == nullptr || services->find(overlay.service) == nullptr) return;
+    const auto source = make_source("the command line", overlay.text);
+    std::optional<std::vector<Node>> documents = read_yaml(source, diagnostics_);
+    if (!documents) return;
+    for (Node& document : *documents) {
+        make_canonical(document, set.directory, *set.environment);
+        merge_document(model, std::move(document), diagnostics_);
+    }
+}
+
 void ModelLoader::include(Node& document, const SourceSet& set) {
     const Node* list = document.find("include");
     if (list == nullptr) return;

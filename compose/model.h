@@ -41,6 +41,8 @@ public:
 
     /// Merges the documents of `set`, which were read already, in their order.
     Node merge(const SourceSet& set, std::vector<std::vector<Node>> documents);
+    /// Lays one more document over what was merged; one about a service that `model` lacks not.
+    void lay_over(Node& model, const Overlay& overlay, const SourceSet& set);
     const ServiceEnvironments& environments() const { return environments_; }
 
     /// One document of a file in canonical form, alone.

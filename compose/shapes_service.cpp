@@ -181,7 +181,7 @@ constexpr Attribute kServiceKeys[] = {
     {"credential_spec", &kCredential, kIgnored, kWindows},
     {"depends_on", &kDependencies, kPartly},
     {"deploy", &kDeploy},
-    {"develop", &kDevelop, kIgnored, "nothing watches the files: there is no 'davit watch' yet"},
+    {"develop", &kDevelop},
     {"device_cgroup_rules", &kRepeatedStrings},
     {"devices", &kDevices, kPartly},
     {"dns", &kStringOrStrings},

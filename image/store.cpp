@@ -266,6 +266,51 @@ Result<void> Store::tag(const std::string& source, const std::string& target) {
     return write_index(root_, entries);
 }
 
+namespace {
+
+/// What of the index goes with a name or an id.
+struct Removal {
+    std::string id = {};
+    std::vector<IndexEntry> own = {};  ///< All of the image.
+    std::string name = {};             ///< That goes; empty: all of them.
+    bool last = false;                 ///< The image goes with it.
+    std::vector<std::string> untagged = {};
+};
+
+Result<Removal> removal_of(const std::vector<IndexEntry>& entries, const std::string& text,
+                           const std::set<std::string>& ids_in_use, bool force) {
+    Removal removal;
+    removal.id = TRY(resolve(entries, text));
+    removal.own = entries_of(entries, removal.id);
+    const std::vector<IndexEntry>& own = removal.own;
+    if (const Result<Reference> reference = parse_reference(text))
+        for (const IndexEntry& entry : own)
+            if (entry.name == store_name(*reference)) removal.name = entry.name;
+    const bool by_name = !removal.name.empty();
+    removal.last = !by_name || own.size() == 1;
+    if (!by_name && own.size() > 1 && !force)
+        return Error(ErrorKind::Busy, fmt::format("image '{}' has {} names", text, own.size()))
+            .help("remove it by name, or use --force");
+    if (removal.last && ids_in_use.contains(removal.id))
+        return Error(ErrorKind::Busy, fmt::format("image '{}' is used by a container", text))
+            .help("remove the container first: davit down");
+    for (const IndexEntry& entry : own)
+        if (!entry.name.empty() && (!by_name || entry.name == removal.name))
+            removal.untagged.push_back(shown(entry.name));
+    return removal;
+}
+
+}  // namespace
+
+Result<Removed> Store::preview_remove(const std::string& text,
+                                      const std::set<std::string>& ids_in_use, bool force) const {
+    Removal removal = TRY(removal_of(TRY(read_index(root_)), text, ids_in_use, force));
+    Removed removed;
+    removed.untagged = std::move(removal.untagged);
+    if (removal.last) removed.deleted.push_back("sha256:" + removal.id);
+    return removed;
+}
+
 Result<Removed> Store::remove(const std::string& text, const std::set<std::string>& ids_in_use,
                               bool force) {
     Removed removed;
@@ -274,37 +319,21 @@ Result<Removed> Store::remove(const std::string& text, const std::set<std::strin
     {
         const FileLock lock = TRY(lock_store(root_));
         std::vector<IndexEntry> entries = TRY(read_index(root_));
-        const std::string id = TRY(resolve(entries, text));
-        const std::vector<IndexEntry> own = entries_of(entries, id);
-        const Result<Reference> reference = parse_reference(text);
-        const bool by_name =
-            reference && std::any_of(own.begin(), own.end(), [&](const IndexEntry& entry) {
-                return entry.name == store_name(*reference);
-            });
-        const bool last = !by_name || own.size() == 1;
-        if (!by_name && own.size() > 1 && !force)
-            return Error(ErrorKind::Busy, fmt::format("image '{}' has {} names", text, own.size()))
-                .help("remove it by name, or use --force");
-        if (last && ids_in_use.contains(id))
-            return Error(ErrorKind::Busy, fmt::format("image '{}' is used by a container", text))
-                .help("remove the container first: davit down");
-        for (const IndexEntry& entry : own) {
-            if (by_name && entry.name != store_name(*reference)) continue;
-            if (!entry.name.empty()) removed.untagged.push_back(shown(entry.name));
-        }
+        Removal removal = TRY(removal_of(entries, text, ids_in_use, force));
+        removed.untagged = std::move(removal.untagged);
         std::erase_if(entries, [&](const IndexEntry& entry) {
-            return entry.image_id == id && (last || entry.name == store_name(*reference));
+            return entry.image_id == removal.id && (removal.last || entry.name == removal.name);
         });
         Needed needed;
-        if (last) {
+        if (removal.last) {
             needed = TRY(needed_by(root_, entries, ids_in_use));
-            if (build_runs(root_)) TRY(keep_for_builds(root_, own, needed));
+            if (build_runs(root_)) TRY(keep_for_builds(root_, removal.own, needed));
         }
         // First out of the index, then out of sight, then off the disk: a kill in between leaves
         // only what nobody refers to.
         TRY(write_index(root_, entries));
-        if (!last) return removed;
-        removed.deleted.push_back("sha256:" + id);
+        if (!removal.last) return removed;
+        removed.deleted.push_back("sha256:" + removal.id);
         const std::vector<std::string> layers = TRY(sweep(root_, needed, trash.path()));
         for (const std::string& layer : layers) removed.deleted.push_back("sha256:" + layer);
     }

@@ -136,6 +136,9 @@ public:
     /// @errors Busy where the image is in use; NotFound
     Result<Removed> remove(const std::string& text, const std::set<std::string>& ids_in_use,
                            bool force);
+    /// What `remove` would do; of the layers only the image itself is named. @errors as `remove`
+    Result<Removed> preview_remove(const std::string& text, const std::set<std::string>& ids_in_use,
+                                   bool force) const;
 
     /// Removes those of the layers `diff_ids` that no image and no container needs, and their
     /// blobs. Returns the bytes that this gives back.

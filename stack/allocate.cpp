@@ -234,9 +234,11 @@ Result<void> choose_container(const ChoiceRequest& request, const std::string& n
     inputs.runtime_program = request.environment->runtime_program;
 
     const compose::Service& service = inputs.wanted->config;
-    std::map<std::string, ContainerRecord> known = request.seen->containers;
-    for (const auto& [other, record] : choices.records) known[other] = record;
-    inputs.joins = TRY(find_joins(paths, service, known));
+    if (joins_others(service)) {
+        std::map<std::string, ContainerRecord> known = request.seen->containers;
+        for (const auto& [other, record] : choices.records) known[other] = record;
+        inputs.joins = TRY(find_joins(paths, service, known));
+    }
     inputs.hostname = inputs.joins.hostname;
     if (service.network_mode == "host") inputs.hostname = host_name();
     inputs.devices =
@@ -301,7 +303,8 @@ Result<void> check_beforehand(const ChoiceRequest& request) {
                                      container.config.image, container.service))
                 .at(request.loaded->places.find(place_of_service(container) + ".build"))
                 .help("build it: davit build, or davit up without --no-build");
-        if (!there && !built) {
+        const bool brought = request.to_bring.contains(container.config.image);
+        if (!there && !built && !brought) {
             const std::string& reference = container.config.image;
             return Error(ErrorKind::NotFound,
                          fmt::format("image '{}' of service '{}' is not in the store", reference,

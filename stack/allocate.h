@@ -29,6 +29,7 @@ struct ChoiceRequest {
     const compose::DesiredState* desired = nullptr;
     const Observation* seen = nullptr;
     const compose::Plan* plan = nullptr;
+    std::set<std::string> to_bring = {};  ///< Images that may be missing, since they are pulled.
     bool will_build = false;  ///< Missing images of services with `build` are no mistake.
 };
 

@@ -3,6 +3,7 @@
 #include "stack/build_runner.h"
 
 #include <mutex>
+#include <set>
 
 namespace davit::stack {
 
@@ -11,6 +12,7 @@ Result<builder::BuildResult> build_image(
     const std::function<void(const builder::BuildEvent&)>& on_event,
     const std::function<bool()>& cancelled, const BringImage& bring, Diagnostics& diagnostics) {
     std::mutex bringing;
+    std::set<std::string> brought;
     BuildRunner runner(environment, cancelled);
     builder::BuildHost host;
     host.data_root = environment.paths.data_root;
@@ -19,6 +21,11 @@ Result<builder::BuildResult> build_image(
     host.cancelled = cancelled;
     host.find_image = [&](const std::string& name) -> Result<image::Image> {
         const image::Store store = TRY(image::Store::open(environment.paths.data_root));
+        if (request.pull && bring) {
+            const std::lock_guard lock(bringing);
+            if (brought.insert(name).second) TRY(bring(name));
+            return store.find(name);
+        }
         auto found = store.find(name);
         if (found || !bring || found.error().kind() != ErrorKind::NotFound) return found;
         const std::lock_guard lock(bringing);

@@ -7,7 +7,8 @@
 
 namespace davit::stack {
 
-/// Brings a base image that is missing into the store. Called by one thread at a time.
+/// Brings a base image into the store: one that is missing or, where that is asked for, any. Called
+/// by one thread at a time.
 using BringImage = std::function<Result<void>(const std::string& name)>;
 
 /// Builds an image on this host: steps are containers of its runtime, on a network of their own.

@@ -52,6 +52,7 @@ Result<builder::BuildRequest> request_of(const compose::Build& build,
     if (std::find(build.tags.begin(), build.tags.end(), build.image) == build.tags.end())
         request.names.insert(request.names.begin(), build.image);
     request.no_cache = build.no_cache || wanted.no_cache;
+    request.pull = build.pull || wanted.pull;
     if (!build.network.empty()) request.network = build.network;
     for (const auto& [id, secret] : build.secrets)
         request.secrets[id] = secret.content ? *secret.content
@@ -112,6 +113,33 @@ std::vector<std::string> selected(const BuildServicesRequest& request) {
 
 }  // namespace
 
+namespace {
+
+/// Whether the service has an image already, and that is enough.
+Result<bool> is_there(const Environment& environment, const BuildServicesRequest& request,
+                      const compose::Build& build) {
+    const std::string& policy = request.loaded->project.services.at(build.service).pull_policy;
+    if (!request.only_missing || policy == "build") return false;
+    const auto store = TRY(image::Store::open_existing(environment.paths.data_root));
+    return store && store->find(build.image).ok();
+}
+
+}  // namespace
+
+Result<std::vector<BuiltService>> services_to_build(const Environment& environment,
+                                                    const BuildServicesRequest& request) {
+    Diagnostics diagnostics;
+    const auto builds = compose::find_builds(*request.loaded, diagnostics);
+    if (!diagnostics.ok()) return Error(ErrorKind::InvalidInput, "the services can't be built");
+    Order order(builds);
+    for (const std::string& name : selected(request)) TRY(order.add(name));
+    std::vector<BuiltService> wanted;
+    for (const std::string& name : order.services())
+        if (!TRY(is_there(environment, request, builds.at(name))))
+            wanted.push_back({name, builds.at(name).image, {}});
+    return wanted;
+}
+
 Result<std::vector<BuiltService>> build_services(const Environment& environment,
                                                  const BuildServicesRequest& request,
                                                  Diagnostics& diagnostics) {
@@ -122,11 +150,7 @@ Result<std::vector<BuiltService>> build_services(const Environment& environment,
     std::vector<BuiltService> built;
     for (const std::string& name : order.services()) {
         const compose::Build& build = builds.at(name);
-        const std::string& policy = request.loaded->project.services.at(name).pull_policy;
-        if (request.only_missing && policy != "build") {
-            const auto store = TRY(image::Store::open_existing(environment.paths.data_root));
-            if (store && store->find(build.image)) continue;
-        }
+        if (TRY(is_there(environment, request, build))) continue;
         auto wanted = request_of(build, request);
         if (!wanted)
             return std::move(wanted).error().doing("build service '{}'", name).at(build.place);

@@ -21,6 +21,7 @@ struct BuildServicesRequest {
     bool dependencies = false;               ///< Also the services that these depend on.
     bool only_missing = false;               ///< Only those whose image isn't in the store.
     bool no_cache = false;
+    bool pull = false;                             ///< Base images are brought anew.
     std::map<std::string, std::string> args = {};  ///< Over those of the file.
     std::optional<std::int64_t> source_date_epoch = {};
     std::function<void(const std::string& service, const builder::BuildEvent&)> on_event = {};
@@ -33,6 +34,11 @@ struct BuiltService {
     std::string image = {};
     std::string image_id = {};
 };
+
+/// What `build_services` would build, in order, without ids. Changes nothing.
+/// @errors InvalidInput for mistakes of the file
+Result<std::vector<BuiltService>> services_to_build(const Environment& environment,
+                                                    const BuildServicesRequest& request);
 
 /// Builds the images of services, those that others need first. Mistakes of the file and of
 /// Dockerfiles go to `diagnostics`. Returns what was built, in order.

@@ -1,5 +1,6 @@
 #include "stack/copy.h"
 
+#include "base/file.h"
 #include "base/sys.h"
 #include "stack/copy_root.h"
 
@@ -120,6 +121,33 @@ std::string base_name(const std::string& path) {
     return clean.substr(clean.rfind('/') + 1);
 }
 
+/// The folder `path` in a root, made with those above it where it is missing.
+Result<UniqueFd> folder_in(const UniqueFd& root, const std::string& path) {
+    for (std::size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
+        const std::string part = path.substr(0, slash);
+        if (!part.empty() && !look_up(root, part, true)) {
+            const std::size_t last = part.rfind('/');
+            const FileObject above = TRY(look_up(root, part.substr(0, last) + "/", true));
+            if (::mkdirat(TRY(reopen(above.fd, O_RDONLY | O_DIRECTORY)).get(),
+                          part.substr(last + 1).c_str(), 0755) == -1 &&
+                errno != EEXIST)
+                return failed("mkdir(2)", part);
+        }
+        if (slash == std::string::npos) break;
+    }
+    const FileObject folder = TRY(look_up(root, path + "/", true));
+    return reopen(folder.fd, O_RDONLY | O_DIRECTORY);
+}
+
+Result<void> copy_exactly(const FileObject& source, const UniqueFd& to_root, const std::string& to,
+                          const Copier& copier) {
+    const std::string clean = clean_path("/" + to);
+    if (clean == "/") return copier.copy_contents(source, TRY(folder_in(to_root, "")));
+    const std::size_t slash = clean.rfind('/');
+    const UniqueFd folder = TRY(folder_in(to_root, clean.substr(0, slash)));
+    return copier.copy(source, folder, clean.substr(slash + 1));
+}
+
 /// The copy itself, between two roots. @source docker cp, "Description"
 Result<void> copy_between(const UniqueFd& from_root, const UniqueFd& to_root,
                           const CopyRequest& request, const Copier& copier) {
@@ -127,6 +155,7 @@ Result<void> copy_between(const UniqueFd& from_root, const UniqueFd& to_root,
     const FileObject source =
         TRY(look_up(from_root, request.from, request.follow_link || contents));
     const bool is_folder = S_ISDIR(source.info.st_mode);
+    if (request.exactly) return copy_exactly(source, to_root, request.to, copier);
     const Result<FileObject> there = look_up(to_root, request.to, true);
     if (there && S_ISDIR(there->info.st_mode)) {
         const UniqueFd folder = TRY(reopen(there->fd, O_RDONLY | O_DIRECTORY));
@@ -166,6 +195,18 @@ Result<void> copy_in(const ContainerView& view, const CopyRequest& request) {
     const FileOwner owner(view.record.uid_base);
     const Copier copier(std::int64_t{view.record.uid_base}, view.record.uid_base, request.archive);
     return copy_between(host, inside, request, copier);
+}
+
+Result<void> remove_in(const ContainerView& view, const std::string& path) {
+    const UniqueFd inside = TRY(root_of(view));
+    const std::string clean = clean_path("/" + path);
+    const std::size_t slash = clean.rfind('/');
+    const Result<FileObject> parent = look_up(inside, clean.substr(0, slash) + "/", true);
+    if (!parent && parent.error().kind() == ErrorKind::NotFound) return {};
+    if (!parent) return parent.error();
+    const UniqueFd folder = TRY(reopen(parent->fd, O_RDONLY | O_DIRECTORY));
+    const FileOwner owner(view.record.uid_base);
+    return remove_tree(fmt::format("/proc/self/fd/{}/{}", folder.get(), clean.substr(slash + 1)));
 }
 
 }  // namespace davit::stack

@@ -12,6 +12,8 @@ struct CopyRequest {
     std::string to = {};
     bool archive = false;      ///< Keep owners, as the container sees them.
     bool follow_link = false;  ///< Copy what `from` leads to, where it is a link.
+    bool exactly = false;      ///< `to` is what it is called there, also where that is a folder;
+                               ///< folders above it are made.
 };
 
 /// Copies a file or folder out of a running container, mounts and all, as `docker cp` does: into
@@ -23,5 +25,9 @@ Result<void> copy_out(const ContainerView& view, const CopyRequest& request);
 
 /// The same into it; what is made belongs to the container's root.
 Result<void> copy_in(const ContainerView& view, const CopyRequest& request);
+
+/// Takes a file or a folder with all that is in it out of a running container; what is not there
+/// is fine.
+Result<void> remove_in(const ContainerView& view, const std::string& path);
 
 }  // namespace davit::stack

@@ -443,6 +443,7 @@ Result<void> KernelActuator::run_hooks(const ContainerRecord& record, bool start
 Result<void> KernelActuator::await_container(const std::string& name, compose::Awaited condition) {
     AwaitOptions options;
     options.cancel_fd = world_.cancel_fd;
+    options.deadline = world_.wait_until;
     return stack::await_container(paths(), world_.project, name, condition, options);
 }
 

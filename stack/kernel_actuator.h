@@ -23,7 +23,8 @@ public:
         const Choices* choices = nullptr;                ///< Null for `down` and `stop`.
         const compose::DesiredState* desired = nullptr;  ///< Null for `down` and `stop`.
         std::optional<std::chrono::milliseconds> stop_timeout = {};
-        int cancel_fd = -1;            ///< Readable: waits are given up.
+        int cancel_fd = -1;  ///< Readable: waits are given up.
+        std::optional<std::chrono::steady_clock::time_point> wait_until = {};  ///< They fail then.
         bool renew_anonymous = false;  ///< New containers get empty anonymous volumes.
         bool hooks = true;             ///< False: `pre_stop` has no say, as with `kill`.
     };

@@ -27,6 +27,7 @@ KernelActuator::World world_of(const Environment& environment, const LifeRequest
     world.seen = &seen;
     world.stop_timeout = request.stop_timeout;
     world.cancel_fd = request.cancel_fd;
+    world.wait_until = request.wait_until;
     world.hooks = request.hooks;
     return world;
 }
@@ -194,7 +195,6 @@ Result<Plan> preview(const Environment& environment, const LifeRequest& request,
     switch (action) {
         case LifeAction::Stop: return compose::plan_stop(seen.state, request.containers);
         case LifeAction::Start: return compose::plan_start(seen.state, request.containers);
-        case LifeAction::None: return Plan();
         case LifeAction::Restart:
             return compose::plan_restart(seen.state, request.containers, !request.no_deps);
         case LifeAction::Remove: return compose::plan_remove(seen.state, request.containers, false);

@@ -18,6 +18,8 @@ struct LifeRequest {
     bool hooks = true;                                           ///< False: without `pre_stop`.
     bool no_deps = false;  ///< Of restart: without those that are restarted along.
     int cancel_fd = -1;    ///< Readable: waiting for containers is given up.
+    /// When that is given up as failed; none: never.
+    std::optional<std::chrono::steady_clock::time_point> wait_until = {};
     ExecuteOptions options = {};
     OnEvent on_event = {};
 };
@@ -52,7 +54,7 @@ Result<Failures> unpause(const Environment& environment, const LifeRequest& requ
 Result<int> parse_signal(const std::string& text);
 
 /// What these would do, for --dry-run. Changes nothing, takes no lock.
-enum class LifeAction { Stop, Start, Restart, Remove, RemoveAll, None };
+enum class LifeAction { Stop, Start, Restart, Remove, RemoveAll };
 Result<compose::Plan> preview(const Environment& environment, const LifeRequest& request,
                               LifeAction action);
 

@@ -153,16 +153,21 @@ Result<std::string> create_network(const Environment& environment, const NewNetw
     return std::move(made).error();
 }
 
+Result<NetworkView> removable_network(const Paths& paths, const std::string& text) {
+    const std::vector<NetworkView> networks = TRY(list_networks(paths));
+    NetworkView network = TRY(find_network_view(networks, text));
+    if (!network.users.empty()) return in_use(network);
+    return network;
+}
+
 Result<void> remove_network(const Environment& environment, const std::string& text) {
     const std::vector<NetworkView> before = TRY(list_networks(environment.paths));
     const NetworkView meant = TRY(find_network_view(before, text));
     const FileLock lock =
         TRY(FileLock::exclusive(environment.paths.project_lock(meant.record.project)));
     // As it is now that nobody changes it.
-    const std::vector<NetworkView> networks = TRY(list_networks(environment.paths));
-    const NetworkView network = TRY(find_network_view(networks, meant.record.name));
-    if (!network.users.empty()) return in_use(network);
-    return remove_one(environment, network.record);
+    return remove_one(environment,
+                      TRY(removable_network(environment.paths, meant.record.name)).record);
 }
 
 Result<std::vector<std::string>> prune_networks(const Environment& environment) {

@@ -61,7 +61,11 @@ Result<compose::Network> network_of(const NewNetwork& wanted);
 /// @errors as `network_of`; AlreadyExists; Busy where its subnet is taken
 Result<std::string> create_network(const Environment& environment, const NewNetwork& wanted);
 
+/// The network that `text` means, which no container is on.
 /// @errors NotFound; Busy where a container is on it, naming the container
+Result<NetworkView> removable_network(const Paths& paths, const std::string& text);
+
+/// @errors as `removable_network`
 Result<void> remove_network(const Environment& environment, const std::string& text);
 
 /// Removes the networks that no container is on. Returns their names.

@@ -173,6 +173,7 @@ Result<UpPreview> preview_up(const Environment& environment, const UpRequest& re
     Prepared prepared = TRY(prepare(environment, request));
     ChoiceRequest choice = choice_request(environment, request, prepared);
     choice.will_build = true;
+    choice.to_bring = request.to_bring;
     TRY(check_beforehand(choice));
     std::string print = fingerprint(prepared);
     return UpPreview{std::move(prepared.plan), std::move(print)};
@@ -218,6 +219,7 @@ Result<std::vector<FailedStep>> up(const Environment& environment, const UpReque
     world.desired = &prepared.desired;
     world.stop_timeout = request.stop_timeout;
     world.cancel_fd = request.cancel_fd;
+    world.wait_until = request.wait_until;
     world.renew_anonymous = request.renew_anonymous;
     KernelActuator actuator(std::move(world));
     // A davit that was killed may have left a bridge half made, and others may have changed it or

@@ -32,8 +32,12 @@ struct UpRequest {
     std::map<std::string, int> scale = {};                       ///< --scale, by service.
     bool renew_anonymous = false;                                ///< --renew-anon-volumes
     int cancel_fd = -1;  ///< Readable: waiting for containers is given up.
+    /// When that is given up as failed; none: never.
+    std::optional<std::chrono::steady_clock::time_point> wait_until = {};
     /// Asked for instead of what the file says: the one container of `run`.
     const compose::DesiredState* desired = nullptr;
+    /// Of previews: images that a real `up` would pull first, so that they may be missing.
+    std::set<std::string> to_bring = {};
     std::string expected = {};  ///< Fingerprint of the plan that was agreed on; empty: any will do.
 };
 

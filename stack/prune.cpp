@@ -35,7 +35,17 @@ void add_networks(compose::Plan& plan, const PruneRequest& request, const Observ
     }
 }
 
+compose::Plan plan_of(const PruneRequest& request, const Observation& seen) {
+    compose::Plan plan = compose::plan_remove(seen.state, request.containers, false);
+    add_networks(plan, request, seen);
+    return plan;
+}
+
 }  // namespace
+
+Result<compose::Plan> preview_prune(const Environment& environment, const PruneRequest& request) {
+    return plan_of(request, TRY(observe(environment, request.project)));
+}
 
 Result<Pruned> prune(const Environment& environment, const PruneRequest& request) {
     const Paths& paths = environment.paths;
@@ -43,8 +53,7 @@ Result<Pruned> prune(const Environment& environment, const PruneRequest& request
     if (!exists(paths.project(request.project))) return pruned;
     const FileLock lock = TRY(FileLock::exclusive(paths.project_lock(request.project)));
     const Observation seen = TRY(observe(environment, request.project));
-    compose::Plan plan = compose::plan_remove(seen.state, request.containers, false);
-    add_networks(plan, request, seen);
+    const compose::Plan plan = plan_of(request, seen);
     if (plan.empty()) return pruned;
     KernelActuator::World world;
     world.environment = &environment;

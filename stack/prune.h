@@ -21,6 +21,9 @@ struct Pruned {
     Failures failed = {};
 };
 
+/// What `prune` would do. Changes nothing, takes no lock.
+Result<compose::Plan> preview_prune(const Environment& environment, const PruneRequest& request);
+
 /// Removes them. A project of which nothing is left leaves no folder. Data of anonymous volumes
 /// stays, as with `docker container prune`.
 Result<Pruned> prune(const Environment& environment, const PruneRequest& request);

@@ -55,6 +55,12 @@ Result<ContainerRecord> find_partner(const Paths& paths, const std::string& mode
 
 std::string shared_memory_folder(const std::string& run_dir) { return run_dir + "/shm"; }
 
+bool joins_others(const compose::Service& service) {
+    const std::vector<Mode> modes = modes_of(service);
+    return std::any_of(modes.begin(), modes.end(),
+                       [](const Mode& mode) { return joins(*mode.text); });
+}
+
 Result<Joins> find_joins(const Paths& paths, const compose::Service& service,
                          const std::map<std::string, ContainerRecord>& project) {
     Joins found;

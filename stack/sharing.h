@@ -27,6 +27,9 @@ struct Joins {
 /// The folder that is /dev/shm of a container whose IPC namespace others may join.
 std::string shared_memory_folder(const std::string& run_dir);
 
+/// Whether `service` joins another container at all.
+bool joins_others(const compose::Service& service);
+
 /// Whom `service` joins. `project` are the records of its own project, chosen or found.
 /// @errors NotFound where one isn't there; InvalidInput where it may not be joined, or where two
 /// that are joined have different users

@@ -205,21 +205,32 @@ Result<void> set_anonymous_free(const ContainerRecord& record) {
     return {};
 }
 
-Result<void> remove_volume(const Paths& paths, const std::string& name) {
-    const VolumeView found = TRY(find_volume(paths, name));
-    const auto lock = TRY(lock_owner(paths, found.record.project));
-    const VolumeView view = TRY(find_volume(paths, name));
+Result<VolumeView> removable_volume(const Paths& paths, const std::string& name) {
+    VolumeView view = TRY(find_volume(paths, name));
     if (!view.users.empty())
         return Error(ErrorKind::Busy, fmt::format("remove {}: volume is in use - [{}]", name,
                                                   fmt::join(view.users, ", ")))
             .help("remove these containers first");
-    return remove_data(paths, view);
+    return view;
+}
+
+Result<void> remove_volume(const Paths& paths, const std::string& name) {
+    const VolumeView found = TRY(find_volume(paths, name));
+    const auto lock = TRY(lock_owner(paths, found.record.project));
+    return remove_data(paths, TRY(removable_volume(paths, name)));
+}
+
+Result<std::vector<VolumeView>> unused_volumes(const Paths& paths, bool named) {
+    std::vector<VolumeView> volumes = TRY(list_volumes(paths));
+    std::erase_if(volumes, [&](const VolumeView& view) {
+        return !view.users.empty() || !(view.anonymous || named);
+    });
+    return volumes;
 }
 
 Result<std::vector<std::string>> prune_volumes(const Paths& paths, bool named) {
     std::vector<std::string> removed;
-    for (const VolumeView& found : TRY(list_volumes(paths))) {
-        if (!found.users.empty() || !(found.anonymous || named)) continue;
+    for (const VolumeView& found : TRY(unused_volumes(paths, named))) {
         const auto lock = TRY(lock_owner(paths, found.record.project));
         const Result<VolumeView> view = find_volume(paths, found.record.name);
         if (!view || !view->users.empty()) continue;  // gone, or in use by now

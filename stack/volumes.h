@@ -45,8 +45,15 @@ Result<void> erase_anonymous(const std::string& source);
 /// container of that name doesn't find them.
 Result<void> set_anonymous_free(const ContainerRecord& record);
 
+/// The volume of that name, which no container uses.
 /// @errors NotFound; Busy where a container has it, naming the container
+Result<VolumeView> removable_volume(const Paths& paths, const std::string& name);
+
+/// @errors as `removable_volume`
 Result<void> remove_volume(const Paths& paths, const std::string& name);
+
+/// What `prune_volumes` would remove.
+Result<std::vector<VolumeView>> unused_volumes(const Paths& paths, bool named);
 
 /// Removes what no container uses: anonymous volumes, with `named` also the others. Returns their
 /// names.

@@ -1,5 +1,6 @@
 #include "cli/commands/life.h"
 #include "cli/exit_code.h"
+#include "cli/intents.h"
 #include "cli/selection.h"
 #include "runtime/attach_client.h"
 
@@ -25,6 +26,8 @@ Result<int> run(const Context& context, const AttachFlags& flags) {
         return Error(ErrorKind::NotFound,
                      fmt::format("container '{}' does not run", view.record.name))
             .help("start it with 'davit start'");
+    if (context.globals.dry_run)
+        return tell_intents({{'~', "attach", "container", view.record.name}});
     runtime::AttachOptions options;
     options.input = !flags.no_stdin;
     options.pass_signals = flags.sig_proxy;

@@ -6,6 +6,7 @@
 #include "cli/commands/life.h"
 #include "cli/data_root.h"
 #include "cli/exit_code.h"
+#include "cli/intents.h"
 #include "cli/interrupts.h"
 #include "cli/progress.h"
 #include "cli/render.h"
@@ -99,6 +100,8 @@ Result<int> run(const Context& context, const EnableFlags& flags) {
             fmt::format("no service of '{}' has a 'restart' policy: nothing will come back",
                         target.project),
             context.terminal.err_colour));
+    if (context.globals.dry_run)
+        return tell_intents({{'+', "enable", "unit", stack::unit_name(target.project)}});
     const std::string root = unit_root(context, flags.root);
     stack::BootUnit unit;
     unit.project = target.project;
@@ -125,6 +128,10 @@ Result<int> run(const Context& context, const DisableFlags& flags) {
     if (!found.target) return found.exit_code;
     const std::string root = unit_root(context, flags.root);
     const std::string name = stack::unit_name(found.target->project);
+    if (context.globals.dry_run)
+        return tell_intents(stack::is_enabled(root, found.target->project)
+                                ? std::vector<Intent>{{'-', "disable", "unit", name}}
+                                : std::vector<Intent>());
     if (!TRY(stack::disable_unit(root, found.target->project))) {
         to_stderr(
             render_warning(fmt::format("{} was not enabled", name), context.terminal.err_colour));
@@ -145,6 +152,9 @@ Result<int> run(const Context& context, const BootFlags& flags) {
         to_stdout(stack::unit_template(flags.project));
         return kOk;
     }
+    if (context.globals.dry_run)
+        return Error(ErrorKind::Unsupported, "--dry-run is not for what a unit calls")
+            .help("'davit start --dry-run' says what would be started");
     if (flags.action != "up" && flags.action != "down")
         return Error(ErrorKind::InvalidInput,
                      fmt::format("unknown action '{}'", printable(flags.action)))

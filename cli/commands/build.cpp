@@ -8,13 +8,16 @@
 #include "cli/commands/commands.h"
 #include "cli/data_root.h"
 #include "cli/exit_code.h"
+#include "cli/intents.h"
 #include "cli/interrupts.h"
+#include "cli/push_images.h"
 #include "cli/render.h"
 #include "cli/target.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
+#include <set>
 #include <sys/stat.h>
 
 // Two commands in one word: `build [SERVICE…]` as docker compose has it, `build -t NAME PATH` as
@@ -134,6 +137,7 @@ Result<builder::BuildRequest> request_of(const Context& context, const BuildFlag
     request.target = flags.target;
     request.names = flags.tags;
     request.no_cache = flags.no_cache;
+    request.pull = flags.pull;
     if (!flags.network.empty()) request.network = flags.network;
     TRY(add_args(context, flags.args, request.args));
     for (const std::string& label : flags.labels) {
@@ -182,6 +186,12 @@ Result<int> build_folder(const Context& context, const BuildFlags& flags, BuildV
     environment.paths.run_root = run_root(context);
     environment.runtime_program = TRY(find_runtime(context));
     builder::BuildRequest request = TRY(request_of(context, flags));
+    if (context.globals.dry_run)
+        return tell_intents(
+            {{'+', "build", "image", flags.tags.empty() ? "(without a name)" : flags.tags.front(),
+              fmt::format("from {}", request.context)}});
+    if (flags.push && flags.tags.empty())
+        return Error(ErrorKind::InvalidInput, "--push needs a name").help("add -t NAME");
     const Interrupts interrupts = TRY(Interrupts::install(2));
     BuildView view(style, context.terminal.err_colour, "");
     const builder::BuildResult built = TRY(build_one(context, environment, std::move(request), view,
@@ -198,11 +208,15 @@ Result<int> build_folder(const Context& context, const BuildFlags& flags, BuildV
     }
     if (style == BuildView::Style::Quiet) {
         to_stdout(id + "\n");
-        return kOk;
+    } else {
+        to_stderr(fmt::format("writing image {}\n", id));
+        for (const std::string& tag : flags.tags) to_stderr(fmt::format("naming to {}\n", tag));
     }
-    to_stderr(fmt::format("writing image {}\n", id));
-    for (const std::string& tag : flags.tags) to_stderr(fmt::format("naming to {}\n", tag));
-    return kOk;
+    if (!flags.push) return kOk;
+    PushRequest push;
+    push.images = flags.tags;
+    push.quiet = style == BuildView::Style::Quiet;
+    return push_images(context, environment.paths.data_root, push);
 }
 
 }  // namespace
@@ -224,6 +238,8 @@ void declare(CLI::App& command, BuildFlags& flags) {
     command.add_option("--network", flags.network, "Network of the steps: default, none or host");
     command.add_option("--shm-size", flags.shm_size, "Size of /dev/shm");
     command.add_flag("--no-cache", flags.no_cache, "Carry out every step");
+    command.add_flag("--pull", flags.pull, "Bring base images anew");
+    command.add_flag("--push", flags.push, "Push what was built");
     command.add_flag("-q,--quiet", flags.quiet, "Print the image's id alone");
     command.add_flag("--with-dependencies", flags.with_dependencies,
                      "Also build what the services depend on");
@@ -247,11 +263,21 @@ Result<int> run(const Context& context, const BuildFlags& flags) {
     builds.services = flags.words;
     builds.dependencies = flags.with_dependencies;
     builds.no_cache = flags.no_cache;
+    builds.pull = flags.pull;
     builds.style = style;
     TRY(add_args(context, flags.args, builds.args));
-    const int built = TRY(build_services(context, *found.target, builds));
-    if (built == 0) to_stderr(render_warning("No services to build", context.terminal.err_colour));
-    return Interrupts::count() > 0 ? kInterrupted : kOk;
+    if (context.globals.dry_run) return tell_intents(TRY(intents_to_build(*found.target, builds)));
+    const auto built = TRY(build_services(context, *found.target, builds));
+    if (built.empty())
+        to_stderr(render_warning("No services to build", context.terminal.err_colour));
+    if (Interrupts::count() > 0) return kInterrupted;
+    if (!flags.push) return kOk;
+    std::set<std::string> services;
+    for (const stack::BuiltService& one : built) services.insert(one.service);
+    PushRequest push;
+    push.images = TRY(images_to_push(*found.target, services));
+    push.quiet = flags.quiet;
+    return push_images(context, found.target->environment.paths.data_root, push);
 }
 
 }  // namespace davit::cli

@@ -164,6 +164,7 @@ struct ConfigFlags {
     bool environment = false;
     bool no_interpolate = false;
     bool no_normalize = false;
+    bool no_env_resolution = false;
     bool no_path_resolution = false;
     bool no_consistency = false;
     bool all_resources = false;
@@ -213,6 +214,8 @@ struct BuildFlags {
     std::string iid_file = {};
     std::string metadata_file = {};
     bool no_cache = false;
+    bool pull = false;
+    bool push = false;
     bool quiet = false;
     bool with_dependencies = false;
     bool parallel = false;  ///< Accepted: stages always are.
@@ -266,8 +269,8 @@ using Command = std::variant<
     LogsFlags, InspectFlags, PlanFlags, ConfigFlags, ConvertFlags, ExecFlags, ImagesFlags,
     LoadFlags, BuildFlags, ImportFlags, TagFlags, RmiFlags, VersionFlags, DoctorFlags,
     // about containers that are there
-    StartFlags, RestartFlags, PauseFlags, UnpauseFlags, AttachFlags, KillFlags, RmFlags, PortFlags,
-    TopFlags, LsFlags, WaitFlags, StatsFlags, EventsFlags, CopyFlags, VolumesFlags,
+    WatchFlags, StartFlags, RestartFlags, PauseFlags, UnpauseFlags, AttachFlags, KillFlags, RmFlags,
+    PortFlags, TopFlags, LsFlags, WaitFlags, StatsFlags, EventsFlags, CopyFlags, VolumesFlags,
     // volume …
     VolumeListFlags, VolumeInspectFlags, VolumeCreateFlags, VolumeRemoveFlags, VolumePruneFlags,
     // network …

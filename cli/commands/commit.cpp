@@ -1,5 +1,6 @@
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
+#include "cli/intents.h"
 #include "cli/selection.h"
 #include "image/reference.h"
 #include "stack/container_image.h"
@@ -31,6 +32,10 @@ Result<int> run(const Context& context, const CommitFlags& flags) {
     if (!found.target) return found.exit_code;
     const stack::ContainerView view =
         TRY(one_container(*found.target, flags.container, flags.index));
+    if (context.globals.dry_run)
+        return tell_intents({{'+', "create", "image",
+                              flags.reference.empty() ? "(without a name)" : flags.reference,
+                              fmt::format("from container {}", view.record.name)}});
     stack::CommitOptions options;
     options.author = flags.author;
     options.message = flags.message;

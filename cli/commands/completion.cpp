@@ -2,6 +2,7 @@
 #include "cli/app.h"
 #include "cli/completions.h"
 #include "cli/exit_code.h"
+#include "cli/intents.h"
 
 #include <CLI/CLI.hpp>
 
@@ -21,6 +22,7 @@ void declare(CLI::App& command, ManualFlags& flags) {
 }
 
 Result<int> run(const Context& context, const ManualFlags& flags) {
+    if (context.globals.dry_run) return tell_intents({{'+', "write", "folder", flags.folder}});
     const std::string folder = join_path(context.working_dir, flags.folder);
     TRY(make_directories(folder, 0755));
     for (const ManualPage& page : manual_pages(catalog(), version_number()))

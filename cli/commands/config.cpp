@@ -2,6 +2,7 @@
 #include "base/strings.h"
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
+#include "cli/intents.h"
 #include "cli/render.h"
 #include "cli/target.h"
 #include "compose/config_hash.h"
@@ -120,6 +121,7 @@ LoadOptions options_of(const Context& context, const ConfigFlags& flags) {
     options.services = flags.names;
     options.interpolate = !flags.no_interpolate;
     options.normalize = !flags.no_normalize;
+    options.resolve_env = !flags.no_env_resolution;
     options.resolve_paths = !flags.no_path_resolution;
     options.check = !flags.no_consistency;
     options.all_resources = flags.all_resources || flags.no_normalize;
@@ -151,6 +153,8 @@ void declare(CLI::App& command, ConfigFlags& flags) {
                      "Print the variables with which the files are read");
     command.add_flag("--no-interpolate", flags.no_interpolate, "Leave variables as they are");
     command.add_flag("--no-normalize", flags.no_normalize, "Leave defaults out");
+    command.add_flag("--no-env-resolution", flags.no_env_resolution,
+                     "Leave the files of 'env_file' unread");
     command.add_flag("--no-path-resolution", flags.no_path_resolution, "Leave paths as they are");
     command.add_flag("--no-consistency", flags.no_consistency, "Don't check references");
     command.add_flag("--all-resources", flags.all_resources, "Print what no service uses, too");
@@ -175,6 +179,8 @@ Result<int> run(const Context& context, const ConfigFlags& flags) {
     const std::string text = TRY(text_of(flags, *loaded));
     if (flags.output.empty()) {
         to_stdout(text);
+    } else if (context.globals.dry_run) {
+        return tell_intents({{'+', "write", "file", flags.output}});
     } else {
         constexpr mode_t kForAll = 0644;
         TRY(write_atomically(join_path(context.working_dir, flags.output), text, kForAll,

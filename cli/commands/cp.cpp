@@ -1,6 +1,7 @@
 #include "base/strings.h"
 #include "cli/commands/life.h"
 #include "cli/exit_code.h"
+#include "cli/intents.h"
 #include "cli/selection.h"
 #include "stack/copy.h"
 #include "stack/copy_tar.h"
@@ -123,6 +124,9 @@ Result<int> run(const Context& context, const CopyFlags& flags) {
     if (out) {
         const stack::ContainerView view =
             TRY(one_container(*found.target, from.service, flags.index));
+        if (context.globals.dry_run)
+            return tell_intents({{'~', "copy", "files", flags.destination,
+                                  fmt::format("from {}:{}", view.record.name, from.path)}});
         return copy_from(context, flags, view, from, to);
     }
     if (to.path.empty()) return Error(ErrorKind::InvalidInput, "destination path is empty");
@@ -133,6 +137,13 @@ Result<int> run(const Context& context, const CopyFlags& flags) {
                                  "once",
                                  to.service, views.size()))
             .help("choose one of them with --index");
+    if (context.globals.dry_run) {
+        std::vector<Intent> intents;
+        for (const stack::ContainerView& view : views)
+            intents.push_back({'~', "copy", "files", view.record.name + ":" + to.path,
+                               fmt::format("from {}", flags.source)});
+        return tell_intents(intents);
+    }
     for (const stack::ContainerView& view : views) TRY(copy_to(context, flags, view, from, to));
     return kOk;
 }

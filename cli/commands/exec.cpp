@@ -5,6 +5,7 @@
 #include "cli/commands/commands.h"
 #include "cli/data_root.h"
 #include "cli/exit_code.h"
+#include "cli/intents.h"
 #include "cli/target.h"
 
 #include <CLI/CLI.hpp>
@@ -82,6 +83,10 @@ Result<int> run(const Context& context, const ExecFlags& flags) {
         return Error(ErrorKind::NotFound,
                      fmt::format("container '{}' does not run", view.record.name))
             .help("start it with 'davit up -d'");
+    if (context.globals.dry_run)
+        return tell_intents(
+            {{'>', "run", "command", fmt::format("{}", fmt::join(flags.command, " ")),
+              fmt::format("in container {}", view.record.name)}});
     const std::string runtime = TRY(find_runtime(context));
     const std::string bundle =
         target.environment.paths.container(view.record.project, view.record.name);

@@ -1,5 +1,6 @@
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
+#include "cli/intents.h"
 #include "cli/output_file.h"
 #include "cli/selection.h"
 #include "stack/container_image.h"
@@ -21,6 +22,9 @@ Result<int> run(const Context& context, const ExportFlags& flags) {
     if (!found.target) return found.exit_code;
     const stack::ContainerView view =
         TRY(one_container(*found.target, flags.container, flags.index));
+    if (context.globals.dry_run)
+        return tell_intents({{'+', "write", "archive", flags.output.empty() ? "-" : flags.output,
+                              fmt::format("of container {}", view.record.name)}});
     TRY(write_output(flags.output, "export", [&](image::ByteSink& sink) {
         return stack::export_root(found.target->environment, view, sink);
     }));

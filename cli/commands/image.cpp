@@ -4,6 +4,7 @@
 #include "cli/image_prune.h"
 #include "cli/image_view.h"
 #include "cli/images_in_use.h"
+#include "cli/intents.h"
 #include "cli/render.h"
 #include "cli/selection.h"
 #include "cli/table.h"
@@ -99,7 +100,8 @@ Result<int> run(const Context& context, const ImageCheckFlags& flags) {
     const std::string data_root = TRY(image_data_root(context));
     const image::Store store = TRY(image::Store::open(data_root));
     const std::set<std::string> in_use = TRY(images_in_use(data_root));
-    const image::CheckResult result = TRY(image::check(store, flags.repair, in_use));
+    const image::CheckResult result =
+        TRY(image::check(store, flags.repair && !context.globals.dry_run, in_use));
     int status = kOk;
     for (const image::Finding& finding : result.findings) {
         to_stdout(fmt::format("{}: {}{}\n", harmless(finding.image), harmless(finding.what),
@@ -129,6 +131,12 @@ Result<int> run(const Context& context, const ImagePruneFlags& flags) {
     const std::string question = fmt::format(
         "WARNING! This will remove all {}.\nAre you sure you want to continue? [y/N] ",
         flags.all ? "images without at least one container associated to them" : "dangling images");
+    if (context.globals.dry_run) {
+        std::vector<Intent> intents;
+        for (const image::Image& image : TRY(unused_images(data_root, flags.all, flags.filters)))
+            intents.push_back(intent_of(image));
+        return tell_intents(intents);
+    }
     if (!flags.force && !confirmed(question)) return kOk;
     const PrunedImages pruned = TRY(prune_images(data_root, flags.all, flags.filters));
     if (!pruned.lines.empty()) to_stdout("Deleted Images:\n" + pruned.lines + "\n");

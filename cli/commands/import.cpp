@@ -1,5 +1,6 @@
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
+#include "cli/intents.h"
 #include "cli/target.h"
 #include "image/store.h"
 
@@ -22,6 +23,10 @@ Result<int> run(const Context& context, const ImportFlags& flags) {
     if (flags.archive.starts_with("http://") || flags.archive.starts_with("https://"))
         return Error(ErrorKind::Unsupported, "importing from a URL is not supported yet")
             .help("download the archive first");
+    if (context.globals.dry_run)
+        return tell_intents({{'+', "create", "image",
+                              flags.reference.empty() ? "(without a name)" : flags.reference,
+                              fmt::format("from {}", flags.archive)}});
     const std::string data_root = TRY(image_data_root(context));
     image::Store store = TRY(image::Store::open(data_root));
     image::Store::ImportOptions options;

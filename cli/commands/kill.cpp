@@ -32,7 +32,7 @@ Result<int> run(const Context& context, const KillFlags& flags) {
     TargetOrExit found = TRY(find_target(context, FileNeed::Optional));
     if (!found.target) return found.exit_code;
     LifeCommand command;
-    command.action = stack::LifeAction::Stop;
+    command.verb = "kill";
     command.operation = [signal](const auto& environment, const auto& request) {
         return stack::kill(environment, request, signal);
     };

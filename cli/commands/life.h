@@ -20,6 +20,8 @@ struct StopFlags {
 };
 
 struct StartFlags {
+    bool wait = false;
+    std::optional<int> wait_timeout_s = {};
     std::vector<std::string> services = {};
 };
 
@@ -140,6 +142,13 @@ struct VolumePruneFlags {
     bool force = false;
 };
 
+struct WatchFlags {
+    bool no_up = false;
+    bool quiet = false;
+    bool prune = true;  ///< Accepted.
+    std::vector<std::string> services = {};
+};
+
 struct EnableFlags {
     std::string root = {};  ///< Another root file system to write the unit into.
     std::string project = {};
@@ -156,6 +165,7 @@ struct BootFlags {
     std::string project = {};
 };
 
+void declare(CLI::App& command, WatchFlags& flags);
 void declare(CLI::App& command, EnableFlags& flags);
 void declare(CLI::App& command, DisableFlags& flags);
 void declare(CLI::App& command, BootFlags& flags);
@@ -181,6 +191,7 @@ void declare(CLI::App& command, VolumeCreateFlags& flags);
 void declare(CLI::App& command, VolumeRemoveFlags& flags);
 void declare(CLI::App& command, VolumePruneFlags& flags);
 
+Result<int> run(const Context& context, const WatchFlags& flags);
 Result<int> run(const Context& context, const EnableFlags& flags);
 Result<int> run(const Context& context, const DisableFlags& flags);
 Result<int> run(const Context& context, const BootFlags& flags);

@@ -1,5 +1,6 @@
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
+#include "cli/intents.h"
 #include "cli/target.h"
 #include "image/store.h"
 
@@ -19,6 +20,8 @@ Result<int> run(const Context& context, const LoadFlags& flags) {
         return Error(ErrorKind::InvalidInput,
                      "no archive is given, and standard input is a terminal")
             .help("name one with -i FILE, or use '< FILE'");
+    if (context.globals.dry_run)
+        return tell_intents({{'+', "load", "archive", flags.input.empty() ? "-" : flags.input}});
     const std::string data_root = TRY(image_data_root(context));
     image::Store store = TRY(image::Store::open(data_root));
     const std::string archive = flags.input.empty() ? "-" : flags.input;

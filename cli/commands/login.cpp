@@ -3,6 +3,7 @@
 #include "base/strings.h"
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
+#include "cli/intents.h"
 #include "cli/interrupts.h"
 #include "cli/registries.h"
 #include "cli/render.h"
@@ -63,6 +64,8 @@ void declare(CLI::App& command, LoginFlags& flags) {
 Result<int> run(const Context& context, const LoginFlags& flags) {
     const image::RegistrySettings settings = TRY(registry_settings(context));
     const std::string domain = domain_of(flags.server);
+    if (context.globals.dry_run)
+        return tell_intents({{'~', "log in", "registry", domain, "not tried, nothing is kept"}});
     image::Credentials credentials;
     credentials.user = flags.user;
     if (!flags.password.empty() && flags.password_stdin)
@@ -102,6 +105,7 @@ void declare(CLI::App& command, LogoutFlags& flags) {
 
 Result<int> run(const Context& context, const LogoutFlags& flags) {
     const std::string domain = domain_of(flags.server);
+    if (context.globals.dry_run) return tell_intents({{'-', "forget", "login", domain}});
     const bool any = TRY(image::erase_credentials(docker_config(context), domain));
     to_stdout(fmt::format("{} {}\n", any ? "Removing login credentials for" : "Not logged in to",
                           harmless(domain)));

@@ -4,6 +4,7 @@
 #include "base/strings.h"
 #include "cli/data_root.h"
 #include "cli/exit_code.h"
+#include "cli/intents.h"
 #include "cli/render.h"
 #include "cli/selection.h"
 #include "cli/table.h"
@@ -234,6 +235,10 @@ Result<int> run(const Context& context, const NetworkCreateFlags& flags) {
     wanted.options = TRY(pairs(flags.options, "--opt"));
     wanted.internal = flags.internal;
     wanted.ipv6 = flags.ipv6;
+    if (context.globals.dry_run) {
+        TRY(stack::network_of(wanted));
+        return tell_intents({{'+', "create", "network", wanted.name}});
+    }
     to_stdout(TRY(stack::create_network(environment, wanted)) + "\n");
     return kOk;
 }
@@ -246,10 +251,16 @@ void declare(CLI::App& command, NetworkRemoveFlags& flags) {
 Result<int> run(const Context& context, const NetworkRemoveFlags& flags) {
     const stack::Environment environment = TRY(environment_of(context));
     int status = kOk;
+    const auto remove = [&](const std::string& name) -> Result<void> {
+        if (!context.globals.dry_run) return stack::remove_network(environment, name);
+        TRY(stack::removable_network(environment.paths, name));
+        return {};
+    };
     for (const std::string& name : flags.names) {
-        const Result<void> removed = stack::remove_network(environment, name);
+        const Result<void> removed = remove(name);
         if (removed) {
-            to_stdout(printable(name) + "\n");
+            to_stdout(context.globals.dry_run ? intents_text({{'-', "remove", "network", name}})
+                                              : printable(name) + "\n");
             continue;
         }
         if (flags.force && removed.error().kind() == ErrorKind::NotFound) continue;
@@ -267,8 +278,16 @@ Result<int> run(const Context& context, const NetworkPruneFlags& flags) {
     const std::string question =
         "WARNING! This will remove all custom networks not used by at least one container.\n"
         "Are you sure you want to continue? [y/N] ";
-    if (!flags.force && !confirmed(question)) return kOk;
     const stack::Environment environment = TRY(environment_of(context));
+    if (context.globals.dry_run) {
+        std::vector<Intent> intents;
+        for (const NetworkView& network : TRY(stack::list_networks(environment.paths)))
+            if (network.users.empty())
+                intents.push_back(
+                    {'-', "remove", "network", network.record.name, "no container is on it"});
+        return tell_intents(intents);
+    }
+    if (!flags.force && !confirmed(question)) return kOk;
     std::string text;
     for (const std::string& name : TRY(stack::prune_networks(environment))) text += name + "\n";
     if (!text.empty()) to_stdout("Deleted Networks:\n" + text + "\n");
@@ -282,6 +301,8 @@ Result<int> run(const Context& context, const NetworkReloadFlags&) {
     stack::Paths paths;
     paths.run_root = run_root(context);
     if (!exists(paths.run_root)) return kOk;  // nothing is up
+    if (context.globals.dry_run)
+        return tell_intents({{'~', "load", "rules", "inet davit", "from what is up"}});
     stack::RuleUpdater rules(paths);
     TRY(rules.update());
     return kOk;

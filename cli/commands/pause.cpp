@@ -16,7 +16,7 @@ void declare(CLI::App& command, UnpauseFlags& flags) {
 Result<int> run(const Context& context, const PauseFlags& flags) {
     LifeCommand command;
     command.words = flags.services;
-    command.action = stack::LifeAction::None;
+    command.verb = "pause";
     command.done = "Paused";
     command.operation = [](const auto& environment, const auto& request) {
         return stack::pause(environment, request);
@@ -27,7 +27,7 @@ Result<int> run(const Context& context, const PauseFlags& flags) {
 Result<int> run(const Context& context, const UnpauseFlags& flags) {
     LifeCommand command;
     command.words = flags.services;
-    command.action = stack::LifeAction::None;
+    command.verb = "unpause";
     command.done = "Unpaused";
     command.operation = [](const auto& environment, const auto& request) {
         return stack::unpause(environment, request);

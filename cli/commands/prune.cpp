@@ -9,6 +9,7 @@
 #include "cli/exit_code.h"
 #include "cli/image_filter.h"
 #include "cli/image_prune.h"
+#include "cli/intents.h"
 #include "cli/render.h"
 #include "cli/selection.h"
 #include "cli/table.h"
@@ -20,6 +21,8 @@
 
 namespace davit::cli {
 namespace {
+
+using builder::CacheEntry;
 
 /// Whether a container or network, with its labels and time, is one that the filters take.
 /// `until` and `label` are all that Docker has for both.
@@ -96,6 +99,44 @@ Result<int> prune_projects(const Context& context, const stack::Environment& env
     return status;
 }
 
+Intent intent_of(const CacheEntry& entry) {
+    return {'-', "remove", "build", entry.id.substr(0, 12),
+            entry.mount ? "a cache mount" : "a step of a build"};
+}
+
+/// The part of `system prune` that is about builds; steps have no labels, so that with a filter for
+/// these none of them is meant.
+std::optional<CachePrune> cache_request(const SystemPruneFlags& flags) {
+    CachePrune cache;
+    cache.all = flags.all;
+    for (const std::string& filter : flags.filters)
+        if (filter.starts_with("until=")) cache.filters.push_back(filter);
+    if (cache.filters.size() != flags.filters.size()) return std::nullopt;
+    return cache;
+}
+
+Result<int> preview(const stack::Environment& environment, const SystemPruneFlags& flags) {
+    const stack::Paths& paths = environment.paths;
+    std::vector<Intent> intents;
+    for (const std::string& project : TRY(stack::list_projects(paths))) {
+        const stack::PruneRequest request = TRY(idle_of(paths, project, flags.filters));
+        for (const compose::Step& step : TRY(stack::preview_prune(environment, request)).steps)
+            intents.push_back(
+                {'-', "remove",
+                 step.kind == compose::StepKind::RemoveNetwork ? "network" : "container",
+                 step.resource.name, step.cause});
+    }
+    if (flags.volumes)
+        for (const stack::VolumeView& volume : TRY(stack::unused_volumes(paths, false)))
+            intents.push_back({'-', "remove", "volume", volume.record.name, "nothing uses it"});
+    for (const image::Image& image : TRY(unused_images(paths.data_root, flags.all, flags.filters)))
+        intents.push_back(intent_of(image));
+    if (const auto cache = cache_request(flags))
+        for (const CacheEntry& entry : TRY(unused_cache(paths.data_root, *cache)))
+            intents.push_back(intent_of(entry));
+    return tell_intents(intents);
+}
+
 std::string warning_of(const SystemPruneFlags& flags) {
     return fmt::format(
         "WARNING! This will remove:\n"
@@ -132,6 +173,7 @@ Result<int> run(const Context& context, const SystemPruneFlags& flags) {
     environment.paths.data_root = TRY(image_data_root(context));
     environment.paths.run_root = run_root(context);
     environment.runtime_program = TRY(find_runtime(context));
+    if (context.globals.dry_run) return preview(environment, flags);
     if (!flags.force && !confirmed(warning_of(flags))) return kOk;
     const std::string& data_root = environment.paths.data_root;
     std::int64_t bytes = 0;
@@ -148,13 +190,8 @@ Result<int> run(const Context& context, const SystemPruneFlags& flags) {
     const PrunedImages images = TRY(prune_images(data_root, flags.all, flags.filters));
     if (!images.lines.empty()) to_stdout("Deleted Images:\n" + images.lines + "\n");
     bytes += images.bytes;
-    CachePrune cache;
-    cache.all = flags.all;
-    for (const std::string& filter : flags.filters)
-        if (filter.starts_with("until=")) cache.filters.push_back(filter);
-    // Steps have no labels: with such a filter none of them is meant.
-    if (cache.filters.size() == flags.filters.size()) {
-        const Result<builder::CachePruned> pruned = prune_build_cache(data_root, cache);
+    if (const auto cache = cache_request(flags)) {
+        const Result<builder::CachePruned> pruned = prune_build_cache(data_root, *cache);
         if (pruned) {
             show("Deleted build cache objects", pruned->ids);
             bytes += pruned->bytes;
@@ -182,6 +219,12 @@ Result<int> run(const Context& context, const BuilderPruneFlags& flags) {
     request.all = flags.all;
     request.filters = flags.filters;
     if (!flags.keep.empty()) request.keep_bytes = TRY(parse_bytes(flags.keep));
+    if (context.globals.dry_run) {
+        std::vector<Intent> intents;
+        for (const CacheEntry& entry : TRY(unused_cache(data_root, request)))
+            intents.push_back(intent_of(entry));
+        return tell_intents(intents);
+    }
     const std::string question = fmt::format(
         "WARNING! This will remove all {}build cache. Are you sure you want to "
         "continue? [y/N] ",

@@ -1,6 +1,7 @@
 #include "base/strings.h"
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
+#include "cli/intents.h"
 #include "cli/interrupts.h"
 #include "cli/pull_images.h"
 #include "cli/registries.h"
@@ -68,6 +69,7 @@ Result<int> pull_named(const Context& context, const PullFlags& flags) {
         (void)TRY(image::parse_reference(name));
         images.push_back({name, flags.platform, {}});
     }
+    if (context.globals.dry_run) return tell_intents(intents_to_pull(images));
     const std::vector<PullOutcome> outcomes =
         TRY(pull_images(context, data_root, images, flags.quiet));
     for (const PullOutcome& outcome : outcomes) {
@@ -140,6 +142,7 @@ Result<int> run(const Context& context, const PullFlags& flags) {
     }
     const std::vector<WantedImage> images = TRY(
         images_to_pull(project, asked, data_root, flags.policy.empty() ? "always" : flags.policy));
+    if (context.globals.dry_run) return tell_intents(intents_to_pull(images));
     const std::vector<PullOutcome> outcomes =
         TRY(pull_images(context, data_root, images, flags.quiet));
     return report(context, outcomes, flags.ignore_failures);

@@ -6,9 +6,11 @@
 #include "cli/commands/commands.h"
 #include "cli/data_root.h"
 #include "cli/exit_code.h"
+#include "cli/plan_text.h"
 #include "cli/pull_images.h"
 #include "cli/render.h"
 #include "cli/run_overlay.h"
+#include "cli/up_images.h"
 #include "compose/build.h"
 #include "compose/config_hash.h"
 #include "runtime/attach_client.h"
@@ -17,6 +19,7 @@
 #include "stack/life.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <unistd.h>
 
 namespace davit::cli {
@@ -49,6 +52,9 @@ Result<int> bring_up_needs(const OneOff& run, const Interrupts& interrupts) {
     for (const compose::Dependency& need : service.depends_on)
         flags.services.push_back(need.service);
     if (flags.services.empty()) return kOk;
+    flags.quiet_pull = run.flags.quiet_pull;
+    flags.quiet_build = run.flags.quiet_build;
+    TRY(bring_images(run.context, run.target, flags, false));
     const bool colour = run.context.terminal.err_colour;
     Progress progress(TRY(parse_progress(run.context.globals.progress)), colour);
     stack::UpRequest request;
@@ -102,6 +108,51 @@ Result<void> bring_image(const OneOff& run) {
          TRY(pull_images(run.context, data_root, images, run.flags.quiet_pull)))
         if (!outcome.result) return outcome.result.error();
     return {};
+}
+
+/// Adds the steps of another plan that this one doesn't have yet.
+void add_steps(compose::Plan& plan, const compose::Plan& other) {
+    for (const compose::Step& step : other.steps) {
+        const bool known =
+            std::any_of(plan.steps.begin(), plan.steps.end(), [&](const compose::Step& there) {
+                return there.kind == step.kind && there.resource == step.resource;
+            });
+        if (!known) plan.add(step);
+    }
+}
+
+/// What would be done: to what the service depends on, and to the one container.
+Result<int> preview(const OneOff& run) {
+    const stack::Environment& environment = run.target.environment;
+    compose::Plan plan;
+    std::vector<Intent> intents;
+    UpFlags flags;
+    for (const compose::Dependency& need :
+         run.target.loaded->project.services.at(run.service).depends_on)
+        if (!run.flags.no_deps) flags.services.push_back(need.service);
+    stack::UpRequest request;
+    request.loaded = &*run.target.loaded;
+    if (!flags.services.empty()) {
+        const ImagePreview images = TRY(preview_images(run.target, flags));
+        intents = images.intents;
+        request.options.services = flags.services;
+        request.options.remove_orphans = run.flags.remove_orphans;
+        request.to_bring = images.to_bring;
+        add_steps(plan, TRY(stack::preview_up(environment, request)).plan);
+    }
+    flags.services = {run.service};
+    flags.no_deps = true;
+    flags.build = run.flags.build;
+    flags.pull = run.flags.pull;
+    const ImagePreview images = TRY(preview_images(run.target, flags));
+    intents.insert(intents.end(), images.intents.begin(), images.intents.end());
+    request.options = {};
+    request.desired = &run.desired;
+    request.to_bring = images.to_bring;
+    add_steps(plan, TRY(stack::preview_up(environment, request)).plan);
+    to_stdout(intents_text(intents) +
+              plan_text(plan, run.target.project, run.context.terminal.out_colour));
+    return kOk;
 }
 
 Result<int> create(const OneOff& run) {
@@ -236,6 +287,7 @@ Result<int> run(const Context& context, const RunFlags& flags) {
         return Error(ErrorKind::AlreadyExists,
                      fmt::format("there is a container '{}' already", one.name))
             .help(fmt::format("give another --name, or remove it: davit rm -f {}", one.name));
+    if (context.globals.dry_run) return preview(one);
     one.target.environment.runtime_program = TRY(find_runtime(context));
     TRY(build_image(one));
     TRY(bring_image(one));

@@ -2,6 +2,7 @@
 
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
+#include "cli/intents.h"
 #include "cli/output_file.h"
 #include "cli/target.h"
 #include "image/gzip_sink.h"
@@ -22,6 +23,9 @@ Result<int> run(const Context& context, const SaveFlags& flags) {
         return Error(ErrorKind::InvalidInput, fmt::format("unknown format '{}'", flags.format))
             .help("use docker or oci");
     const std::string data_root = TRY(image_data_root(context));
+    if (context.globals.dry_run)
+        return tell_intents({{'+', "write", "archive", flags.output.empty() ? "-" : flags.output,
+                              fmt::format("of {}", fmt::join(flags.images, ", "))}});
     const image::Store store = TRY(image::Store::open(data_root));
     const auto write = [&](image::ByteSink& sink) -> Result<void> {
         const auto format =

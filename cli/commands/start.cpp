@@ -6,6 +6,9 @@
 namespace davit::cli {
 
 void declare(CLI::App& command, StartFlags& flags) {
+    command.add_flag("--wait", flags.wait, "Return when they run and are healthy");
+    command.add_option("--wait-timeout", flags.wait_timeout_s, "Seconds to wait at most")
+        ->check(CLI::NonNegativeNumber);
     command.add_option("SERVICE", flags.services, "Only these services, or containers by name");
 }
 
@@ -14,6 +17,8 @@ Result<int> run(const Context& context, const StartFlags& flags) {
     if (!found.target) return found.exit_code;
     LifeCommand command;
     command.words = flags.services;
+    command.wait = flags.wait;
+    command.wait_timeout_s = flags.wait_timeout_s;
     command.action = stack::LifeAction::Start;
     command.operation = [](const auto& environment, const auto& request) {
         return stack::start(environment, request);

@@ -1,5 +1,6 @@
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
+#include "cli/intents.h"
 #include "cli/target.h"
 #include "image/store.h"
 
@@ -14,6 +15,9 @@ void declare(CLI::App& command, TagFlags& flags) {
 
 Result<int> run(const Context& context, const TagFlags& flags) {
     const std::string data_root = TRY(image_data_root(context));
+    if (context.globals.dry_run)
+        return tell_intents(
+            {{'+', "name", "image", flags.target, fmt::format("as {}", flags.source)}});
     image::Store store = TRY(image::Store::open(data_root));
     TRY(store.tag(flags.source, flags.target));
     return kOk;

@@ -1,17 +1,15 @@
 #include "base/strings.h"
 #include "cli/attached_up.h"
-#include "cli/build_view.h"
 #include "cli/commands/commands.h"
 #include "cli/data_root.h"
 #include "cli/exit_code.h"
 #include "cli/plan_file.h"
 #include "cli/plan_text.h"
 #include "cli/port_reach.h"
-#include "cli/pull_images.h"
 #include "cli/render.h"
 #include "cli/scale_words.h"
-#include "compose/build.h"
-#include "stack/await.h"
+#include "cli/up_images.h"
+#include "cli/wait_for_all.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -23,24 +21,6 @@ namespace {
 /// there is nothing to stop: the second one leaves.
 constexpr int kLastAttached = 3;
 constexpr int kLastDetached = 2;
-
-/// The services that were asked for, with all that they depend on; all where none was named.
-std::set<std::string> selected_services(const compose::Project& project, const UpFlags& flags) {
-    std::set<std::string> selected;
-    std::vector<std::string> queue = flags.services;
-    if (queue.empty())
-        for (const auto& [name, service] : project.services) queue.push_back(name);
-    while (!queue.empty()) {
-        const std::string name = std::move(queue.back());
-        queue.pop_back();
-        const auto service = project.services.find(name);
-        if (service == project.services.end() || !selected.insert(name).second) continue;
-        if (flags.no_deps) continue;
-        for (const compose::Dependency& need : service->second.depends_on)
-            queue.push_back(need.service);
-    }
-    return selected;
-}
 
 /// Several containers of a service can't have one name, nor one port of the host.
 Result<void> check_scale(const compose::LoadedProject& loaded,
@@ -69,61 +49,28 @@ Result<void> check_scale(const compose::LoadedProject& loaded,
     return {};
 }
 
-/// Pulls the images that the policies ask for. @errors the first failure, at the place in the file
-Result<void> bring_images(const Context& context, const Target& target, const UpFlags& flags) {
-    const compose::Project& project = target.loaded->project;
-    const std::string& data_root = target.environment.paths.data_root;
-    std::set<std::string> services = selected_services(project, flags);
-    // What is built has no registry that it must come from.
-    std::erase_if(services, [&](const std::string& service) {
-        return compose::is_built(*target.loaded, service);
-    });
-    const std::vector<WantedImage> images =
-        TRY(images_to_pull(project, services, data_root, flags.pull));
-    const std::vector<PullOutcome> outcomes =
-        TRY(pull_images(context, data_root, images, flags.quiet_pull));
-    for (const PullOutcome& outcome : outcomes) {
-        if (outcome.result) continue;
-        Error error = outcome.result.error();
-        return std::move(error).at(target.loaded->places.find(
-            fmt::format("services.{}.image", outcome.wanted.services.front())));
-    }
-    return {};
-}
-
-int preview(const Context& context, const Target& target, const compose::Plan& plan) {
+/// What `up` would do; its images come first.
+Result<int> preview(const Context& context, const Target& target, const UpFlags& flags,
+                    stack::UpRequest request) {
+    const ImagePreview images = TRY(preview_images(target, flags));
+    request.to_bring = images.to_bring;
+    const compose::Plan plan = TRY(stack::preview_up(target.environment, request)).plan;
     for (const std::string& warning : plan.warnings)
         to_stderr(render_warning(warning, context.terminal.err_colour));
-    to_stdout(plan_text(plan, target.project, context.terminal.out_colour));
+    to_stdout(intents_text(images.intents) +
+              plan_text(plan, target.project, context.terminal.out_colour));
     return kOk;
 }
 
-/// `--wait`: all of them run, and are healthy where their health is checked.
-Result<int> wait_for_all(const AttachedUp& up) {
+/// `--wait`, for the containers of this `up`.
+Result<int> wait_for_services(const AttachedUp& up, const Deadline& deadline) {
     const stack::Paths& paths = up.target.environment.paths;
-    stack::AwaitOptions options;
-    options.cancel_fd = up.interrupts.fd();
-    if (up.flags.wait_timeout_s)
-        options.deadline =
-            std::chrono::steady_clock::now() + std::chrono::seconds(*up.flags.wait_timeout_s);
-    std::vector<stack::FailedStep> failed;
-    for (const stack::ContainerView& view : TRY(stack::list_containers(paths, up.target.project))) {
-        const std::string& name = view.record.name;
-        if (view.record.one_off || !up.started.contains(view.record.service)) continue;
-        up.progress.say(name, "Waiting");
-        Result<void> waited = stack::await_container(paths, up.target.project, name,
-                                                     compose::Awaited::Running, options);
-        if (waited) {
-            up.progress.say(name, "Healthy");
-            continue;
-        }
-        if (waited.error().kind() == ErrorKind::Cancelled) return kInterrupted;
-        compose::Step step;
-        step.kind = compose::StepKind::AwaitContainer;
-        step.resource = {compose::ResourceKind::Container, name};
-        failed.push_back({std::move(step), std::move(waited).error()});
-    }
-    return report_failures(paths, up.target.project, failed, up.context.terminal.err_colour);
+    std::vector<std::string> names;
+    for (const stack::ContainerView& view : TRY(stack::list_containers(paths, up.target.project)))
+        if (!view.record.one_off && up.started.contains(view.record.service))
+            names.push_back(view.record.name);
+    return wait_for_all(up.context, paths, up.target.project, names, deadline, up.interrupts,
+                        up.progress);
 }
 
 /// From where the ports of what runs are reachable.
@@ -265,28 +212,20 @@ Result<int> run(const Context& context, const UpFlags& given) {
                 .help("go to its folder, or name its file with -f");
         request.expected = agreed->fingerprint;
     }
-    if (context.globals.dry_run)
-        return preview(context, target, TRY(stack::preview_up(target.environment, request)).plan);
+    if (context.globals.dry_run) return preview(context, target, flags, std::move(request));
     target.environment.runtime_program = TRY(find_runtime(context));
 
     const bool attached = !flags.detach && !flags.no_start && !flags.wait;
     const Interrupts interrupts =
         TRY(Interrupts::install(attached ? kLastAttached : kLastDetached));
     request.cancel_fd = interrupts.fd();
+    if (flags.wait) request.wait_until = deadline_after(flags.wait_timeout_s);
     stack::ExecuteOptions execute_options;
     execute_options.cancelled = [] { return Interrupts::count() > 0; };
     execute_options.parallel = context.globals.parallel;
-    if (!flags.no_build) {
-        ServiceBuilds builds;
-        builds.services = flags.services;
-        builds.dependencies = true;
-        builds.only_missing = !flags.build;
-        builds.quiet = flags.quiet_build || style == Progress::Style::Quiet;
-        TRY(build_services(context, target, builds));
-        if (Interrupts::count() > 0) return kInterrupted;
-    }
     // Before anything is changed, and before the project's lock is taken: it may take long.
-    TRY(bring_images(context, target, flags));
+    TRY(bring_images(context, target, flags, style == Progress::Style::Quiet));
+    if (Interrupts::count() > 0) return kInterrupted;
     const bool colour = context.terminal.err_colour;
     Progress progress(style, colour);
     std::vector<std::string> warnings;
@@ -308,7 +247,8 @@ Result<int> run(const Context& context, const UpFlags& given) {
     if (warnings.empty()) TRY(tell_ports(up));
     if (attached) return attach_to_all(up);
     if (Interrupts::count() > 0) return kInterrupted;
-    return flags.wait && !flags.no_start ? wait_for_all(up) : Result<int>(kOk);
+    return flags.wait && !flags.no_start ? wait_for_services(up, request.wait_until)
+                                         : Result<int>(kOk);
 }
 
 }  // namespace davit::cli

@@ -1,6 +1,7 @@
 #include "cli/commands/life.h"
 #include "cli/container_rows.h"
 #include "cli/exit_code.h"
+#include "cli/intents.h"
 #include "cli/render.h"
 #include "cli/selection.h"
 #include "cli/table.h"
@@ -200,6 +201,12 @@ Result<int> run(const Context& context, const VolumeCreateFlags& flags) {
     wanted.driver = flags.driver;
     wanted.labels = TRY(pairs(flags.labels, "--label"));
     wanted.options = TRY(pairs(flags.options, "--opt"));
+    if (context.globals.dry_run) {
+        const auto known = TRY(stack::read_volumes(paths));
+        if (known.contains(wanted.name)) return tell_intents({});
+        return tell_intents(
+            {{'+', "create", "volume", wanted.name.empty() ? "(a random name)" : wanted.name}});
+    }
     to_stdout(TRY(stack::create_volume(paths, wanted)) + "\n");
     return kOk;
 }
@@ -213,11 +220,18 @@ Result<int> run(const Context& context, const VolumeRemoveFlags& flags) {
     stack::Paths paths;
     paths.data_root = TRY(image_data_root(context));
     int status = kOk;
+    const auto remove = [&](const std::string& name) -> Result<void> {
+        if (!context.globals.dry_run) return stack::remove_volume(paths, name);
+        TRY(stack::removable_volume(paths, name));
+        return {};
+    };
     for (const std::string& name : flags.names) {
-        const Result<void> removed = stack::remove_volume(paths, name);
+        const Result<void> removed = remove(name);
         const bool gone = !removed && removed.error().kind() == ErrorKind::NotFound && flags.force;
         if (removed || gone) {
-            to_stdout(harmless(name) + "\n");
+            to_stdout(context.globals.dry_run && !gone
+                          ? intents_text({{'-', "remove", "volume", name}})
+                          : harmless(name) + "\n");
             continue;
         }
         to_stderr(render(removed.error(), context.terminal.err_colour));
@@ -238,6 +252,12 @@ Result<int> run(const Context& context, const VolumePruneFlags& flags) {
         "WARNING! This will remove {} volumes not used by at least one container.\n"
         "Are you sure you want to continue? [y/N] ",
         flags.all ? "all local" : "anonymous local");
+    if (context.globals.dry_run) {
+        std::vector<Intent> intents;
+        for (const VolumeView& volume : TRY(stack::unused_volumes(paths, flags.all)))
+            intents.push_back({'-', "remove", "volume", volume.record.name, "nothing uses it"});
+        return tell_intents(intents);
+    }
     if (!flags.force && !confirmed(question)) return kOk;
     const std::vector<std::string> removed = TRY(stack::prune_volumes(paths, flags.all));
     std::string text;

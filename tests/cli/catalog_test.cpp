@@ -24,15 +24,7 @@ constexpr const char* kEnd = "<!-- commands: end -->\n";
 /// What davit doesn't have of tiers A and B, and why. A row that davit has come to have since must
 /// be taken out.
 const std::map<std::string, std::string> kGaps = {
-    {"watch", "the files of a build are not watched yet"},
-    {"watch --no-up", "see `watch`"},
-    {"watch --quiet", "see `watch`"},
-    {"up -w --watch", "see `watch`"},
-    {"build --pull", "not yet; `davit pull` brings base images anew"},
-    {"build --push", "not yet; `davit push` does it afterwards"},
-    {"config --no-env-resolution", "not yet: `env_file` is always read"},
-    {"start --wait", "not yet; `davit up -d --wait` does it"},
-    {"start --wait-timeout", "see `start --wait`"},
+    {"up -w --watch", "not yet; `davit watch` does it, and `davit logs -f` beside it"},
 };
 
 struct Row {

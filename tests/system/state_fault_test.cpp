@@ -163,32 +163,6 @@ TEST_CASE("down leaves what belongs to others (L10)") {
     check_whole(box);
 }
 
-TEST_CASE("plan and dry runs change nothing at all (L12)") {
-    const Sandbox box("dt-dry");
-    box.load_busybox();
-    box.compose(kTwo);
-    const auto everything = [&] {
-        return box.world() + run({.argv = {"sh", "-c",
-                                           "find '" + box.data_root() + "' '" + box.folder() +
-                                               "' -printf '%p %T@ %C@ %s\\n' | sort"}})
-                                 .out;
-    };
-    const auto check_untouched = [&](const std::vector<std::string>& words) {
-        const std::string before = everything();
-        bounded(box, words);
-        CHECK_MESSAGE(everything() == before, fmt::format("{}", fmt::join(words, " ")));
-    };
-    check_untouched({"plan"});
-    check_untouched({"up", "-d", "--dry-run"});
-    box.davit_ok({"up", "-d"});
-    for (const char* word : {"down", "stop", "restart", "kill"})
-        check_untouched({word, "--dry-run"});
-    check_untouched({"up", "-d", "--force-recreate", "--dry-run"});
-    check_untouched({"ps", "-a"});
-    check_untouched({"config"});
-    box.davit_ok({"down"});
-}
-
 TEST_CASE("exit codes tell signals and missing programs (L13)") {
     const Sandbox box("dt-codes");
     box.load_busybox();

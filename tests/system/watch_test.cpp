@@ -1,0 +1,119 @@
+#include "base/file.h"
+#include "tests/support/sandbox.h"
+#include "tests/support/text.h"
+
+#include <csignal>
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+// `davit watch`, as somebody at an editor sees it.
+using namespace davit;
+using davit::testing::Background;
+using davit::testing::contains;
+using davit::testing::eventually;
+using davit::testing::Outcome;
+using davit::testing::run;
+using davit::testing::Sandbox;
+
+namespace {
+
+/// What a file in the container of `service` has; empty where it isn't there.
+std::string inside(const Sandbox& box, const std::string& service, const std::string& path) {
+    return box.davit({"exec", "-T", service, "cat", path}).out;
+}
+
+void make_folder(const Sandbox& box, const std::string& name) {
+    REQUIRE(make_directories(box.folder() + "/" + name, 0755).ok());
+}
+
+}  // namespace
+
+TEST_CASE("files that change are brought in taken away and left alone as the file says") {
+    const Sandbox box("dt-watch");
+    box.load_busybox();
+    make_folder(box, "src/old");
+    box.write("src/page", "one\n");
+    box.write("src/old/gone", "x\n");
+    box.write("src/hook", "g\n");
+    box.write("settings", "a\n");
+    box.compose(R"(
+services:
+  web:
+    image: local/busybox:1
+    command: sh -c 'date +%s%N > /started; sleep 1000'
+    stop_signal: SIGKILL
+    develop:
+      watch:
+        - {path: ./src, action: sync, target: /srv/app, ignore: ["*.log"], initial_sync: true}
+        - {path: ./settings, action: sync+restart, target: /etc/settings}
+        - {path: ./src/hook, action: sync+exec, target: /srv/hook,
+           exec: {command: "sh -c 'echo ran >> /hooks'"}}
+)");
+    Background watch(box.davit_command({"watch"}), box.folder() + "/said");
+    const auto eventually_inside = [&](const std::string& path, const std::string& text) {
+        return eventually([&] { return inside(box, "web", path) == text; });
+    };
+    CHECK(eventually_inside("/srv/app/page", "one\n"));
+    CHECK(
+        eventually([&] { return contains(*read_file(box.folder() + "/said"), "Watch enabled"); }));
+    box.write("src/page", "two\n");
+    CHECK(eventually_inside("/srv/app/page", "two\n"));
+    // Folders that are new, with what is in them; and what is gone goes.
+    make_folder(box, "src/new/deep");
+    box.write("src/new/deep/file", "deep\n");
+    box.write("src/noise.log", "noise\n");
+    REQUIRE(run({.argv = {"rm", "-r", box.folder() + "/src/old"}}).status == 0);
+    CHECK(eventually_inside("/srv/app/new/deep/file", "deep\n"));
+    CHECK(eventually_inside("/srv/app/old/gone", ""));
+    CHECK(inside(box, "web", "/srv/app/noise.log").empty());
+    // An editor that writes another file and renames it.
+    box.write("settings.tmp", "b\n");
+    const std::string started = inside(box, "web", "/started");
+    REQUIRE(::rename((box.folder() + "/settings.tmp").c_str(),
+                     (box.folder() + "/settings").c_str()) == 0);
+    CHECK(eventually([&] {
+        const std::string now = inside(box, "web", "/started");
+        return !now.empty() && now != started;
+    }));
+    CHECK(eventually_inside("/etc/settings", "b\n"));
+    box.write("src/hook", "h\n");
+    CHECK(eventually_inside("/hooks", "ran\n"));
+    watch.signal(SIGINT);
+    CHECK(watch.wait() == 130);
+    CHECK(contains(*read_file(box.folder() + "/said"), "Syncing service \"web\" after"));
+    box.davit_ok({"down"});
+}
+
+TEST_CASE("a change of what an image is made of builds it and makes the container anew") {
+    const Sandbox box("dt-rebuild");
+    box.load_busybox();
+    make_folder(box, "app");
+    box.write("app/Dockerfile", "FROM local/busybox:1\nCOPY word /word\n");
+    box.write("app/.dockerignore", "notes\n");
+    box.write("app/word", "one\n");
+    box.compose(R"(
+services:
+  web:
+    build: app
+    command: sleep 1000
+    stop_signal: SIGKILL
+    develop: {watch: [{path: app, action: rebuild}]}
+)");
+    Background watch(box.davit_command({"watch"}), box.folder() + "/said");
+    CHECK(eventually([&] { return inside(box, "web", "/word") == "one\n"; }));
+    CHECK(
+        eventually([&] { return contains(*read_file(box.folder() + "/said"), "Watch enabled"); }));
+    const std::string id = box.inspect("dt-rebuild-web-1", "{{.Id}}");
+    box.write("app/notes", "nobody's\n");
+    box.write("app/word", "two\n");
+    CHECK(eventually([&] { return inside(box, "web", "/word") == "two\n"; }));
+    CHECK(box.inspect("dt-rebuild-web-1", "{{.Id}}") != id);
+    watch.signal(SIGINT);
+    CHECK(watch.wait() == 130);
+    box.davit_ok({"down", "--rmi", "all"});
+    box.compose("services: {web: {image: local/busybox:1}}\n");
+    const Outcome nothing = box.davit({"watch"});
+    CHECK(nothing.status == 1);
+    CHECK(contains(nothing.err, "none of the services has something to be watched"));
+}
