@@ -304,7 +304,8 @@ Result<Removal> removal_of(const std::vector<IndexEntry>& entries, const std::st
 
 Result<Removed> Store::preview_remove(const std::string& text,
                                       const std::set<std::string>& ids_in_use, bool force) const {
-    Removal removal = TRY(removal_of(TRY(read_index(root_)), text, ids_in_use, force));
+    const std::vector<IndexEntry> entries = TRY(read_index(root_));
+    Removal removal = TRY(removal_of(entries, text, ids_in_use, force));
     Removed removed;
     removed.untagged = std::move(removal.untagged);
     if (removal.last) removed.deleted.push_back("sha256:" + removal.id);

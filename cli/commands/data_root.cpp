@@ -4,6 +4,7 @@
 #include "base/strings.h"
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
+#include "cli/intents.h"
 #include "cli/interrupts.h"
 #include "cli/render.h"
 #include "cli/selection.h"
@@ -57,6 +58,9 @@ Result<int> run(const Context& context, const DataRootMoveFlags& flags) {
     request.paths.data_root = TRY(image_data_root(context));
     request.paths.run_root = run_root(context);
     request.to = join_path(context.working_dir, flags.to);
+    if (context.globals.dry_run)
+        return tell_intents({{'~', "move", "data root", request.paths.data_root,
+                              fmt::format("to {}", request.to)}});
     request.cancelled = [] { return Interrupts::count() > 0; };
     MoveView view(context.terminal.err_is_terminal && context.globals.ansi != "never");
     if (context.globals.progress != "quiet")

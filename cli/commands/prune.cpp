@@ -130,7 +130,7 @@ Result<int> preview(const stack::Environment& environment, const SystemPruneFlag
         for (const stack::VolumeView& volume : TRY(stack::unused_volumes(paths, false)))
             intents.push_back({'-', "remove", "volume", volume.record.name, "nothing uses it"});
     for (const image::Image& image : TRY(unused_images(paths.data_root, flags.all, flags.filters)))
-        intents.push_back(intent_of(image));
+        intents.push_back(cli::intent_of(image));
     if (const auto cache = cache_request(flags))
         for (const CacheEntry& entry : TRY(unused_cache(paths.data_root, *cache)))
             intents.push_back(intent_of(entry));

@@ -46,7 +46,7 @@ TEST_CASE("where a published port is reachable") {
 
 TEST_CASE("ports that follow each other share a line") {
     std::vector<compose::Port> ports;
-    for (const std::uint16_t offset : {2, 0, 1, 5})
+    for (const int offset : {2, 0, 1, 5})
         ports.push_back({"", static_cast<std::uint16_t>(9000 + offset),
                          static_cast<std::uint16_t>(100 + offset), "tcp"});
     CHECK(fmt::format("{}", fmt::join(port_reach(web(ports)), "\n")) ==

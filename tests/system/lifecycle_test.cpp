@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <set>
 
 // What peers got wrong in the life of containers; the names in parentheses are those of
 // docs/reliability.md.
