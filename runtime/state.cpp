@@ -109,7 +109,9 @@ Result<ContainerState> observe_state(const std::string& run_dir) {
         state = *std::move(read);
     } else if (std::optional<ContainerState> anew = written_anew(run_dir)) {
         state = *std::move(anew);
-    } else if (read.error().kind() != ErrorKind::NotFound) {
+    } else if (read.error().kind() == ErrorKind::NotFound) {
+        return state;
+    } else {
         state.status = Status::Exited;
         state.exit_code = -1;
         state.error = "what was known of it is damaged, and it has no guard";

@@ -161,9 +161,9 @@ TEST_CASE("mistakes in the command line have their status and a cure") {
         {{"frobnicate", "--hard"},
          kBadUsage,
          "error: unknown command 'frobnicate'\n  help: see 'davit --help' for all commands\n"},
-        {{"watch", "--prune", "web"},
+        {{"publish", "web"},
          kFailed,
-         "error: the command 'watch' is not supported yet\n"
+         "error: the command 'publish' is not supported yet\n"
          "  help: see 'davit --help' for those that are\n"},
         {{"-p", "logs", "lgos"},
          kBadUsage,

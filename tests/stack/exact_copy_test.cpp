@@ -125,7 +125,9 @@ TEST_CASE("every difference of two trees is found") {
     }
     const auto by_contents = copy.difference(Likeness::Contents);
     REQUIRE(by_contents.has_value());
-    CHECK(*by_contents == expected);
+    // a/one and a/b/same are one file: whichever the folder's order brings first.
+    const bool its_other_name = expected == std::string("a/one") && *by_contents == "a/b/same";
+    CHECK_MESSAGE((*by_contents == expected || its_other_name), *by_contents);
     CHECK(copy.difference(Likeness::Metadata).has_value() == also_by_metadata);
 }
 
