@@ -163,7 +163,7 @@ TEST_CASE("sparse files that lie are refused and take no room") {
          "no number"},
     };
     for (const auto& one : cases) {
-        CAPTURE(one.name);
+        CAPTURE(std::string(one.name));
         const TempDir dir;
         const auto unpacked = unpack(one.tar.finish(), dir / "layer");
         REQUIRE_FALSE(unpacked.ok());

@@ -12,12 +12,11 @@ namespace davit::testing {
 FakeRegistry::FakeRegistry(const std::string& pem, const std::string& versions) {
     for (const char* folder : {"manifests", "blobs"})
         REQUIRE(make_directories(dir_ / folder, 0755).ok());
-    // No empty words: Boost.Process can't have them.
-    std::vector<std::string> words = {
-        "python3", DAVIT_SOURCE_DIR "/tests/support/fault_registry.py", dir_.path()};
+    std::vector<std::string> argv = {"python3", DAVIT_SOURCE_DIR "/tests/support/fault_registry.py",
+                                     dir_.path()};
     for (const std::string& word : {pem, versions})
-        if (!word.empty()) words.push_back(word);
-    server_ = std::make_unique<Background>(Command{.argv = std::move(words)}, dir_ / "server.out");
+        if (!word.empty()) argv.push_back(word);
+    server_ = std::make_unique<Background>(Command{.argv = argv}, dir_ / "server.out");
     for (int i = 0; i < 1000 && !exists(dir_ / "port"); ++i) ::poll(nullptr, 0, 10);
     REQUIRE(exists(dir_ / "port"));
     host_ = (pem.empty() ? "127.0.0.1:" : "localhost:") + *read_file(dir_ / "port");
