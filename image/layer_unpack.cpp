@@ -144,6 +144,8 @@ Result<void> Unpacker::open_parent(const std::string& folder, int links_followed
             if (!is_whiteout(name)) return hostile(folder, "is no folder, but has entries in it");
             TRY(make_over_whiteout(name));
         }
+        // The archive says nothing of it. A fixed time, so that one layer always is the same tree.
+        folder_times_.push_back({folder, {}});
         // Whoever runs davit may have an umask of 077; the container's users still must get in.
         if (::fchmodat(parent_.get(), name.c_str(), 0755, 0) == -1) return failed("fchmodat(2)");
         found = sys::open_in_root(root_, folder, O_RDONLY | O_DIRECTORY);
