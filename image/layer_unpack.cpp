@@ -102,10 +102,12 @@ private:
     std::string parent_path_ = "\n";
     UniqueFd parent_;
     std::vector<FolderTime> folder_times_;
+    timespec time_ = {};  ///< Of the entry that is unpacked; folders made for it get it too.
     std::vector<char> buffer_ = std::vector<char>(256U << 10U);
 };
 
 Result<void> Unpacker::unpack(const TarEntry& entry) {
+    time_ = entry.mtime;
     const std::string path = TRY(normalize(entry.path));
     if (path.empty()) {
         if (entry.type != TarType::Directory) return hostile(entry.path, "has no name");
@@ -144,10 +146,10 @@ Result<void> Unpacker::open_parent(const std::string& folder, int links_followed
             if (!is_whiteout(name)) return hostile(folder, "is no folder, but has entries in it");
             TRY(make_over_whiteout(name));
         }
-        // The archive says nothing of it. A fixed time, so that one layer always is the same tree.
-        folder_times_.push_back({folder, {}});
         // Whoever runs davit may have an umask of 077; the container's users still must get in.
         if (::fchmodat(parent_.get(), name.c_str(), 0755, 0) == -1) return failed("fchmodat(2)");
+        // Not the time of now: the same layer is to give the same tree, which `check` relies on.
+        folder_times_.push_back({folder, time_});
         found = sys::open_in_root(root_, folder, O_RDONLY | O_DIRECTORY);
     }
     if (!found) return std::move(found).error();

@@ -219,6 +219,20 @@ TEST_CASE("a folder that a layer hides and makes anew shows nothing from below")
     CHECK_FALSE(opaque("plain"));
 }
 
+TEST_CASE("folders without an entry of their own have the time of what they were made for") {
+    NEEDS_ROOT();
+    const TempDir dir;
+    TarWriter tar;
+    tar.add({.path = "a/b/first", .mtime = 1500000000});
+    tar.add({.path = "a/b/second", .mtime = 1600000000});
+    tar.add({.path = "said/f", .mtime = 1500000000});
+    tar.add({.path = "said", .type = '5', .mode = 0755, .mtime = 1400000000});
+    REQUIRE(unpack(tar.finish(), dir / "layer").ok());
+    CHECK(look(dir / "layer/a").st_mtime == 1500000000);
+    CHECK(look(dir / "layer/a/b").st_mtime == 1500000000);
+    CHECK(look(dir / "layer/said").st_mtime == 1400000000);
+}
+
 TEST_CASE("times are kept to the nanosecond and for every folder") {
     NEEDS_ROOT();
     const TempDir dir;

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""An OCI layout of an image that has in it what unpacking gets wrong: rich_image.py FOLDER NAME
+"""An OCI layout of an image that has in it what unpacking gets wrong: rich_image.py FOLDER NAME [new]
 
-Three layers (gzip, plain, zstd where zstd(1) is there), written by GNU tar and not by davit: names that are long, have
-blanks, line ends and bytes that are no UTF-8; owners beyond 2^21; setuid, setgid and sticky bits;
-times to the nanosecond, of 1970 and of 2100; hard links over folders and of a symbolic link; devices
-and a FIFO; extended attributes and file capabilities; sparse files; whiteouts, opaque folders, and
-names that change their kind from layer to layer. Needs root."""
+Three layers, written by GNU tar and not by davit: names that are long, have blanks, line ends and
+bytes that are no UTF-8; owners beyond 2^21; setuid, setgid and sticky bits; times to the nanosecond,
+of 1970 and of 2100; hard links over folders and of a symbolic link; devices and a FIFO; extended
+attributes and file capabilities; whiteouts, opaque folders, and names that change their kind from
+layer to layer. With "new" also what podman and skopeo load but can't write as a docker-archive: a
+sparse file and a layer of zstd. Needs root."""
 import gzip
 import hashlib
 import json
@@ -17,6 +18,7 @@ import sys
 import tempfile
 
 folder, name = sys.argv[1], sys.argv[2]
+new = sys.argv[3:] == ["new"]
 work = tempfile.mkdtemp(prefix="davit-rich-")
 os.umask(0)
 
@@ -143,12 +145,13 @@ def blob(data):
 
 
 os.makedirs(folder + "/blobs/sha256")
-tars = [low.tar("--format=pax", "--xattrs", "--xattrs-include=*", "--sparse"),
+tars = [low.tar("--format=pax", "--xattrs", "--xattrs-include=*",
+                *(["--sparse"] if new else [])),
         middle.tar("--format=gnu"),  # podman takes no sparse files of this form
         top.tar("--format=pax", "--xattrs", "--xattrs-include=*")]
 layers = [dict(blob(gzip.compress(tars[0], 6, mtime=0)), mediaType="application/vnd.oci.image.layer.v1.tar+gzip"),
           dict(blob(tars[1]), mediaType="application/vnd.oci.image.layer.v1.tar")]
-if shutil.which("zstd"):
+if new and shutil.which("zstd"):
     packed = subprocess.run(["zstd", "-qc"], input=tars[2], stdout=subprocess.PIPE, check=True).stdout
     layers.append(dict(blob(packed), mediaType="application/vnd.oci.image.layer.v1.tar+zstd"))
 else:

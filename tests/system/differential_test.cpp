@@ -124,8 +124,12 @@ void check_same(const std::string& what, const std::string& found, const std::st
     SKIP_TEST("needs the packages 'podman' and 'skopeo'")
 
 struct Rich {
-    Rich() {
-        must({"python3", DAVIT_SOURCE_DIR "/tests/support/rich_image.py", dir / "layout", kRich});
+    /// `kind`: "new" for what only OCI archives can carry.
+    explicit Rich(const std::string& kind = "") {
+        std::vector<std::string> maker = {
+            "python3", DAVIT_SOURCE_DIR "/tests/support/rich_image.py", dir / "layout", kRich};
+        if (!kind.empty()) maker.push_back(kind);
+        must(maker);
         must({"tar", "-C", dir / "layout", "-cf", dir / "rich.tar", "."});
     }
     TempDir dir;
@@ -154,6 +158,8 @@ TEST_CASE("what podman and skopeo save davit unpacks as podman does") {
     };
     loads("the OCI archive itself", rich.dir / "rich.tar", true);
     loads("the OCI layout itself", rich.dir / "layout", true);
+    const Rich newer("new");
+    loads("sparse files and zstd", newer.dir / "rich.tar", false);
     for (const char* format : {"docker-archive", "oci-archive"}) {
         const std::string saved = rich.dir / ("podman-" + std::string(format));
         podman.ok({"save", "-q", "--format", format, "-o", saved, kRich});
