@@ -122,7 +122,9 @@ std::set<std::string> commands(const Sandbox& box) {
     const std::string folder = box.folder() + "/manual";
     box.davit_ok({"manual", folder});
     std::set<std::string> pages;
-    for (const std::string& file : *list_directory(folder)) {
+    const auto files = list_directory(folder);
+    REQUIRE(files.ok());
+    for (const std::string& file : *files) {
         REQUIRE(file.ends_with(".1"));
         std::string name = file.substr(0, file.size() - 2);
         if (name == "davit") continue;
