@@ -160,7 +160,7 @@ Result<int> attach_to_all(const AttachedUp& up) {
     std::string names;
     for (const ContainerView& view : shown)
         names += (names.empty() ? "" : ", ") + short_name(view.record.name, up.target.project);
-    if (Interrupts::count() == 0) to_stderr(fmt::format("Attaching to {}\n", harmless(names)));
+    if (Interrupts::count() == 0) to_stdout(fmt::format("Attaching to {}\n", harmless(names)));
 
     std::vector<std::string> to_stop;
     for (const ContainerView& view : all) to_stop.push_back(view.record.name);

@@ -28,7 +28,7 @@ public:
             // One that can't be looked at can't be waited for either.
             const bool now = !state || ended(*state);
             if (now && !ended_[i] && request_.tell_exits && state)
-                to_stderr(
+                to_stdout(
                     fmt::format("{} exited with code {}\n", harmless(names_[i]), state->exit_code));
             ended_[i] = now;
             all = all && now;

@@ -48,20 +48,23 @@ class KeyWatch {
 public:
     explicit KeyWatch(std::string keys) : keys_(std::move(keys)) {}
 
-    /// What of `typed` goes on to the program; nothing where the keys are complete.
-    std::optional<std::string> pass(std::string_view typed) {
-        if (keys_.empty()) return std::string(typed);
+    struct Typed {
+        std::string passed = {};  ///< Goes on to the program.
+        bool detached = false;    ///< The keys came after it.
+    };
+    Typed pass(std::string_view typed) {
+        if (keys_.empty()) return {std::string(typed)};
         std::string out;
         for (const char c : typed) {
             if (c == keys_[seen_]) {
-                if (++seen_ == keys_.size()) return std::nullopt;
+                if (++seen_ == keys_.size()) return {std::move(out), true};
                 continue;
             }
             out += keys_.substr(0, seen_);
             seen_ = c == keys_.front() ? 1 : 0;
             if (seen_ == 0) out += c;
         }
-        return out;
+        return {std::move(out)};
     }
 
 private:
@@ -130,9 +133,9 @@ bool Attachment::Inside::read_input() {
         send(AttachPacket::Input, typed);
         return true;
     }
-    const std::optional<std::string> passed = keys->pass(typed);
-    if (passed && !passed->empty()) send(AttachPacket::Input, *passed);
-    return passed.has_value();
+    const KeyWatch::Typed watched = keys->pass(typed);
+    if (!watched.passed.empty()) send(AttachPacket::Input, watched.passed);
+    return !watched.detached;
 }
 
 /// How the run ended, once it has; else nothing.

@@ -298,6 +298,13 @@ void mend_claims(const Paths& paths, const std::string& project) {
                 read_network_claim(networks_folder(paths, project) + "/" + name + ".json", shared)))
             mended(write_network_claim(paths, record), name);
     }
+    // Records are only read where one is needed: this comes before every command that changes.
+    const Result<std::vector<std::string>> names = list_directory(paths.containers(project));
+    if (!names) return;
+    const bool any = std::any_of(names->begin(), names->end(), [&](const std::string& name) {
+        return damaged(read_claims(paths.run_container(project, name)));
+    });
+    if (!any) return;
     const Result<std::map<std::string, ContainerRecord>> containers =
         read_containers(paths, project);
     if (!containers) return;

@@ -198,7 +198,10 @@ Result<std::vector<FailedStep>> up(const Environment& environment, const UpReque
                                  "since the plan was made",
                                  project))
             .help("look at what is to be done now with 'davit plan', and make another plan file");
-    if (prepared.plan.empty()) return std::vector<FailedStep>();
+    if (prepared.plan.empty()) {
+        if (!prepared.seen.containers.empty()) undo.commit();  // the folder is in use
+        return std::vector<FailedStep>();
+    }
     const ChoiceRequest choice = choice_request(environment, request, prepared);
     TRY(check_beforehand(choice));
     Choices choices;

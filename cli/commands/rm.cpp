@@ -38,8 +38,9 @@ Result<int> run(const Context& context, const RmFlags& flags) {
         return kOk;
     }
     const bool asks = !flags.force && !context.globals.dry_run;
-    if (asks && !confirmed(fmt::format("Going to remove {}\nAre you sure? [yN] ", names)))
-        return kOk;
+    // As docker compose has it, also where nothing is asked.
+    if (!context.globals.dry_run) to_stdout(fmt::format("Going to remove {}\n", harmless(names)));
+    if (asks && !(flush_stdout() && confirmed("Are you sure? [yN] "))) return kOk;
     LifeCommand command;
     command.action = flags.stop ? stack::LifeAction::RemoveAll : stack::LifeAction::Remove;
     command.operation = [&](const auto& environment, const auto& request) {

@@ -73,13 +73,18 @@ Result<int> wait_for_services(const AttachedUp& up, const Deadline& deadline) {
                         up.progress);
 }
 
-/// From where the ports of what runs are reachable.
-Result<void> tell_ports(const AttachedUp& up) {
-    for (const stack::ContainerView& view :
-         TRY(stack::list_containers(up.target.environment.paths, up.target.project))) {
-        if (view.record.one_off || view.state.status != runtime::Status::Running ||
-            !up.started.contains(view.record.service))
-            continue;
+/// Which containers run that nothing had to be done for, and, with `ports`, from where the ports of
+/// all that run are reachable.
+Result<void> tell_what_runs(const AttachedUp& up, bool ports) {
+    std::vector<stack::ContainerView> views =
+        TRY(stack::list_containers(up.target.environment.paths, up.target.project));
+    std::erase_if(views, [&](const stack::ContainerView& view) {
+        return view.state.status != runtime::Status::Running ||
+               !up.started.contains(view.record.service);
+    });
+    for (const stack::ContainerView& view : views) up.progress.running(view.record.name);
+    for (const stack::ContainerView& view : views) {
+        if (!ports || view.record.one_off) continue;
         for (const std::string& line : port_reach(view.record)) up.progress.note(line);
     }
     return {};
@@ -239,12 +244,7 @@ Result<int> run(const Context& context, const UpFlags& given) {
     if (!failed) return std::move(failed).error();
     const int status = report_failures(target.environment.paths, target.project, *failed, colour);
     if (status != kOk) return status;
-    for (const stack::ContainerView& view :
-         TRY(stack::list_containers(target.environment.paths, target.project)))
-        if (view.state.status == runtime::Status::Running &&
-            up.started.contains(view.record.service))
-            progress.running(view.record.name);
-    if (warnings.empty()) TRY(tell_ports(up));
+    TRY(tell_what_runs(up, warnings.empty()));
     if (attached) return attach_to_all(up);
     if (Interrupts::count() > 0) return kInterrupted;
     return flags.wait && !flags.no_start ? wait_for_services(up, request.wait_until)

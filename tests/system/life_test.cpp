@@ -142,7 +142,8 @@ TEST_CASE("rm removes what rests and asks first") {
     CHECK(contains(nothing.err, "No stopped containers"));
     box.davit_ok({"stop", "web"});
     const Outcome asked = box.davit({"rm"});  // standard input is empty: no
-    CHECK(contains(asked.err, "Going to remove dt-rm-web-1\nAre you sure? [yN]"));
+    CHECK(contains(asked.out, "Going to remove dt-rm-web-1\n"));
+    CHECK(contains(asked.err, "Are you sure? [yN]"));
     CHECK(contains(box.davit_ok({"ps", "-a"}), "dt-rm-web-1"));
     box.davit_ok({"rm", "-f"});
     CHECK_FALSE(contains(box.davit_ok({"ps", "-a"}), "dt-rm-web-1"));
