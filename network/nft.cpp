@@ -13,6 +13,7 @@
 #include <mutex>
 #include <nftables/libnftables.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 namespace davit::network {
 namespace {
@@ -134,9 +135,16 @@ Result<void> load_script(const std::string& script) {
 }
 
 Result<Json> list_ruleset() {
-    const std::string text = TRY(run_script("list ruleset\n", true));
-    if (text.empty()) return Error(ErrorKind::Unsupported, "libnftables was built without JSON");
-    return parse_json(text, "the list of rules");
+    // Where the rules change meanwhile, libnftables begins anew behind what it has written already.
+    constexpr int kAttempts = 5;
+    for (int attempt = 1;; ++attempt) {
+        const std::string text = TRY(run_script("list ruleset\n", true));
+        if (text.empty())
+            return Error(ErrorKind::Unsupported, "libnftables was built without JSON");
+        Result<Json> rules = parse_json(text, "the list of rules");
+        if (rules || attempt == kAttempts) return rules;
+        ::usleep(20000);
+    }
 }
 
 }  // namespace davit::network

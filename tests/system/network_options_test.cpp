@@ -166,16 +166,16 @@ TEST_CASE("doctor tells what is amiss and ends with it [ns]") {
         return davit::testing::run({.argv = {"nft", words}}).status == 0;
     };
     REQUIRE(
-        nft("table inet wall { chain fwd { type filter hook forward priority 0; policy drop; "
+        nft("table inet wall { chain through { type filter hook forward priority 0; policy drop; "
             "}; }"));
     const Outcome walled = box.davit({"doctor"});
     CHECK(walled.status == 0);
-    CHECK_MESSAGE(contains(walled.out, "warning  firewall: the chain inet wall fwd drops"),
+    CHECK_MESSAGE(contains(walled.out, "warning  firewall: the chain inet wall through drops"),
                   walled.out);
     // The cure is one.
     REQUIRE(
-        nft("insert rule inet wall fwd iifname 'dvb-*' accept; insert rule inet wall fwd "
-            "oifname 'dvb-*' accept"));
+        nft("insert rule inet wall through iifname \"dvb-*\" accept; "
+            "insert rule inet wall through oifname \"dvb-*\" accept"));
     CHECK(contains(box.davit({"doctor"}).out, "good     firewall"));
     REQUIRE(nft("delete table inet wall"));
     box.davit_ok({"down"});
