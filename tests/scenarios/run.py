@@ -101,10 +101,16 @@ class Engine:
         else:
             # Templates have braces and bars, which the shell must not see.
             line = f"{program} " + re.sub(r"(\S*\{\{.*\}\}\S*)", r"'\1'", words)
-        done = subprocess.run(["timeout", "120", "sh", "-c", line], cwd=folder, text=True,
-                              capture_output=True, env=self.environment, stdin=subprocess.DEVNULL)
-        out = value_at(done.stdout, path) if step["kind"] == "json" else done.stdout
-        return done.returncode, normalised(out, folder), done.stderr
+        # Files, not pipes: what is left running must not be waited for.
+        with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
+            done = subprocess.run(["timeout", "120", "sh", "-c", line], cwd=folder, stdout=stdout,
+                                  stderr=stderr, env=self.environment, stdin=subprocess.DEVNULL)
+            stdout.seek(0)
+            stderr.seek(0)
+            out, err = stdout.read(), stderr.read()
+        if step["kind"] == "json":
+            out = value_at(out, path)
+        return done.returncode, normalised(out, folder), err
 
     def clean(self, folder):
         subprocess.run(["sh", "-c", f"{self.program} -p sc down -v -t 0 --remove-orphans"], cwd=folder,
@@ -161,12 +167,17 @@ def make_root(folder):
     return archive
 
 
-def davit_engine(program, folder, archive):
+def davit_engine(program, folder, archive, docker):
     environment = dict(os.environ, DAVIT_DATA_ROOT=str(folder / "data"),
                        DAVIT_RUN_ROOT=str(folder / "run"), NO_COLOR="1")
     subprocess.run([program, "import", "-c", 'CMD ["sh"]', archive, IMAGE], check=True,
                    capture_output=True, env=environment)
-    return Engine("davit", program, environment)
+    if not docker:
+        return Engine("davit", program, environment)
+    # A network of its own: dockerd's rules let nobody else's bridges through.
+    subprocess.run(["ip", "netns", "add", "davit"], check=True)
+    subprocess.run(["ip", "-n", "davit", "link", "set", "lo", "up"], check=True)
+    return Engine("davit", f"nsenter --net=/run/netns/davit {program}", environment)
 
 
 def docker_engine(archive):
@@ -229,7 +240,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="scenarios-") as name:
         folder = pathlib.Path(name)
         archive = make_root(folder)
-        davit = davit_engine(os.path.abspath(arguments.davit), folder, archive) if arguments.davit else None
+        davit = davit_engine(os.path.abspath(arguments.davit), folder, archive, arguments.docker) if arguments.davit else None
         docker = docker_engine(archive) if arguments.docker else None
         for scenario in scenarios:
             wrong = problems(scenario, davit, docker)
@@ -238,7 +249,7 @@ def main():
                 failed += 1
                 print(f"{scenario.name} ({scenario.about}):")
                 for line in wrong:
-                    print(f"    {line}")
+                    print(f"    {line}", flush=True)
             elif docker and scenario.differs:
                 print(f"{scenario.name}: not compared: {scenario.differs}")
     print(f"{len(scenarios) - failed} of {len(scenarios)} scenarios passed"

@@ -14,11 +14,25 @@ if [ -z "${WITH_DOCKER_INSIDE:-}" ]; then
         command -v "$program" > /dev/null || { echo "skipped: no $program is installed"; exit 77; }
     done
     folder=$(mktemp -d /var/tmp/davit-docker.XXXXXX)
+    inner=
+    finish() {
+        # Everything in the process namespace ends with its first process.
+        [ -z "$inner" ] || kill -KILL "$inner" 2> /dev/null || true
+        wait || true
+        for _ in 1 2 3; do  # the kernel takes a moment to empty the cgroups
+            find /sys/fs/cgroup -depth -type d -path "*/$(basename "$folder")*" -exec rmdir {} + 2> /dev/null || true
+            sleep 0.2
+        done
+        rm -rf --one-file-system "$folder"
+    }
+    trap finish EXIT
+    trap 'exit 143' TERM HUP
+    trap 'exit 130' INT
+    WITH_DOCKER_INSIDE=$folder unshare --net --mount --pid --fork --kill-child --mount-proc "$0" "$@" &
+    inner=$!
     status=0
-    WITH_DOCKER_INSIDE=$folder unshare --net --mount --pid --fork --kill-child --mount-proc "$0" "$@" || status=$?
-    # What its containers were in; their processes went with the process namespace.
-    find /sys/fs/cgroup -depth -type d -path "*/$(basename "$folder")*" -exec rmdir {} + 2> /dev/null || true
-    rm -rf --one-file-system "$folder"
+    wait "$inner" || status=$?
+    inner=
     exit "$status"
 fi
 
