@@ -1,8 +1,8 @@
 #include "tests/system/fault.h"
 
 #include "base/file.h"
-#include "base/scope_guard.h"
 #include "base/json.h"
+#include "base/scope_guard.h"
 #include "base/strings.h"
 #include "tests/support/sandbox.h"
 #include "tests/support/skip.h"
