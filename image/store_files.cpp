@@ -150,7 +150,11 @@ Result<void> write_index(const std::string& data_root, const std::vector<IndexEn
 }
 
 Result<FileLock> lock_store(const std::string& data_root) {
-    return FileLock::exclusive(data_root + "/images/lock");
+    FileLock lock = TRY(FileLock::exclusive(data_root + "/images/lock"));
+    // Of a davit that was killed between writing a document and renaming it.
+    for (const char* folder : {"/images", "/images/blobs/sha256", "/images/blobs/sha512"})
+        if (exists(data_root + folder)) remove_half_written(data_root + folder);
+    return lock;
 }
 
 std::string build_lock_path(const std::string& data_root) { return data_root + "/build/lock"; }
