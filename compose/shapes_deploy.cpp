@@ -108,7 +108,7 @@ constexpr Attribute kTriggerKeys[] = {
     {.name = "target", .shape = &kString},
     {.name = "ignore", .shape = &kStringOrStrings},
     {.name = "include", .shape = &kStringOrStrings},
-    {.name = "exec", .shape = &kHook},
+    {.name = "exec", .shape = &kHook, .always = true},
     {.name = "initial_sync", .shape = &kRealBoolean},
 };
 const Shape kTrigger{.form = Form::Mapping, .attributes = kTriggerKeys};
