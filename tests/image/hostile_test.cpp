@@ -3,6 +3,7 @@
 #include "image/byte_source.h"
 #include "image/layer_unpack.h"
 #include "tests/image/memory_source.h"
+#include "tests/image/unpacking.h"
 #include "tests/support/fake_registry.h"
 #include "tests/support/skip.h"
 #include "tests/support/tar_writer.h"
@@ -20,26 +21,14 @@
 
 using namespace davit;
 using namespace davit::image;
+using davit::testing::look;
 using davit::testing::MemorySource;
 using davit::testing::packed_by;
 using davit::testing::TarWriter;
 using davit::testing::TempDir;
+using davit::testing::unpack;
 
 namespace {
-
-Result<Unpacked> unpack(const std::string& tar, const std::string& folder,
-                        const UnpackLimits& limits = {}) {
-    REQUIRE(make_directories(folder, 0755).ok());
-    const UniqueFd root = *sys::open(folder, O_RDONLY | O_DIRECTORY);
-    MemorySource source(tar);
-    return unpack_layer(source, root, limits);
-}
-
-struct stat look(const std::string& path) {
-    struct stat info {};
-    REQUIRE_MESSAGE(::lstat(path.c_str(), &info) == 0, path);
-    return info;
-}
 
 TarWriter::Entry link_to(const std::string& path, const std::string& target) {
     return {.path = path, .type = '2', .link = target};
@@ -64,9 +53,6 @@ private:
 };
 
 }  // namespace
-
-#define NEEDS_ROOT() \
-    if (::geteuid() != 0) SKIP_TEST("unpacking gives files their owners, which needs root")
 
 TEST_CASE("hostile archives change nothing beside their layer (H1)") {
     NEEDS_ROOT();

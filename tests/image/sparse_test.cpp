@@ -3,6 +3,7 @@
 #include "image/layer_unpack.h"
 #include "image/tar_reader.h"
 #include "tests/image/memory_source.h"
+#include "tests/image/unpacking.h"
 #include "tests/support/command.h"
 #include "tests/support/skip.h"
 #include "tests/support/tar_writer.h"
@@ -19,6 +20,7 @@ using namespace davit::image;
 using davit::testing::MemorySource;
 using davit::testing::TarWriter;
 using davit::testing::TempDir;
+using davit::testing::unpack;
 
 namespace {
 
@@ -49,22 +51,12 @@ std::string tar_of(const TempDir& dir, const std::string& options) {
     return made.out;
 }
 
-Result<Unpacked> unpack(const std::string& tar, const std::string& folder) {
-    REQUIRE(make_directories(folder, 0755).ok());
-    const UniqueFd root = *sys::open(folder, O_RDONLY | O_DIRECTORY);
-    MemorySource source(tar);
-    return unpack_layer(source, root, {});
-}
-
 std::string padded(std::string text) {
     text.resize((text.size() + 511) / 512 * 512);
     return text;
 }
 
 }  // namespace
-
-#define NEEDS_ROOT() \
-    if (::geteuid() != 0) SKIP_TEST("unpacking gives files their owners, which needs root")
 
 TEST_CASE("sparse files of all forms of GNU tar have their content and keep their holes") {
     NEEDS_ROOT();

@@ -1,7 +1,7 @@
 #include "base/file.h"
 #include "base/sys.h"
 #include "image/layer_unpack.h"
-#include "tests/image/memory_source.h"
+#include "tests/image/unpacking.h"
 #include "tests/support/skip.h"
 #include "tests/support/tar_writer.h"
 #include "tests/support/temp_dir.h"
@@ -15,30 +15,10 @@
 
 using namespace davit;
 using namespace davit::image;
-using davit::testing::MemorySource;
+using davit::testing::look;
 using davit::testing::TarWriter;
 using davit::testing::TempDir;
-
-namespace {
-
-Result<Unpacked> unpack(const std::string& tar, const std::string& folder,
-                        const UnpackLimits& limits = {}) {
-    REQUIRE(make_directories(folder, 0755).ok());
-    const UniqueFd root = *sys::open(folder, O_RDONLY | O_DIRECTORY);
-    MemorySource source(tar);
-    return unpack_layer(source, root, limits);
-}
-
-struct stat look(const std::string& path) {
-    struct stat info {};
-    REQUIRE(::lstat(path.c_str(), &info) == 0);
-    return info;
-}
-
-}  // namespace
-
-#define NEEDS_ROOT() \
-    if (::geteuid() != 0) SKIP_TEST("unpacking gives files their owners, which needs root")
+using davit::testing::unpack;
 
 TEST_CASE("a layer is unpacked with owners modes times and links") {
     NEEDS_ROOT();
