@@ -22,7 +22,7 @@ while [ $# -gt 0 ]; do
     case "$1" in
         -n) runs=$2; shift ;;
         --services) services=$2; shift ;;
-        --build) build=$2; shift ;;
+        --build) build=$(cd "$2" && pwd); shift ;;
         --only) only=$2; shift ;;
         --data-root) parent=$2; shift ;;
         *) sed -n '2,10p' "$0" | cut -c3- >&2; exit 64 ;;
