@@ -131,7 +131,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
             self.end_headers()
             return self.wfile.write(body)
-        if what in ("reset", "stall", "drip"):
+        # A shorter body is all there: its connection may be used again, which must not stall then.
+        if what in ("reset", "stall", "drip") and len(body) > fault["after"]:
             self.close_connection = True
             self.send_response(code)
             for name, value in headers.items():
