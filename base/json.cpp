@@ -33,6 +33,9 @@ Result<Json> parse_json(std::string_view text, std::string_view what) {
     } catch (const nlohmann::json::parse_error& problem) {
         return Error(ErrorKind::InvalidInput,
                      fmt::format("{} is not valid JSON at {}", what, place(text, problem.byte)));
+    } catch (const nlohmann::json::exception& problem) {  // a number that no double can hold
+        return Error(ErrorKind::InvalidInput,
+                     fmt::format("{} can't be read: {}", what, problem.what()));
     }
 }
 

@@ -20,7 +20,8 @@ void kill_listed(const std::string& folder) {
         const Result<std::string> processes = read_file(folder + "/cgroup.procs");
         if (!processes || processes->empty()) return;
         for (const std::string& line : split(*processes, '\n'))
-            if (const auto pid = parse_integer(line)) ::kill(static_cast<pid_t>(*pid), SIGKILL);
+            if (const auto pid = parse_integer(line); pid && *pid > 0)
+                ::kill(static_cast<pid_t>(*pid), SIGKILL);
         ::usleep(1000);
     }
 }

@@ -44,6 +44,11 @@ void collect_folders(const std::string& folder, std::vector<std::string>& list) 
     list.push_back(folder);
 }
 
+bool has_folders(const std::string& folder) {
+    struct stat info {};
+    return ::stat(folder.c_str(), &info) == 0 && info.st_nlink > 2;  // see collect_folders
+}
+
 std::vector<std::string> with_below(const std::string& folder) {
     std::vector<std::string> list;
     collect_folders(folder, list);
@@ -68,7 +73,9 @@ std::vector<pid_t> Cgroup::processes() const {
             const Result<std::string> text = read_file(one + "/cgroup.procs");
             if (!text) continue;
             for (const std::string& line : split(*text, '\n')) {
-                if (const auto pid = parse_integer(line)) found.insert(static_cast<pid_t>(*pid));
+                // One of an outer pid namespace shows as 0, which kill(2) takes for the caller.
+                if (const auto pid = parse_integer(line); pid && *pid > 0)
+                    found.insert(static_cast<pid_t>(*pid));
             }
         }
         if (!found.empty()) break;  // a container's processes are in all of its hierarchies
@@ -123,8 +130,7 @@ Result<void> Cgroup::remove() const {
         for (;;) {
             above.resize(above.rfind('/'));
             // One with others below it stays; an empty one may still be letting go of a process.
-            if (above.size() <= mount_length || with_below(above).size() > 1 ||
-                remove_folder(above) != 0)
+            if (above.size() <= mount_length || has_folders(above) || remove_folder(above) != 0)
                 break;
         }
     }

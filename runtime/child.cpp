@@ -65,6 +65,8 @@ void connect_streams(const ChildPlan& plan, int terminal) {
 }
 
 [[noreturn]] void run_init(const ChildPlan& plan) {
+    // Where the joiner is killed before it has told our number, the guard must see the pipe's end.
+    ::close(plan.init_pid_fd);
     ::setsid();
     join_keyring(plan);
     ::umask(0022);

@@ -43,6 +43,7 @@ enum class ChildStage : std::uint8_t {
     Seccomp,
     Listener,  ///< No failure: the child waits until its listener, `detail`, is taken.
     Keyring,
+    Limits,
     Exec,
 };
 
@@ -101,6 +102,7 @@ struct ChildPlan {
     bool detach = false;                   ///< The program is to outlive its parent outside.
     std::vector<unsigned long> cpus = {};  ///< CPUs as sched_setaffinity(2) takes them.
     std::vector<unsigned long> cpus_before = {};  ///< Those until it has joined the cgroups.
+    std::string oom_score = {};  ///< As oom_score_adj takes it; empty: the caller's.
 };
 
 /// The first child: joins cgroups and held namespaces, clones the init process with the remaining

@@ -9,6 +9,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -35,7 +36,44 @@ int open_terminal_of_container(const ChildPlan& plan) {
     return terminal;
 }
 
+/// Raises limits to the container's while this process may: inside of a user namespace nobody does.
+/// Without CAP_SYS_RESOURCE they stay, as they did for the container's own program.
+void raise_limits(const ChildPlan& plan) {
+    for (const SpecRlimit& limit : plan.spec->rlimits) {
+        const auto resource = static_cast<__rlimit_resource>(limit.resource);
+        rlimit64 value{};
+        if (::prlimit64(0, resource, nullptr, &value) == -1) fail(plan, ChildStage::Limits);
+        if (value.rlim_max >= limit.hard) continue;
+        value.rlim_max = limit.hard;
+        if (::prlimit64(0, resource, &value, nullptr) == -1 && errno != EPERM)
+            fail(plan, ChildStage::Limits);
+    }
+}
+
+/// The container's limits, when nothing is opened any more that a low one would forbid.
+void set_limits(const ChildPlan& plan) {
+    for (const SpecRlimit& limit : plan.spec->rlimits) {
+        const auto resource = static_cast<__rlimit_resource>(limit.resource);
+        rlimit64 most{};
+        if (::prlimit64(0, resource, nullptr, &most) == -1) fail(plan, ChildStage::Limits);
+        const rlimit64 value{limit.soft < most.rlim_max ? limit.soft : most.rlim_max,
+                             limit.hard < most.rlim_max ? limit.hard : most.rlim_max};
+        if (::prlimit64(0, resource, &value, nullptr) == -1) fail(plan, ChildStage::Limits);
+    }
+}
+
+/// A guard's own score protects it; what it starts counts as the container does.
+void set_oom_score(const ChildPlan& plan) {
+    if (plan.oom_score.empty()) return;
+    const int fd = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd == -1 || ::write(fd, plan.oom_score.data(), plan.oom_score.size()) !=
+                        static_cast<ssize_t>(plan.oom_score.size()))
+        fail(plan, ChildStage::Limits);
+    ::close(fd);
+}
+
 [[noreturn]] void run_exec_program(const ChildPlan& plan) {
+    ::close(plan.init_pid_fd);  // see run_init
     if (plan.detach) leave_parent(plan);
     if (::setsid() == -1) fail(plan, ChildStage::Output);
     join_keyring(plan);
@@ -45,7 +83,9 @@ int open_terminal_of_container(const ChildPlan& plan) {
              ::dup2(plan.stderr_fd, 2) == -1)
         fail(plan, ChildStage::Output);
     enter_working_directory(plan);
-    execute(plan, open_label(plan));
+    const int label_fd = open_label(plan);
+    set_limits(plan);
+    execute(plan, label_fd);
 }
 
 }  // namespace
@@ -55,6 +95,8 @@ void run_exec_joiner(const ChildPlan& plan) {
     if (!cpus.empty() &&
         ::syscall(SYS_sched_setaffinity, 0, cpus.size() * sizeof(unsigned long), cpus.data()) == -1)
         fail(plan, ChildStage::Scheduler);
+    raise_limits(plan);
+    set_oom_score(plan);
     for (const UniqueFd& tasks : *plan.cgroup_tasks) {
         if (::write(tasks.get(), "0", 1) != 1) fail(plan, ChildStage::JoinCgroup);
     }

@@ -191,9 +191,12 @@ void reset_signals() {
     if (label_fd != -1 && ::write(label_fd, plan.label.data(), plan.label.size()) !=
                               static_cast<ssize_t>(plan.label.size()))
         fail(plan, ChildStage::Label);
+    // Whatever was open in the guard ends at execve(2), the report pipe included. Before the
+    // filter, which may not know the call.
+    constexpr unsigned kOnExec = 4;  // CLOSE_RANGE_CLOEXEC
+    if (::syscall(SYS_close_range, 3U + plan.preserved_fds, ~0U, kOnExec) == -1)
+        fail(plan, ChildStage::Output);
     become_user(plan);
-    // Whatever was open in the guard ends at execve(2), the report pipe included.
-    ::syscall(SYS_close_range, 3U + plan.preserved_fds, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);
     int telling = ENOENT;
     for (const std::string& program : plan.programs) {
         ::execve(program.c_str(), plan.argv.data(), plan.environment.data());

@@ -146,6 +146,8 @@ Error explain(const ChildReport& report, const Spec& spec) {
             return Error::from_errno(number, "keyctl(2)")
                 .doing("make a session keyring")
                 .help("see 'sysctl kernel.keys' for the limits of this machine");
+        case ChildStage::Limits:
+            return Error::from_errno(number, "prlimit(2)").doing("set the limits of the program");
         case ChildStage::Listener:
         case ChildStage::Prepared:
         case ChildStage::Created: break;

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/strings.h"
 #include "base/sys.h"
 #include "base/unique_fd.h"
 #include "runtime/cgroup.h"
@@ -159,6 +160,8 @@ Result<void> Execution::launch() {
     plan.detach = options_.detach;
     plan.terminal_socket = child_socket ? child_socket.get() : options_.console_socket;
     plan.preserved_fds = options_.preserved;
+    if (const auto score = read_file(fmt::format("/proc/{}/oom_score_adj", options_.pid)); score)
+        plan.oom_score = trim(*score);
 
     CloneCall call{.exit_signal = SIGCHLD};
     if (cgroup.unified()) {

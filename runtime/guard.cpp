@@ -151,11 +151,13 @@ Result<void> Guard::watch_signals() {
     ::sigprocmask(SIG_BLOCK, &blocked, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
     signals_.reset(::signalfd(-1, &blocked, SFD_CLOEXEC | SFD_NONBLOCK));
-    // Asked to end by the system (shutdown): stop the container as `stop` would.
+    // Asked to end by the system (shutdown): stop the container as `stop` would, within the seconds
+    // that systems give. No user has stopped it: it comes back with the next boot.
     TRY(loop_.watch(signals_.get(), EPOLLIN, [this](std::uint32_t) {
         signalfd_siginfo info{};
         while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
             if (info.ssi_signo == SIGHUP) continue;  // the terminal's end is none of our business
+            shutting_down_ = true;
             begin_stop(0, std::chrono::seconds(10));
         }
     }));
@@ -281,7 +283,8 @@ void Guard::after_end(int exit_code, bool oom_killed, const std::string& error) 
     attached_->close_input();
     attached_->end(exit_code);
     const bool ran = !state_.started_at.empty();
-    if (ran && wants_restart(policy_, {exit_code, state_.restart_count, state_.stopped_by_user})) {
+    const bool stopped = state_.stopped_by_user || shutting_down_;
+    if (ran && wants_restart(policy_, {exit_code, state_.restart_count, stopped})) {
         const auto lasted =
             std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_);
         pause_ = next_pause(pause_, lasted);

@@ -146,15 +146,21 @@ void reap_guard(const UniqueFd& pidfd) {
 }
 
 /// The container's process ended by hand, its guard being gone.
-Result<void> stop_orphan(const ContainerState& state, std::chrono::milliseconds timeout) {
+Result<void> stop_orphan(const ContainerState& state, int signal,
+                         std::chrono::milliseconds timeout) {
     const Result<UniqueFd> process = sys::open_process(state.pid, state.start_ticks);
     if (!process) return {};
     if (timeout.count() > 0) {
-        TRY(sys::pidfd_send_signal(*process, SIGTERM));
+        TRY(sys::pidfd_send_signal(*process, signal > 0 ? signal : SIGTERM));
         if (TRY(sys::wait_for_exit(*process, static_cast<int>(timeout.count())))) return {};
     }
     TRY(sys::pidfd_send_signal(*process, SIGKILL));
-    (void)TRY(sys::wait_for_exit(*process, 10000));
+    if (!TRY(sys::wait_for_exit(*process, 10000)))
+        return Error(ErrorKind::TimedOut,
+                     fmt::format("process {} does not end within 10 s of SIGKILL", state.pid))
+            .help(
+                "the kernel holds it, in a call to a device or a network file system: see "
+                "'ps -o stat,wchan' for which");
     return {};
 }
 
@@ -271,6 +277,8 @@ Result<void> stop(const std::string& run_dir, int signal, std::chrono::milliseco
                 if (!ended && ended.error().kind() == ErrorKind::TimedOut)
                     return stuck(run_dir, ended.error());
             }
+        } else if (socket.error().kind() != ErrorKind::NotFound) {
+            return std::move(socket).error().doing("stop the container");
         } else {
             // Alive without a socket: killed halfway through its preparations, or about to end.
             const Result<UniqueFd> guard =
@@ -280,7 +288,7 @@ Result<void> stop(const std::string& run_dir, int signal, std::chrono::milliseco
         TRY(await_guard(*state));
     }
     const Result<ContainerState> after = read_state(run_dir);
-    if (after && after->pid != 0) TRY(stop_orphan(*after, timeout));
+    if (after && after->pid != 0) TRY(stop_orphan(*after, signal, timeout));
     remove_empty_cgroups();
     return {};
 }

@@ -135,8 +135,9 @@ private:
     Partners partners_;  ///< While the namespaces of others are being opened.
     bool takes_input_ = false;
     bool input_once_ = false;
-    bool output_waits_ = false;  ///< A client wants all of it, and has enough for now.
-    bool finished_ = false;      ///< Ends when nobody is attached any more.
+    bool output_waits_ = false;   ///< A client wants all of it, and has enough for now.
+    bool shutting_down_ = false;  ///< The system ends, and no run follows this one.
+    bool finished_ = false;       ///< Ends when nobody is attached any more.
 };
 
 }  // namespace davit::runtime

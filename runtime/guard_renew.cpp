@@ -23,12 +23,15 @@ std::string handover_file(const std::string& run_dir) { return run_dir + "/renew
 Result<void> Guard::prepare_renewal(const std::string& program) {
     const bool runs = state_.status == Status::Running || state_.status == Status::Paused;
     if (state_.pid == 0 || !runs) return Error(ErrorKind::Busy, "the container does not run");
-    if (state_.stopped_by_user) return Error(ErrorKind::Busy, "the container is being stopped");
+    if (state_.stopped_by_user || shutting_down_)
+        return Error(ErrorKind::Busy, "the container is being stopped");
     if (!attached_->empty() || attached_->waits())
         return Error(ErrorKind::Busy, "somebody is attached to the container");
     if (::access(program.c_str(), X_OK) == -1)
         return Error::from_errno(errno, "access(2)").doing("execute '{}'", program);
     if (health_ && runs) health_->hold();  // a probe that is going on counts for nothing
+    // The next program knows nothing of it, and would rotate while it works.
+    end_compressor();
     // A line that has not ended yet is written in two pieces, as one that is too long.
     const auto now = std::chrono::system_clock::now();
     if (log_) log_->flush(now);

@@ -39,6 +39,7 @@ Json Guard::serve(int fd, Client& client, const Json& request, bool& answer_late
     if (op == "stop") {
         client.waits_for_stop = true;
         answer_later = true;
+        state_.stopped_by_user = true;
         begin_stop(static_cast<int>(integer_or(request, "signal")),
                    std::chrono::milliseconds(integer_or(request, "timeout_ms", 10000)));
         return {};
@@ -64,7 +65,9 @@ Json Guard::serve(int fd, Client& client, const Json& request, bool& answer_late
         if (const Result<void> ready = prepare_renewal(program); !ready)
             return error_answer(ready.error());
         answer_later = true;
-        if (send_packet(client.socket, ok_answer())) renew(program);
+        // Whoever asked may have gone meanwhile; everything is prepared for it.
+        (void)send_packet(client.socket, ok_answer());
+        renew(program);
         return {};
     }
     if (op == "pause" || op == "unpause") {
@@ -122,7 +125,6 @@ Result<void> Guard::set_paused(bool paused) {
 }
 
 void Guard::begin_stop(int signal, std::chrono::milliseconds timeout) {
-    state_.stopped_by_user = true;
     if (state_.pid == 0) {  // between two runs
         restart_timer_.disarm();
         return finish();

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/sched.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
@@ -86,6 +87,13 @@ Result<void> compress_log(const std::string& path) {
     // The times of the lines in it stay the file's: `logs --since` passes whole files over by them.
     const timespec times[] = {info.st_atim, info.st_mtim};
     (void)::futimens(out.get(), times);
+    // Where the guard was killed meanwhile, another one may have rotated: then it is another file.
+    struct stat now {};
+    if (::lstat(path.c_str(), &now) == -1 || now.st_ino != info.st_ino ||
+        now.st_dev != info.st_dev) {
+        ::unlink(part.c_str());
+        return {};
+    }
     if (::rename(part.c_str(), (path + ".gz").c_str()) == -1)
         return Error::from_errno(errno, "rename(2)");
     ::unlink(path.c_str());
@@ -99,6 +107,7 @@ Result<pid_t> spawn_compressor(const std::string& path) {
     const pid_t pid = clone_process({.flags = CLONE_VFORK, .exit_signal = SIGCHLD});
     if (pid == -1) return Error::from_errno(errno, "clone3(2)");
     if (pid == 0) {
+        (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
         reset_signals();
         ::execve("/proc/self/exe", argv.data(), environment);
         ::_exit(127);

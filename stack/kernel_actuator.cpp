@@ -7,6 +7,7 @@
 #include "network/names.h"
 #include "network/netns.h"
 #include "network/ruleset.h"
+#include "runtime/capabilities.h"
 #include "runtime/guard_client.h"
 #include "runtime/spec.h"
 #include "stack/allocate_networks.h"
@@ -63,38 +64,6 @@ std::string root_of_state_dir(std::string folder) {
     for (int level = 0; level < 4; ++level)
         folder.resize(std::max<std::size_t>(folder.rfind('/'), 1));
     return folder;
-}
-
-/// An endpoint as links, addresses and routes.
-Result<network::AttachSpec> attach_spec(const Endpoint& endpoint, const NetworkRecord& network,
-                                        int usual_mtu) {
-    network::AttachSpec spec;
-    const bool shared = compose::is_shared_link(network.driver);
-    spec.driver = network.driver;
-    spec.bridge = shared ? network.parent : network.bridge;
-    spec.mode = network.mode;
-    spec.host_link = endpoint.host_link;
-    spec.interface = endpoint.interface;
-    spec.mac = endpoint.mac;
-    spec.isolated = !network.icc;
-    // A shared link can't carry more than its parent does.
-    spec.mtu = network.mtu != 0 ? network.mtu : shared ? 0 : usual_mtu;
-    for (const auto& [name, value] : endpoint.sysctls) spec.sysctls.emplace_back(name, value);
-    if (!endpoint.ip.empty())
-        spec.addresses.push_back({TRY(network::parse_ip(endpoint.ip)), endpoint.prefix});
-    if (!endpoint.ip6.empty())
-        spec.addresses.push_back({TRY(network::parse_ip(endpoint.ip6)), endpoint.prefix6});
-    for (const std::string& text : endpoint.link_local_ips) {
-        const network::Ip ip = TRY(network::parse_ip(text));
-        spec.addresses.push_back({ip, ip.v6 ? 64 : 16});
-    }
-    // Mode l3 has no neighbours to send through: everything is on the link.
-    spec.default_on_link = network.driver == "ipvlan" && network.mode.starts_with("l3") &&
-                           (endpoint.default4 || endpoint.default6);
-    if (spec.default_on_link) return spec;
-    if (endpoint.default4) spec.gateways.push_back(TRY(network::parse_ip(endpoint.gateway)));
-    if (endpoint.default6) spec.gateways.push_back(TRY(network::parse_ip(endpoint.gateway6)));
-    return spec;
 }
 
 }  // namespace
@@ -470,7 +439,9 @@ Result<void> KernelActuator::stop_container(const std::string& name) {
     const std::string run_dir = paths().run_container(world_.project, name);
     if (!exists(run_dir)) return {};
     TRY(run_hooks(record, false));
-    TRY(runtime::stop(run_dir, 0, world_.stop_timeout.value_or(record.stop_timeout)));
+    // The guard knows the signal; where it is gone, the container still gets the right one.
+    const int signal = runtime::signal_number(record.stop_signal).value_or(0);
+    TRY(runtime::stop(run_dir, signal, world_.stop_timeout.value_or(record.stop_timeout)));
     TRY(unmount_volumes(paths(), record));
     return withdraw(name);
 }

@@ -105,4 +105,35 @@ std::string dns_detour() {
         kServer, kAsidePort, kDnsPort);
 }
 
+Result<network::AttachSpec> attach_spec(const Endpoint& endpoint, const NetworkRecord& network,
+                                        int usual_mtu) {
+    network::AttachSpec spec;
+    const bool shared = compose::is_shared_link(network.driver);
+    spec.driver = network.driver;
+    spec.bridge = shared ? network.parent : network.bridge;
+    spec.mode = network.mode;
+    spec.host_link = endpoint.host_link;
+    spec.interface = endpoint.interface;
+    spec.mac = endpoint.mac;
+    spec.isolated = !network.icc;
+    // A shared link can't carry more than its parent does.
+    spec.mtu = network.mtu != 0 ? network.mtu : shared ? 0 : usual_mtu;
+    for (const auto& [name, value] : endpoint.sysctls) spec.sysctls.emplace_back(name, value);
+    if (!endpoint.ip.empty())
+        spec.addresses.push_back({TRY(network::parse_ip(endpoint.ip)), endpoint.prefix});
+    if (!endpoint.ip6.empty())
+        spec.addresses.push_back({TRY(network::parse_ip(endpoint.ip6)), endpoint.prefix6});
+    for (const std::string& text : endpoint.link_local_ips) {
+        const network::Ip ip = TRY(network::parse_ip(text));
+        spec.addresses.push_back({ip, ip.v6 ? 64 : 16});
+    }
+    // Mode l3 has no neighbours to send through: everything is on the link.
+    spec.default_on_link = network.driver == "ipvlan" && network.mode.starts_with("l3") &&
+                           (endpoint.default4 || endpoint.default6);
+    if (spec.default_on_link) return spec;
+    if (endpoint.default4) spec.gateways.push_back(TRY(network::parse_ip(endpoint.gateway)));
+    if (endpoint.default6) spec.gateways.push_back(TRY(network::parse_ip(endpoint.gateway6)));
+    return spec;
+}
+
 }  // namespace davit::stack

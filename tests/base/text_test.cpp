@@ -100,6 +100,9 @@ TEST_CASE("JSON errors name the place and deep nesting is refused") {
     CHECK(broken.error().to_string() == "record 'x' is not valid JSON at line 2, column 8");
     CHECK_FALSE(parse_json(std::string(100, '[') + std::string(100, ']'), "x").ok());
     CHECK(parse_json("[[1]]", "x").ok());
+    const auto huge = parse_json("{\"a\": 1e999}", "record 'x'");
+    REQUIRE_FALSE(huge.ok());
+    CHECK(huge.error().to_string().starts_with("record 'x' can't be read"));
     const auto wrong = decode_json(*parse_json("{\"a\":1}", "x"), "record 'x'",
                                    [](const Json& json) { return json.at("b").get<int>(); });
     REQUIRE_FALSE(wrong.ok());

@@ -119,6 +119,35 @@ TEST_CASE("a guard that is asked to end stops its container [root]") {
     CHECK(box.leftovers() == "");
 }
 
+TEST_CASE("a system that goes down ends a container for good, and no user has stopped it [root]") {
+    NEED_ROOT_AND_BUSYBOX();
+    GuardedContainer box(sh("trap 'exit 5' TERM; echo ready; while :; do sleep 0.1; done"));
+    box.annotate(runtime::kRestart, "always");
+    box.run();
+    REQUIRE(box.await_output("ready"));
+    REQUIRE(::kill(box.state().guard_pid, SIGTERM) == 0);
+    const auto state = box.await_end();
+    CHECK(state.exit_code == 5);
+    CHECK(state.restart_count == 0);
+    CHECK_FALSE(state.stopped_by_user);  // else it would not come back with the next boot
+    CHECK(contains(*read_file(box.bundle() + "/ended.json"), "\"stopped_by_user\":false"));
+    CHECK(box.leftovers() == "");
+}
+
+TEST_CASE("a container without its guard gets the signal that its caller names [root]") {
+    NEED_ROOT_AND_BUSYBOX();
+    GuardedContainer box(
+        sh("trap 'echo usr1 > /word; exit 0' USR1; trap 'exit 1' TERM; "
+           "while :; do echo tick; sleep 0.05; done"));
+    box.run();
+    REQUIRE(box.await_output("tick"));
+    REQUIRE(::kill(box.state().guard_pid, SIGKILL) == 0);
+    REQUIRE(box.await_guard());
+    REQUIRE(runtime::stop(box.run_dir(), SIGUSR1, milliseconds(5000)).ok());
+    CHECK(*read_file(box.upper() + "/word") == "usr1\n");
+    REQUIRE(runtime::remove_leftovers(box.bundle()).ok());
+}
+
 TEST_CASE("on-failure starts again so many times and keeps the network [root]") {
     NEED_ROOT_AND_BUSYBOX();
     GuardedContainer box(sh("readlink /proc/self/ns/net; echo run >> /count; exit 1"));

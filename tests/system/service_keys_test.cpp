@@ -143,6 +143,10 @@ TEST_CASE("shared memory and limits of processes have the size that is asked for
     CHECK(contains(limits, "Max open files            100                  200"));
     CHECK(contains(limits, "Max processes             50                   50"));
     CHECK(a.proc("oom_score_adj") == "300\n");
+    // What is run in it later has the same.
+    const std::string exec = a.box().davit_ok(
+        {"exec", "-T", "a", "sh", "-c", "ulimit -Sn; ulimit -Hn; cat /proc/self/oom_score_adj"});
+    CHECK(exec == "100\n200\n300\n");
     const std::string reservation =
         a.control("memory.soft_limit_in_bytes") + a.control("memory.low");
     CHECK(contains(reservation, "33554432"));
