@@ -3,68 +3,69 @@
 #include "base/assert.h"
 #include "base/sha512.h"
 
-#include <openssl/evp.h>
+// The functions of the digests themselves, and not EVP, which in a program that has libcrypto in it
+// brings all of the library along: it would take longer to start than most commands take to run.
+#define OPENSSL_API_COMPAT 10100
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <array>
+#include <openssl/sha.h>
 
 namespace davit {
 namespace {
 
-/// One digest under way.
-class Running {
-public:
-    explicit Running(const EVP_MD* kind) : context_(EVP_MD_CTX_new()) {
-        DAVIT_ASSERT(context_ != nullptr);
-        DAVIT_ASSERT(EVP_DigestInit_ex(context_, kind, nullptr) == 1);
+template <std::size_t kSize>
+std::string hex_of(const std::array<unsigned char, kSize>& raw) {
+    std::string text;
+    for (const unsigned char byte : raw) {
+        text += "0123456789abcdef"[byte >> 4U];
+        text += "0123456789abcdef"[byte & 15U];
     }
-    Running(const Running&) = delete;
-    Running& operator=(const Running&) = delete;
-    ~Running() { EVP_MD_CTX_free(context_); }
-
-    void update(const void* data, std::size_t size) {
-        DAVIT_ASSERT(EVP_DigestUpdate(context_, data, size) == 1);
-    }
-    std::string hex() {
-        std::array<unsigned char, EVP_MAX_MD_SIZE> raw{};
-        unsigned int size = 0;
-        DAVIT_ASSERT(EVP_DigestFinal_ex(context_, raw.data(), &size) == 1);
-        std::string text;
-        for (unsigned int i = 0; i < size; ++i) {
-            text += "0123456789abcdef"[raw[i] >> 4U];
-            text += "0123456789abcdef"[raw[i] & 15U];
-        }
-        return text;
-    }
-
-private:
-    EVP_MD_CTX* context_;
-};
+    return text;
+}
 
 }  // namespace
 
 struct Sha256::State {
-    Running digest{EVP_sha256()};
+    SHA256_CTX context{};
 };
 
-Sha256::Sha256() : state_(std::make_unique<State>()) {}
+Sha256::Sha256() : state_(std::make_unique<State>()) {
+    DAVIT_ASSERT(::SHA256_Init(&state_->context) == 1);
+}
 Sha256::Sha256(Sha256&&) noexcept = default;
 Sha256& Sha256::operator=(Sha256&&) noexcept = default;
 Sha256::~Sha256() = default;
 
-void Sha256::update(const void* data, std::size_t size) { state_->digest.update(data, size); }
+void Sha256::update(const void* data, std::size_t size) {
+    DAVIT_ASSERT(::SHA256_Update(&state_->context, data, size) == 1);
+}
 
-std::string Sha256::hex() && { return state_->digest.hex(); }
+std::string Sha256::hex() && {
+    std::array<unsigned char, SHA256_DIGEST_LENGTH> raw{};
+    DAVIT_ASSERT(::SHA256_Final(raw.data(), &state_->context) == 1);
+    return hex_of(raw);
+}
 
 struct Sha512::State {
-    Running digest{EVP_sha512()};
+    SHA512_CTX context{};
 };
 
-Sha512::Sha512() : state_(std::make_unique<State>()) {}
+Sha512::Sha512() : state_(std::make_unique<State>()) {
+    DAVIT_ASSERT(::SHA512_Init(&state_->context) == 1);
+}
 Sha512::Sha512(Sha512&&) noexcept = default;
 Sha512& Sha512::operator=(Sha512&&) noexcept = default;
 Sha512::~Sha512() = default;
 
-void Sha512::update(std::string_view bytes) { state_->digest.update(bytes.data(), bytes.size()); }
+void Sha512::update(std::string_view bytes) {
+    DAVIT_ASSERT(::SHA512_Update(&state_->context, bytes.data(), bytes.size()) == 1);
+}
 
-std::string Sha512::hex() && { return state_->digest.hex(); }
+std::string Sha512::hex() && {
+    std::array<unsigned char, SHA512_DIGEST_LENGTH> raw{};
+    DAVIT_ASSERT(::SHA512_Final(raw.data(), &state_->context) == 1);
+    return hex_of(raw);
+}
 
 std::string sha256_hex(std::string_view text) {
     Sha256 digest;

@@ -48,18 +48,38 @@ void declare_globals(CLI::App& app, Globals& globals) {
     app.add_flag("--dry-run", globals.dry_run, "Say what would be done, and do nothing");
 }
 
+/// What is declared, and where the command that is chosen goes.
+struct Declaring {
+    Command& chosen;
+    /// Of the commands only this one, which is what the words ask for; empty: all. To declare a
+    /// hundred commands takes longer than most of them take to run.
+    std::string only = {};
+
+    bool wants(std::string_view name) const { return only.empty() || only == name; }
+};
+
 template <typename Flags>
-void add_command(CLI::App& app, const char* name, const char* about, Command& chosen) {
+void add_command(CLI::App& app, const char* name, const char* about, const Declaring& declaring) {
+    if (app.get_parent() == nullptr && !declaring.wants(name)) return;
     CLI::App* command = app.add_subcommand(name, about);
     const auto flags = std::make_shared<Flags>();
     declare(*command, *flags);
-    command->callback([flags, &chosen] { chosen = *flags; });
+    command->callback([flags, &chosen = declaring.chosen] { chosen = *flags; });
+}
+
+/// A word that others follow; nothing where it isn't wanted.
+CLI::App* add_group(CLI::App& app, const char* name, const char* about,
+                    const Declaring& declaring) {
+    if (!declaring.wants(name)) return nullptr;
+    CLI::App* group = app.add_subcommand(name, about);
+    group->require_subcommand(1);
+    return group;
 }
 
 /// `davit image …`, as `docker image …` has it.
-void declare_image_commands(CLI::App& app, Command& chosen) {
-    CLI::App* image = app.add_subcommand("image", "Everything about images");
-    image->require_subcommand(1);
+void declare_image_commands(CLI::App& app, const Declaring& chosen) {
+    CLI::App* image = add_group(app, "image", "Everything about images", chosen);
+    if (image == nullptr) return;
     add_command<ImagesFlags>(*image, "ls", "List images", chosen);
     add_command<ImageInspectFlags>(*image, "inspect", "Show everything about images", chosen);
     add_command<HistoryFlags>(*image, "history", "Show how an image came about", chosen);
@@ -74,7 +94,51 @@ void declare_image_commands(CLI::App& app, Command& chosen) {
     add_command<ImageCheckFlags>(*image, "check", "Check the store, and mend it", chosen);
 }
 
-void declare_commands(CLI::App& app, Command& chosen) {
+void declare_system_commands(CLI::App& app, const Declaring& chosen) {
+    CLI::App* system = add_group(app, "system", "The disk, and davit itself", chosen);
+    if (system == nullptr) return;
+    add_command<SystemDfFlags>(*system, "df", "Show what takes how much of the disk", chosen);
+    add_command<SystemPruneFlags>(*system, "prune", "Remove what nothing uses", chosen);
+    add_command<ReexecFlags>(*system, "reexec",
+                             "Let running containers' guards become the installed version", chosen);
+}
+
+void declare_data_root_commands(CLI::App& app, const Declaring& chosen) {
+    CLI::App* data_root =
+        add_group(app, "data-root", "The folder with everything that lasts", chosen);
+    if (data_root == nullptr) return;
+    add_command<DataRootMoveFlags>(*data_root, "move", "Move it to another disk", chosen);
+}
+
+void declare_builder_commands(CLI::App& app, const Declaring& chosen) {
+    CLI::App* builder = add_group(app, "builder", "Build, and what builds keep", chosen);
+    if (builder == nullptr) return;
+    add_command<BuildFlags>(*builder, "build", "Build images from Dockerfiles", chosen);
+    add_command<BuilderPruneFlags>(*builder, "prune", "Remove what builds keep", chosen);
+}
+
+void declare_volume_commands(CLI::App& app, const Declaring& chosen) {
+    CLI::App* volume = add_group(app, "volume", "List, make and remove volumes", chosen);
+    if (volume == nullptr) return;
+    add_command<VolumeListFlags>(*volume, "ls", "List volumes", chosen);
+    add_command<VolumeInspectFlags>(*volume, "inspect", "Show volumes as JSON", chosen);
+    add_command<VolumeCreateFlags>(*volume, "create", "Make a volume", chosen);
+    add_command<VolumeRemoveFlags>(*volume, "rm", "Remove volumes", chosen);
+    add_command<VolumePruneFlags>(*volume, "prune", "Remove volumes that nothing uses", chosen);
+}
+
+void declare_network_commands(CLI::App& app, const Declaring& chosen) {
+    CLI::App* network = add_group(app, "network", "List, make and remove networks", chosen);
+    if (network == nullptr) return;
+    add_command<NetworkListFlags>(*network, "ls", "List networks", chosen);
+    add_command<NetworkInspectFlags>(*network, "inspect", "Show networks as JSON", chosen);
+    add_command<NetworkCreateFlags>(*network, "create", "Make a network", chosen);
+    add_command<NetworkRemoveFlags>(*network, "rm", "Remove networks", chosen);
+    add_command<NetworkPruneFlags>(*network, "prune", "Remove networks that nothing uses", chosen);
+    add_command<NetworkReloadFlags>(*network, "reload", "Load the packet rules again", chosen);
+}
+
+void declare_commands(CLI::App& app, const Declaring& chosen) {
     app.fallthrough();  // global flags may also stand after the command
     app.require_subcommand(0, 1);
     add_command<UpFlags>(app, "up", "Create and start the stack", chosen);
@@ -121,35 +185,12 @@ void declare_commands(CLI::App& app, Command& chosen) {
     add_command<CommitFlags>(app, "commit", "Make an image of a container's changes", chosen);
     add_command<ExportFlags>(app, "export", "Write a container's file system as an archive",
                              chosen);
-    CLI::App* system = app.add_subcommand("system", "The disk, and davit itself");
-    system->require_subcommand(1);
-    add_command<SystemDfFlags>(*system, "df", "Show what takes how much of the disk", chosen);
-    add_command<SystemPruneFlags>(*system, "prune", "Remove what nothing uses", chosen);
-    add_command<ReexecFlags>(*system, "reexec",
-                             "Let running containers' guards become the installed version", chosen);
-    CLI::App* data_root = app.add_subcommand("data-root", "The folder with everything that lasts");
-    data_root->require_subcommand(1);
-    add_command<DataRootMoveFlags>(*data_root, "move", "Move it to another disk", chosen);
-    CLI::App* builder = app.add_subcommand("builder", "Build, and what builds keep");
-    builder->require_subcommand(1);
-    add_command<BuildFlags>(*builder, "build", "Build images from Dockerfiles", chosen);
-    add_command<BuilderPruneFlags>(*builder, "prune", "Remove what builds keep", chosen);
+    declare_system_commands(app, chosen);
+    declare_data_root_commands(app, chosen);
+    declare_builder_commands(app, chosen);
     add_command<VolumesFlags>(app, "volumes", "List the volumes of the project", chosen);
-    CLI::App* volume = app.add_subcommand("volume", "List, make and remove volumes");
-    volume->require_subcommand(1);
-    add_command<VolumeListFlags>(*volume, "ls", "List volumes", chosen);
-    add_command<VolumeInspectFlags>(*volume, "inspect", "Show volumes as JSON", chosen);
-    add_command<VolumeCreateFlags>(*volume, "create", "Make a volume", chosen);
-    add_command<VolumeRemoveFlags>(*volume, "rm", "Remove volumes", chosen);
-    add_command<VolumePruneFlags>(*volume, "prune", "Remove volumes that nothing uses", chosen);
-    CLI::App* network = app.add_subcommand("network", "List, make and remove networks");
-    network->require_subcommand(1);
-    add_command<NetworkListFlags>(*network, "ls", "List networks", chosen);
-    add_command<NetworkInspectFlags>(*network, "inspect", "Show networks as JSON", chosen);
-    add_command<NetworkCreateFlags>(*network, "create", "Make a network", chosen);
-    add_command<NetworkRemoveFlags>(*network, "rm", "Remove networks", chosen);
-    add_command<NetworkPruneFlags>(*network, "prune", "Remove networks that nothing uses", chosen);
-    add_command<NetworkReloadFlags>(*network, "reload", "Load the packet rules again", chosen);
+    declare_volume_commands(app, chosen);
+    declare_network_commands(app, chosen);
     add_command<EnableFlags>(app, "enable", "Bring a project back after a reboot", chosen);
     add_command<DisableFlags>(app, "disable", "Leave a project down after a reboot", chosen);
     add_command<CompletionFlags>(app, "completion", "Print the completion of a shell", chosen);
@@ -159,15 +200,15 @@ void declare_commands(CLI::App& app, Command& chosen) {
     // For the build and for units, not for people.
     add_command<ManualFlags>(app, "manual", "Write the manual pages", chosen);
     add_command<BootFlags>(app, "boot", "What the unit of a project calls", chosen);
-    for (const char* name : {"manual", "boot"}) app.get_subcommand(name)->group("");
+    for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+        if (command->get_name() == "manual" || command->get_name() == "boot") command->group("");
 }
 
 constexpr const char* kAbout = "Runs Compose files on this host, without a daemon.";
 
-void declare_everything(CLI::App& app, Invocation& invocation, bool& version) {
+void declare_globals(CLI::App& app, Invocation& invocation, bool& version) {
     declare_globals(app, invocation.globals);
     app.add_flag("-v,--version", version, "Show the version");
-    declare_commands(app, invocation.command);
 }
 
 EarlyExit mistake(int code, std::string what, std::string help) {
@@ -345,12 +386,13 @@ std::variant<Invocation, EarlyExit> parse(const std::vector<std::string>& argume
     Invocation invocation;
     bool version = false;
     CLI::App app(kAbout, "davit");
-    declare_everything(app, invocation, version);
+    declare_globals(app, invocation, version);
 
     const std::string word = command_word(app, arguments);
-    const std::vector<std::string> known = command_names(app);
-    if (!word.empty() && std::find(known.begin(), known.end(), word) == known.end()) {
+    declare_commands(app, {invocation.command, word});
+    if (!word.empty() && command_names(app).empty()) {
         if (word == "help") return help_about(arguments);
+        declare_commands(app, {invocation.command});
         return unknown_command(app, word);
     }
     try {
@@ -373,7 +415,8 @@ Catalog catalog() {
     Invocation invocation;
     bool version = false;
     CLI::App app(kAbout, "davit");
-    declare_everything(app, invocation, version);
+    declare_globals(app, invocation, version);
+    declare_commands(app, {invocation.command});
     return describe(app);
 }
 

@@ -12,6 +12,8 @@
 namespace davit::cli {
 namespace {
 
+mode_t users_mask = 0022;  // NOLINT: set once, before there are threads
+
 bool is_special(const std::string& path) {
     struct stat info {};
     return ::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode);
@@ -24,6 +26,10 @@ Result<void> write_to(UniqueFd fd, const std::function<Result<void>(image::ByteS
 }
 
 }  // namespace
+
+void take_umask() { users_mask = ::umask(0022); }
+
+mode_t users_mode(mode_t mode) { return mode & ~users_mask; }
 
 Result<void> write_output(const std::string& path, const char* what,
                           const std::function<Result<void>(image::ByteSink&)>& write) {
@@ -39,7 +45,7 @@ Result<void> write_output(const std::string& path, const char* what,
     const std::string part = special ? path : path + ".part-" + random_hex(4);
     const auto all = [&]() -> Result<void> {
         const int flags = special ? O_WRONLY : O_WRONLY | O_CREAT | O_EXCL;
-        UniqueFd fd = TRY(sys::open(part, flags, 0666));
+        UniqueFd fd = TRY(sys::open(part, flags, users_mode(0666)));
         TRY(write_to(std::move(fd), write));
         if (special || ::rename(part.c_str(), path.c_str()) == 0) return {};
         const int error_number = errno;

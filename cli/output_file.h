@@ -5,8 +5,16 @@
 
 #include <functional>
 #include <string>
+#include <sys/types.h>
 
 namespace davit::cli {
+
+/// Takes the umask for davit's own: folders of containers and what lies in them are as open as they
+/// are meant to be, whoever runs the command. Called once, at the beginning.
+void take_umask();
+
+/// What the user's umask leaves of the mode of a file that is the user's.
+mode_t users_mode(mode_t mode);
 
 /// Writes what `write` gives to the file `path`, or to standard output where that is empty or "-".
 /// A regular file appears under its name only when it is whole: half an archive must not look like

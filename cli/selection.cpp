@@ -38,6 +38,13 @@ Error no_such_service(const Target& target, const std::string& word, const Views
     return {ErrorKind::NotFound, fmt::format("service '{}' has no container", printable(word))};
 }
 
+/// Whether a container that may be another project's is what the word means. The beginning of an id
+/// is, where nobody can have meant a service: "db" and "fe" are ids' beginnings as well.
+bool means(const ContainerView& view, const std::string& word) {
+    constexpr std::size_t kShownDigits = 12;
+    return view.record.name == word || word.size() >= kShownDigits;
+}
+
 bool in_file(const Target& target, const std::string& word) {
     return target.loaded && target.loaded->project.services.contains(word);
 }
@@ -85,7 +92,7 @@ Result<std::vector<Selection>> select_containers(const Target& target,
         if (meant) continue;
         // Docker's users name containers of any project.
         const Result<ContainerView> elsewhere = stack::find_container(paths, {}, word);
-        if (!elsewhere) return no_such_service(target, word, views);
+        if (!elsewhere || !means(*elsewhere, word)) return no_such_service(target, word, views);
         add_once(selections, *elsewhere);
     }
     return selections;
@@ -109,7 +116,7 @@ Result<ContainerView> one_container(const Target& target, const std::string& wor
                      fmt::format("service '{}' has no container {}", word, index))
             .help("'davit ps -a' lists them");
     Result<ContainerView> named = stack::find_container(paths, target.project, word);
-    if (named) return named;
+    if (named && means(*named, word)) return named;
     Error unknown = no_such_service(target, word, views);
     if (!unknown.help().empty()) return unknown;
     return std::move(unknown).help("'davit ps -a' lists those that are there");

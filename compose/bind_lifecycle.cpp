@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstring>
 #include <fmt/format.h>
+#include <limits>
 
 // How a service starts, restarts, stops and logs.
 namespace davit::compose {
@@ -67,6 +68,10 @@ void bind_restart(const Node& node, Service& service, Diagnostics& diagnostics) 
     const Node* condition = policy->find("condition");
     const std::string word = condition != nullptr ? condition->text : "any";
     const auto attempts = parse_integer(text_at(*policy, "max_attempts"));
+    if (attempts && (*attempts < 0 || *attempts > std::numeric_limits<int>::max()))
+        diagnostics.error(fmt::format("{} is not a number of attempts", *attempts),
+                          policy->find("max_attempts")->place(),
+                          "name how often it is started again at most, from 0 on");
     using Condition = RestartPolicy::Condition;
     if (word == "none")
         service.restart = {Condition::No, 0};

@@ -183,6 +183,9 @@ std::string config_hash(const Project& project, const Service& service) {
     if (service.healthcheck) json["healthcheck"] = to_json(*service.healthcheck);
     for (const Device& device : service.devices)
         json["devices"].push_back({device.source, device.target, device.permissions});
+    for (const CdiDevice& device : service.cdi_devices)
+        json["cdi_devices"].push_back({device.name, device.attribute});
+    add(json, "storage_bytes", service.storage_bytes);
     add(json, "device_cgroup_rules", service.device_cgroup_rules);
     add(json, "pid", service.sharing.pid);
     add(json, "ipc", service.sharing.ipc);

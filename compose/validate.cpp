@@ -93,7 +93,8 @@ void Validator::check_ports() {
         const Service& service = *each;
         for (std::size_t i = 0; i < service.ports.size(); ++i) {
             const Port& port = service.ports[i];
-            if (port.published == 0) continue;
+            // One of a range is chosen among those that are free.
+            if (port.published == 0 || port.published_last > port.published) continue;
             const SourcePos where = place(service, fmt::format("ports[{}]", i));
             std::vector<Claim>& same = claims[{port.protocol, port.published}];
             const auto taken = std::find_if(same.begin(), same.end(), [&](const Claim& claim) {

@@ -62,12 +62,13 @@ void set_limits(const ChildPlan& plan) {
     }
 }
 
-/// A guard's own score protects it; what it starts counts as the container does.
+/// A guard's own score protects it; what it starts counts as the container does. To lower one's own
+/// score needs CAP_SYS_RESOURCE: without it the caller's stays, which protects less and not more.
 void set_oom_score(const ChildPlan& plan) {
     if (plan.oom_score.empty()) return;
     const int fd = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    if (fd == -1 || ::write(fd, plan.oom_score.data(), plan.oom_score.size()) !=
-                        static_cast<ssize_t>(plan.oom_score.size()))
+    if (fd == -1) fail(plan, ChildStage::Limits);
+    if (::write(fd, plan.oom_score.data(), plan.oom_score.size()) == -1 && errno != EACCES)
         fail(plan, ChildStage::Limits);
     ::close(fd);
 }

@@ -17,4 +17,12 @@ struct CloneCall {
 };
 pid_t clone_process(const CloneCall& call);
 
+/// clone3(2) in the manner of vfork(2), for a child that executes a program at once: it has the
+/// caller's memory, and the calling thread waits until it has executed or exited. So nothing is
+/// copied, neither page tables now nor pages later, which matters to a process with a large heap
+/// and many threads. `run` gets `argument`, keeps to async-signal-safe calls, writes to nothing of
+/// the caller's but errno, and never returns; it begins with all signals blocked. Returns the pid,
+/// or -1 with errno.
+pid_t spawn_process(const CloneCall& call, void (*run)(void* argument), void* argument);
+
 }  // namespace davit::runtime

@@ -18,6 +18,7 @@
 #include "runtime/seccomp_listener.h"
 #include "runtime/spec.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -26,6 +27,7 @@
 #include <linux/sched.h>
 #include <optional>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -89,6 +91,19 @@ int tell(const ChildReport& report, const Spec& spec) {
     return report.stage == ChildStage::Exec && missing ? kNotFound : kNotExecutable;
 }
 
+/// The limits that the container's own program has, where the new one names none.
+void add_limits(pid_t pid, std::vector<SpecRlimit>& limits) {
+    for (int resource = 0; resource < RLIM_NLIMITS; ++resource) {
+        const bool named = std::any_of(limits.begin(), limits.end(), [&](const SpecRlimit& limit) {
+            return limit.resource == resource;
+        });
+        rlimit64 now{};
+        if (!named &&
+            ::prlimit64(pid, static_cast<__rlimit_resource>(resource), nullptr, &now) == 0)
+            limits.push_back({resource, now.rlim_cur, now.rlim_max});
+    }
+}
+
 class Execution {
 public:
     Execution(const ExecOptions& options, Spec spec) : options_(options), spec_(std::move(spec)) {}
@@ -126,6 +141,7 @@ Result<void> Execution::launch() {
     UniqueFd report_write(report_ends[1]);
     const UniqueFd start_read(start_ends[0]);
     start_.reset(start_ends[1]);
+    add_limits(options_.pid, spec_.rlimits);
     UniqueFd child_socket;
     const bool own_terminal = options_.terminal && options_.console_socket == -1;
     if (own_terminal) {

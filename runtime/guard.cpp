@@ -8,15 +8,19 @@
 #include "runtime/guard_process.h"
 #include "runtime/protocol.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
 #include <malloc.h>
 #include <optional>
+#include <sched.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace davit::runtime {
@@ -141,7 +145,8 @@ void Guard::protect() {
     constexpr const char* kFile = "/proc/self/oom_score_adj";
     if (was_oom_score_) return;  // it is as it has to be
     const Result<std::string> before = read_file(kFile);
-    if (before && write_control_file(kFile, "-999")) was_oom_score_ = std::string(trim(*before));
+    // What a shell of a desktop's session has is no word about the service.
+    if (before && write_control_file(kFile, "-999")) was_oom_score_ = "0";
 }
 
 Result<void> Guard::watch_signals() {
@@ -367,6 +372,46 @@ void Guard::clean_up() {
         ::unlink((options_.run_dir + "/" + name).c_str());
 }
 
+namespace {
+
+/// A guard is a child of whoever ran `up`, and its container would be as nice and as limited as
+/// that shell for all its life, and otherwise after a reboot. Both get what dockerd's containers
+/// get; where this process may not have so much, as much as it may.
+void become_ordinary() {
+    struct Limit {
+        __rlimit_resource resource;
+        rlim64_t soft;
+        rlim64_t hard;
+    };
+    constexpr rlim64_t kAny = RLIM64_INFINITY;
+    constexpr rlim64_t kFiles = 1048576;
+    constexpr rlim64_t kMiB = 1U << 20U;
+    constexpr Limit kLimits[] = {
+        {RLIMIT_NOFILE, kFiles, kFiles}, {RLIMIT_MEMLOCK, 8 * kMiB, 8 * kMiB},
+        {RLIMIT_STACK, 8 * kMiB, kAny},  {RLIMIT_NPROC, kAny, kAny},
+        {RLIMIT_CORE, kAny, kAny},       {RLIMIT_CPU, kAny, kAny},
+        {RLIMIT_FSIZE, kAny, kAny},      {RLIMIT_DATA, kAny, kAny},
+        {RLIMIT_AS, kAny, kAny},         {RLIMIT_RSS, kAny, kAny},
+        {RLIMIT_LOCKS, kAny, kAny},
+    };
+    for (const Limit& limit : kLimits) {
+        rlimit64 wanted{limit.soft, limit.hard};
+        rlimit64 now{};
+        if (::setrlimit64(limit.resource, &wanted) == 0 ||
+            ::getrlimit64(limit.resource, &now) == -1)
+            continue;
+        wanted = {std::min(limit.soft, now.rlim_max), now.rlim_max};
+        (void)::setrlimit64(limit.resource, &wanted);
+    }
+    (void)::setpriority(PRIO_PROCESS, 0, 0);
+    const sched_param none{};
+    (void)::sched_setscheduler(0, SCHED_OTHER, &none);
+    constexpr int kThisProcess = 1;  // IOPRIO_WHO_PROCESS
+    (void)::syscall(SYS_ioprio_set, kThisProcess, 0, 0);
+}
+
+}  // namespace
+
 int run_guard(GuardOptions options) {
     Result<EventLoop> loop = EventLoop::create();
     Result<Timer> stop_timer = Timer::create();
@@ -379,6 +424,7 @@ int run_guard(GuardOptions options) {
     }
     ::umask(0022);
     if (::chdir("/") == -1) return 1;
+    become_ordinary();
     Guard guard(std::move(options), *std::move(loop), *std::move(stop_timer),
                 *std::move(restart_timer));
     const Result<void> prepared = guard.prepare();

@@ -60,7 +60,8 @@ struct GuardProgram {
 };
 
 // --- The child's side: only async-signal-safe calls. ---
-[[noreturn]] void run_guard_program(const GuardProgram& program) {
+void run_guard_program(void* argument) {
+    const auto& program = *static_cast<const GuardProgram*>(argument);
     ::setsid();
     // An ignored SIGCHLD would survive execve(2), and no exit could be collected.
     struct sigaction standard {};
@@ -120,19 +121,18 @@ Result<GuardProcess> spawn_guard(const GuardLaunch& launch, bool adopt) {
     program.lock_fd = lock.get();
 
     int pidfd = -1;
-    CloneCall call{.flags = CLONE_VFORK | CLONE_PIDFD, .exit_signal = SIGCHLD, .pidfd = &pidfd};
+    CloneCall call{.flags = CLONE_PIDFD, .exit_signal = SIGCHLD, .pidfd = &pidfd};
     if (cgroup) {
         call.flags |= CLONE_INTO_CGROUP;
         call.cgroup_fd = cgroup.get();
     }
-    pid_t pid = clone_process(call);
+    pid_t pid = spawn_process(call, run_guard_program, &program);
     if (pid == -1 && cgroup) {  // another davit has just removed the cgroup, or it is not ours
         call.flags &= ~std::uint64_t{CLONE_INTO_CGROUP};
         call.cgroup_fd = -1;
-        pid = clone_process(call);
+        pid = spawn_process(call, run_guard_program, &program);
     }
     if (pid == -1) return Error::from_errno(errno, "clone3(2)").doing("start a guard");
-    if (pid == 0) run_guard_program(program);
     guard.pid = pid;
     guard.pidfd.reset(pidfd);
     return guard;

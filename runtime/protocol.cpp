@@ -43,7 +43,12 @@ Result<void> send_packet(const UniqueFd& socket, const Json& packet) {
 }
 
 Result<Json> receive_packet(const UniqueFd& socket) {
-    std::string text(kLongestPacket, '\0');
+    // Its length first: room for the longest would be more than most packets need by far.
+    const ssize_t length =
+        sys::retry_on_eintr([&] { return ::recv(socket.get(), nullptr, 0, MSG_PEEK | MSG_TRUNC); });
+    std::string text(std::clamp<std::size_t>(length > 0 ? static_cast<std::size_t>(length) : 0, 1,
+                                             kLongestPacket),
+                     '\0');
     const ssize_t got =
         sys::retry_on_eintr([&] { return ::recv(socket.get(), text.data(), text.size(), 0); });
     if (got == -1 && errno != ECONNRESET) return Error::from_errno(errno, "recv(2)");

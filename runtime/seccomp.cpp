@@ -11,8 +11,10 @@
 #include <iterator>
 #include <linux/audit.h>
 #include <memory>
+#include <optional>
 #include <seccomp.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace davit::runtime {
@@ -150,7 +152,26 @@ Result<void> check_flags(const Json& seccomp) {
     return {};
 }
 
+constexpr const char* kDefault = "davitDefault";
+
+/// The capabilities that a named default filter is for.
+std::optional<std::uint64_t> capabilities_of_default(const Json& seccomp) {
+    const auto found = seccomp.find(kDefault);
+    if (found == seccomp.end() || !found->is_number_unsigned()) return std::nullopt;
+    return found->get<std::uint64_t>();
+}
+
+/// What a name of this program's stands for may be another thing for the next program.
+std::string own_identity() {
+    struct stat info {};
+    if (::stat("/proc/self/exe", &info) == -1) return {};
+    return fmt::format("{}:{}:{}:{}.{}", info.st_dev, info.st_ino, info.st_size,
+                       info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+}
+
 Result<SeccompProgram> compile(const Json& seccomp) {
+    if (const auto capabilities = capabilities_of_default(seccomp))
+        return compile(default_seccomp(*capabilities));
     const std::uint32_t default_action = TRY(
         parse_action(seccomp.at("defaultAction").get<std::string>(), seccomp, "defaultErrnoRet"));
     TRY(check_flags(seccomp));
@@ -194,6 +215,8 @@ std::uint64_t fnv1a(std::string_view text) {
 
 }  // namespace
 
+Json named_default_seccomp(std::uint64_t capabilities) { return {{kDefault, capabilities}}; }
+
 unsigned seccomp_flags(const Json& seccomp) {
     unsigned all = asks_listener(seccomp) ? kNewListener : 0;
     const auto flags = seccomp.find("flags");
@@ -217,7 +240,8 @@ Result<SeccompProgram> cached_seccomp(const Json& seccomp, const std::string& ca
     // compared, so that no hash has to be trusted. libseccomp's version is part of the text.
     const scmp_version* version = seccomp_version();
     const std::string key =
-        fmt::format("{}.{}.{} {}", version->major, version->minor, version->micro, seccomp.dump());
+        fmt::format("{}.{}.{} {} {}", version->major, version->minor, version->micro,
+                    capabilities_of_default(seccomp) ? own_identity() : "", seccomp.dump());
     const std::string path = fmt::format("{}/seccomp-{:016x}.bpf", cache_dir, fnv1a(key));
     const auto entry_of = [&](std::string_view program) {
         return fmt::format("{}{}{:016x}{}", key, '\0', fnv1a(program), program);

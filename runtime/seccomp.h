@@ -14,10 +14,16 @@ namespace davit::runtime {
 /// @source docs/security.md, which lists the refused calls with their reasons
 Json default_seccomp(std::uint64_t capabilities);
 
+/// The default filter by its name, in the place of a `linux.seccomp` object. To write, read and
+/// keep the names of all calls for each container costs more than the rest of its configuration.
+/// Another runtime finds no `defaultAction` in it and refuses, so that nothing runs without a
+/// filter.
+Json named_default_seccomp(std::uint64_t capabilities);
+
 /// A compiled filter: the instructions for seccomp(2).
 using SeccompProgram = std::string;
 
-/// Compiles an OCI `linux.seccomp` object with libseccomp.
+/// Compiles an OCI `linux.seccomp` object, or what `named_default_seccomp` gives, with libseccomp.
 /// @errors InvalidInput for an unknown action, operator or architecture
 Result<SeccompProgram> compile_seccomp(const Json& seccomp);
 

@@ -87,16 +87,15 @@ struct Ending {
 Result<Ending> wait_for(pid_t child, const UniqueFd& output, int cancel_fd) {
     const UniqueFd process = TRY(sys::pidfd_open(child));
     Ending ending;
+    bool closed = false;  // every writer may have closed it before the command ends
     for (bool alive = true; alive;) {
         pollfd ready[] = {{process.get(), POLLIN, 0},
-                          {output.get(), POLLIN, 0},
+                          {closed ? -1 : output.get(), POLLIN, 0},
                           {ending.cancelled ? -1 : cancel_fd, POLLIN, 0}};
         if (sys::retry_on_eintr([&] { return ::poll(ready, 3, -1); }) == -1)
             return failed("poll(2)");
         read_some(output, ending.output);
-        // Every writer may have closed it before the command ends.
-        if ((ready[1].revents & POLLHUP) != 0 && (ready[0].revents & POLLIN) == 0)
-            TRY(sys::wait_for_exit(process, -1));
+        closed = closed || (ready[1].revents & POLLHUP) != 0;
         if (ready[2].revents != 0) {
             ending.cancelled = true;
             TRY(sys::pidfd_send_signal(process, SIGTERM));

@@ -70,12 +70,25 @@ Error explain(const ChoiceRequest& request, const Port& port, Error error) {
         .help("take that project down, or publish another port");
 }
 
+/// Those that go, with their ports, before anything is made.
+std::map<std::string, ContainerRecord> leaving(const ChoiceRequest& request) {
+    std::map<std::string, ContainerRecord> containers;
+    for (const compose::Step& step : request.plan->steps) {
+        const auto found = request.seen->containers.find(step.resource.name);
+        if (step.kind == compose::StepKind::RemoveContainer &&
+            found != request.seen->containers.end())
+            containers.insert(*found);
+    }
+    return containers;
+}
+
 Result<void> check_port(const ChoiceRequest& request, const Port& port) {
+    const std::map<std::string, ContainerRecord> going = leaving(request);
     const std::uint16_t last = std::max(port.published, port.published_last);
     Result<void> problem;
     for (unsigned published = port.published; published <= last; ++published) {
         const auto number = static_cast<std::uint16_t>(published);
-        if (is_among(request.seen->containers, port, number)) return {};
+        if (is_among(going, port, number)) return {};
         const Result<std::vector<UniqueFd>> free = runtime::bind_port(listen_port(port, number));
         if (free) return {};
         Port one = port;

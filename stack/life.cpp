@@ -70,12 +70,11 @@ Result<Failures> carry_out(const Environment& environment, const LifeRequest& re
     return execute(plan, actuator, request.options, request.on_event);
 }
 
-/// A container without its configuration was never made whole; starting it can't work.
+/// Starting one that was never made whole can't work.
 std::set<std::string> whole_ones(const Environment& environment, const LifeRequest& request) {
     std::set<std::string> names;
     for (const std::string& name : request.containers)
-        if (exists(environment.paths.container(request.project, name) + "/config.json"))
-            names.insert(name);
+        if (is_whole(environment.paths, request.project, name)) names.insert(name);
     return names;
 }
 

@@ -139,6 +139,10 @@ std::string device_file(const std::string& state_dir, std::size_t index) {
     return fmt::format("{}/devices/{}", state_dir, index);
 }
 
+std::string cgroup_of(const ContainerRecord& record) {
+    return record.cgroup_parent + cgroup_path(record.project, record.name);
+}
+
 std::string cgroup_path(const std::string& project, const std::string& container) {
     return "/davit/" + project + "/" + container;
 }

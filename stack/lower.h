@@ -70,5 +70,7 @@ std::string device_file(const std::string& state_dir, std::size_t index);
 
 /// Cgroup of a container, beneath each hierarchy.
 std::string cgroup_path(const std::string& project, const std::string& container);
+/// The container's own, with the `cgroup_parent` that its service asks for.
+std::string cgroup_of(const ContainerRecord& record);
 
 }  // namespace davit::stack

@@ -365,7 +365,8 @@ Json namespaces_json(const ContainerInputs& in) {
 }
 
 Result<Json> seccomp_json(const compose::Service& service, std::uint64_t capabilities) {
-    if (service.privileges.seccomp_profile.empty()) return runtime::default_seccomp(capabilities);
+    if (service.privileges.seccomp_profile.empty())
+        return runtime::named_default_seccomp(capabilities);
     return oci_seccomp(service.privileges.seccomp_profile, profile_facts(capabilities));
 }
 
@@ -382,7 +383,7 @@ Result<Json> linux_json(const ContainerInputs& in, const ContainerRecord& record
         linux_part["gidMappings"] = map;
     }
     linux_part["namespaces"] = namespaces_json(in);
-    linux_part["cgroupsPath"] = record.cgroup_parent + cgroup_path(record.project, record.name);
+    linux_part["cgroupsPath"] = cgroup_of(record);
     linux_part["resources"] = resources_json(in);
     if (Json devices = devices_json(in); !devices.empty())
         linux_part["devices"] = std::move(devices);
@@ -431,7 +432,9 @@ Result<Json> annotations_json(const ContainerInputs& in, const ContainerRecord& 
         annotations[runtime::kStopSignal] = fmt::format("{}", *number);
     }
     if (record.health_check)
-        annotations[runtime::kHealthCheck] = runtime::to_json(*record.health_check).dump();
+        annotations[runtime::kHealthCheck] =
+            runtime::to_json(*record.health_check)
+                .dump(-1, ' ', false, Json::error_handler_t::replace);
     for (const auto& [type, run_dir] : in.joins.run_dirs)
         annotations[runtime::kJoin + type] = run_dir;
     if (in.wanted->config.stdin_open) annotations[runtime::kStdin] = "open";

@@ -4,6 +4,8 @@
 #include "stack/claims.h"
 #include "stack/networks.h"
 
+#include <sys/stat.h>
+
 namespace davit::stack {
 namespace {
 
@@ -48,6 +50,12 @@ void observe_partner(const Paths& paths, const ContainerRecord& record,
 
 }  // namespace
 
+bool is_whole(const Paths& paths, const std::string& project, const std::string& container) {
+    struct stat info {};
+    const std::string file = paths.container(project, container) + "/config.json";
+    return ::stat(file.c_str(), &info) == 0 && info.st_size > 0;
+}
+
 Result<Observation> observe(const Environment& environment, const std::string& project) {
     const Paths& paths = environment.paths;
     Observation seen;
@@ -66,10 +74,8 @@ Result<Observation> observe(const Environment& environment, const std::string& p
         seen.states[name] = state;
         compose::ObservedContainer& found = seen.state.containers[name];
         found.service = record.service;
-        // Its configuration is written last: without it the container was never made whole, and
-        // has to be made anew.
-        if (exists(paths.container(project, name) + "/config.json"))
-            found.config_hash = record.config_hash;
+        // Else it has to be made anew.
+        if (is_whole(paths, project, name)) found.config_hash = record.config_hash;
         found.image_id = record.image_id;
         // Without its guard nobody keeps its log or restarts it: it counts as in need of a start.
         found.running = in_hand(state.status) && runtime::guard_alive(state);

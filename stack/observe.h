@@ -20,6 +20,10 @@ struct Observation {
 /// which only the run folder is left.
 Result<Observation> observe(const Environment& environment, const std::string& project);
 
+/// Whether a container was made whole. Its configuration is written last, and without waiting for
+/// the disk: after a power cut it may be there and empty.
+bool is_whole(const Paths& paths, const std::string& project, const std::string& container);
+
 /// Adds the ids of the images that `desired` names and the store has.
 Result<void> observe_images(const Environment& environment, const compose::DesiredState& desired,
                             compose::ObservedState& observed);

@@ -76,6 +76,9 @@ Result<void> check_data_root(const Environment& environment, const std::string& 
 
 Result<Choices> choose_locked(const ChoiceRequest& request) {
     const FileLock host = TRY(lock_host(request.environment->paths));
+    // Another `up` of this name, with a data root and so a project lock of its own, may have come
+    // first.
+    TRY(check_data_root(*request.environment, request.desired->project));
     return choose(request);
 }
 

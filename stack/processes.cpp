@@ -159,8 +159,7 @@ Result<std::vector<ProcessRow>> processes_of(const ContainerView& view) {
     std::vector<ProcessRow> rows;
     if (view.state.pid == 0) return rows;
     const runtime::CgroupMounts mounts = runtime::find_cgroup_mounts();
-    const std::string folder =
-        any_folder(mounts, cgroup_path(view.record.project, view.record.name));
+    const std::string folder = any_folder(mounts, cgroup_of(view.record));
     const system_clock::time_point boot = boot_time();
     for (const std::string& line : split(file_text(folder + "/cgroup.procs"), '\n')) {
         const auto pid = parse_integer(line);
@@ -177,7 +176,7 @@ Usage usage_of(const ContainerView& view) {
     Usage usage;
     if (view.state.pid == 0) return usage;
     const runtime::CgroupMounts mounts = runtime::find_cgroup_mounts();
-    const std::string path = cgroup_path(view.record.project, view.record.name);
+    const std::string path = cgroup_of(view.record);
     if (!mounts.unified.empty()) {  // counted there without any controller
         usage.cpu =
             std::chrono::microseconds(value_of(mounts.unified + path + "/cpu.stat", "usage_usec"));

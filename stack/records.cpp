@@ -155,6 +155,18 @@ auto read_list(const Json& json, const char* key, Decode decode) {
     return items;
 }
 
+/// Without the members that are empty, or no: to the reader that is what an absent one is, and
+/// every command reads the records of all containers.
+Json without_empty(const Json& all) {
+    Json json = Json::object();
+    for (const auto& [key, value] : all.items()) {
+        const bool no = value.is_null() || value == Json(false) || value == Json("");
+        const bool structure = value.is_object() || value.is_array();
+        if (!no && !(structure && value.empty())) json[key] = value;
+    }
+    return json;
+}
+
 Json to_json(const ContainerRecord& record) {
     return {{"version", kVersion},
             {"id", record.id},
@@ -187,20 +199,22 @@ Json to_json(const ContainerRecord& record) {
               {"max_attempts", record.restart.max_attempts}}},
             {"logging", {{"driver", record.logging.driver}, {"options", record.logging.options}}},
             {"resources",
-             {{"memory_bytes", record.resources.memory_bytes},
-              {"cpus", record.resources.cpus},
-              {"pids", record.resources.pids},
-              {"memory_reservation_bytes", record.resources.memory_reservation_bytes},
-              {"memory_swap_bytes", record.resources.memory_swap_bytes},
-              {"cpu_shares", record.resources.cpu_shares},
-              {"cpu_quota_us", record.resources.cpu_quota_us},
-              {"cpu_period_us", record.resources.cpu_period_us}}},
+             record.resources == compose::Resources{}
+                 ? Json()
+                 : Json{{"memory_bytes", record.resources.memory_bytes},
+                        {"cpus", record.resources.cpus},
+                        {"pids", record.resources.pids},
+                        {"memory_reservation_bytes", record.resources.memory_reservation_bytes},
+                        {"memory_swap_bytes", record.resources.memory_swap_bytes},
+                        {"cpu_shares", record.resources.cpu_shares},
+                        {"cpu_quota_us", record.resources.cpu_quota_us},
+                        {"cpu_period_us", record.resources.cpu_period_us}}},
             {"resolver",
              {{"servers", record.resolver.servers},
               {"options", record.resolver.options},
               {"search", record.resolver.search},
               {"extra_hosts", record.resolver.extra_hosts}}},
-            {"privileges", privileges_json(record.privileges)},
+            {"privileges", without_empty(privileges_json(record.privileges))},
             {"links", record.links},
             {"network_mode", record.network_mode},
             {"network_container", record.network_container},
@@ -210,11 +224,10 @@ Json to_json(const ContainerRecord& record) {
             {"read_only", record.read_only},
             {"tty", record.tty},
             {"stdin_open", record.stdin_open},
-            {"sharing",
-             {{"pid", record.sharing.pid},
-              {"ipc", record.sharing.ipc},
-              {"uts", record.sharing.uts},
-              {"cgroup", record.sharing.cgroup}}},
+            {"sharing", without_empty({{"pid", record.sharing.pid},
+                                       {"ipc", record.sharing.ipc},
+                                       {"uts", record.sharing.uts},
+                                       {"cgroup", record.sharing.cgroup}})},
             {"devices", list_of(record.devices)},
             {"cgroup_parent", record.cgroup_parent},
             {"health_check",
@@ -448,8 +461,8 @@ Result<std::vector<std::string>> list_projects(const Paths& paths) {
 
 Result<void> write_record(const Paths& paths, const ContainerRecord& record) {
     TRY(make_directories(paths.container(record.project, record.name), 0700));
-    return write_json(container_file(paths, record.project, record.name), to_json(record),
-                      Sync::Yes);
+    return write_json(container_file(paths, record.project, record.name),
+                      without_empty(to_json(record)), Sync::Yes);
 }
 
 Result<void> write_record(const Paths& paths, const NetworkRecord& record) {

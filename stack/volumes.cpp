@@ -156,9 +156,11 @@ Result<void> make_volume(const Paths& paths, const VolumeRecord& record) {
     const std::string folder = paths.volumes() + "/" + record.name;
     if (exists(folder)) return {};
     const std::string fresh = paths.volumes() + "/" + kInTheMaking + random_hex(8);
-    TRY(make_directories(paths.volumes(), 0711));
+    // No user of the host has business in there: a container's set-user-id programs may lie in it.
+    // CVE-2021-41091
+    TRY(make_directories(paths.volumes(), 0700));
     ScopeGuard undo([&] { (void)remove_tree(fresh); });
-    TRY(make_directories(fresh, 0711));
+    TRY(make_directories(fresh, 0700));
     TRY(make_directories(fresh + "/_data", 0755));
     TRY(write_record(fresh, record));
     if (::rename(fresh.c_str(), folder.c_str()) == -1) {

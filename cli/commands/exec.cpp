@@ -1,15 +1,13 @@
 #include "stack/exec.h"
 
 #include "base/file.h"
-#include "base/strings.h"
 #include "cli/commands/commands.h"
 #include "cli/data_root.h"
 #include "cli/exit_code.h"
 #include "cli/intents.h"
-#include "cli/target.h"
+#include "cli/selection.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cerrno>
 #include <fmt/format.h>
 #include <sys/mman.h>
@@ -18,37 +16,11 @@
 namespace davit::cli {
 namespace {
 
-Result<stack::ContainerView> container_of(const Target& target, const ExecFlags& flags) {
-    const auto views = TRY(stack::list_containers(target.environment.paths, target.project));
-    for (const stack::ContainerView& view : views)
-        if (view.record.service == flags.service && view.record.number == flags.index &&
-            !view.record.one_off)
-            return view;
-    const bool known = std::any_of(views.begin(), views.end(), [&](const auto& view) {
-        return view.record.service == flags.service;
-    });
-    if (known)
-        return Error(ErrorKind::NotFound,
-                     fmt::format("service '{}' has no container {}", flags.service, flags.index))
-            .help("'davit ps' lists them");
-    // Docker's users name containers, too.
-    std::vector<std::string> names;
-    for (const stack::ContainerView& view : views) {
-        if (view.record.name == flags.service) return view;
-        names.push_back(view.record.service);
-    }
-    const auto meant = nearest(flags.service, names);
-    return Error(ErrorKind::NotFound,
-                 fmt::format("no container of a service '{}' is there", printable(flags.service)))
-        .help(meant ? fmt::format("the nearest service is '{}'", *meant)
-                    : std::string("'davit ps' lists them"));
-}
-
 /// The `process` object as a file that only the next program can read.
 Result<UniqueFd> in_memory(const Json& process) {
     UniqueFd file(::memfd_create("process", 0));  // survives execve(2) on purpose
     if (!file) return Error::from_errno(errno, "memfd_create(2)");
-    TRY(write_all(file, process.dump()));
+    TRY(write_all(file, process.dump(-1, ' ', false, Json::error_handler_t::replace)));
     return file;
 }
 
@@ -76,9 +48,7 @@ Result<int> run(const Context& context, const ExecFlags& flags) {
     TargetOrExit found = TRY(find_target(context, FileNeed::Optional));
     if (!found.target) return found.exit_code;
     Target& target = *found.target;
-    if (target.project.empty())
-        return Error(ErrorKind::NotFound, "no project here").help("name one with -p");
-    const stack::ContainerView view = TRY(container_of(target, flags));
+    const stack::ContainerView view = TRY(one_container(target, flags.service, flags.index));
     if (view.state.pid == 0)
         return Error(ErrorKind::NotFound,
                      fmt::format("container '{}' does not run", view.record.name))

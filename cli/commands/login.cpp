@@ -1,6 +1,7 @@
 #include "image/login.h"
 
 #include "base/strings.h"
+#include "base/sys.h"
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
 #include "cli/intents.h"
@@ -9,33 +10,77 @@
 #include "cli/render.h"
 
 #include <CLI/CLI.hpp>
+#include <array>
+#include <cerrno>
 #include <fmt/format.h>
+#include <poll.h>
 #include <termios.h>
 #include <unistd.h>
 
 namespace davit::cli {
 namespace {
 
-/// One line of standard input. @errors InvalidInput at its end
-Result<std::string> read_line(const char* what) {
-    std::string text;
-    char c = 0;
-    ssize_t got = 0;
-    while ((got = ::read(STDIN_FILENO, &c, 1)) == 1 && c != '\n') text += c;
-    if (got != 1 && text.empty())
-        return Error(ErrorKind::InvalidInput, fmt::format("no {} is given", what))
-            .help("use -u NAME and --password-stdin");
-    return std::string(trim(text));
+Error nothing_given(const char* what) {
+    return Error(ErrorKind::InvalidInput, fmt::format("no {} is given", what))
+        .help("use -u NAME and --password-stdin");
 }
 
+/// One line of standard input, without its end. @errors InvalidInput where there is none; Cancelled
+/// at Ctrl-C
+Result<std::string> read_line(const char* what, const Interrupts& interrupts) {
+    std::string text;
+    for (;;) {
+        pollfd fds[2] = {{STDIN_FILENO, POLLIN, 0}, {interrupts.fd(), POLLIN, 0}};
+        if (::poll(fds, 2, -1) == -1 && errno != EINTR) return Error::from_errno(errno, "poll(2)");
+        if (Interrupts::count() > 0) return Error(ErrorKind::Cancelled, "asking for a login");
+        if (fds[0].revents == 0) continue;
+        char c = 0;
+        const ssize_t got = ::read(STDIN_FILENO, &c, 1);
+        if (got == 1 && c != '\n') {
+            text += c;
+            continue;
+        }
+        if (got != 1 && text.empty()) return nothing_given(what);
+        if (text.ends_with('\r')) text.pop_back();
+        return text;
+    }
+}
+
+/// All of standard input but the end of its last line: a key may have many.
+/// @source docker/cli cli/command/registry/login.go
+Result<std::string> read_all_input() {
+    constexpr std::size_t kMost = 1U << 20U;
+    std::string text;
+    std::array<char, 4096> buffer{};
+    ssize_t got = 0;
+    while (text.size() <= kMost && (got = sys::retry_on_eintr([&] {
+                                        return ::read(STDIN_FILENO, buffer.data(), buffer.size());
+                                    })) > 0)
+        text.append(buffer.data(), static_cast<std::size_t>(got));
+    if (text.size() > kMost)
+        return Error(ErrorKind::InvalidInput, "the password is longer than 1 MiB");
+    if (text.ends_with('\n')) text.pop_back();
+    if (text.ends_with('\r')) text.pop_back();
+    if (text.empty()) return nothing_given("password");
+    return text;
+}
+
+Result<std::string> read_name() {
+    const Interrupts interrupts = TRY(Interrupts::install(2));
+    to_stderr("Username: ");
+    return std::string(trim(TRY(read_line("name", interrupts))));
+}
+
+/// The terminal shows again what is typed, however this ends.
 Result<std::string> read_secret() {
+    const Interrupts interrupts = TRY(Interrupts::install(2));
     to_stderr("Password: ");
     termios before{};
     const bool terminal = ::tcgetattr(STDIN_FILENO, &before) == 0;
     termios silent = before;
     silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
     if (terminal) ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
-    Result<std::string> secret = read_line("password");
+    Result<std::string> secret = read_line("password", interrupts);
     if (terminal) ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     to_stderr("\n");
     return secret;
@@ -77,14 +122,11 @@ Result<int> run(const Context& context, const LoginFlags& flags) {
             render_warning("a password on the command line can be seen by others: use "
                            "--password-stdin",
                            context.terminal.err_colour));
-    if (credentials.user.empty()) {
-        to_stderr("Username: ");
-        credentials.user = TRY(read_line("name"));
-    }
+    if (credentials.user.empty()) credentials.user = TRY(read_name());
     if (!flags.password.empty())
         credentials.secret = flags.password;
     else
-        credentials.secret = flags.password_stdin ? TRY(read_line("password")) : TRY(read_secret());
+        credentials.secret = flags.password_stdin ? TRY(read_all_input()) : TRY(read_secret());
     credentials.source = fmt::format("'{}' as given", credentials.user);
     TRY_DOING(image::check_login(settings, domain, credentials), "log in to {}", domain);
     const std::string file = docker_config(context);

@@ -1,12 +1,11 @@
 #include "base/strings.h"
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
+#include "cli/selection.h"
 #include "cli/stream.h"
-#include "cli/target.h"
 #include "cli/when.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 
 namespace davit::cli {
 namespace {
@@ -51,18 +50,12 @@ Result<int> run(const Context& context, const LogsFlags& flags) {
     const TargetOrExit found = TRY(find_target(context, FileNeed::Optional));
     if (!found.target) return found.exit_code;
     const Target& target = *found.target;
-    if (target.project.empty())
-        return Error(ErrorKind::NotFound, "no project here").help("name one with -p");
     request.paths = target.environment.paths;
-    request.views = TRY(stack::list_containers(request.paths, target.project));
-    TRY(check_services(target, flags.services, request.views));
-    std::erase_if(request.views, [&](const stack::ContainerView& view) {
-        const bool wanted =
-            flags.services.empty() || std::find(flags.services.begin(), flags.services.end(),
-                                                view.record.service) != flags.services.end();
-        const bool index = flags.index == 0 || view.record.number == flags.index;
-        return !wanted || !index || view.record.log_path.empty() || view.record.one_off;
-    });
+    for (Selection& selection : TRY(select_containers(target, flags.services)))
+        for (stack::ContainerView& view : selection.views)
+            if (!view.record.log_path.empty() &&
+                (flags.index == 0 || view.record.number == flags.index))
+                request.views.push_back(std::move(view));
     request.follow = flags.follow;
     request.view_options.prefix = !flags.no_log_prefix;
     request.view_options.colour = context.terminal.out_colour && !flags.no_color;

@@ -37,13 +37,21 @@ Result<void> check_scale(const compose::LoadedProject& loaded,
                 .at(loaded.places.find("services." + name + ".container_name"))
                 .help("take 'container_name' out");
         for (std::size_t i = 0; i < service.ports.size(); ++i) {
-            if (service.ports[i].published == 0) continue;
+            const compose::Port& port = service.ports[i];
+            const int room = std::max(port.published_last - port.published + 1, 1);
+            if (port.published == 0 || count <= room) continue;
+            const std::string those =
+                room == 1 ? fmt::format("one of them can have port {}", port.published)
+                          : fmt::format("{} of them can have one of the ports {}-{}", room,
+                                        port.published, port.published_last);
             return Error(ErrorKind::InvalidInput,
-                         fmt::format("service '{}' is to have {} containers, and only one of them "
-                                     "can have port {} of the host",
-                                     name, count, service.ports[i].published))
+                         fmt::format("service '{}' is to have {} containers, and only {} of the "
+                                     "host",
+                                     name, count, those))
                 .at(loaded.places.find(fmt::format("services.{}.ports[{}]", name, i)))
-                .help("leave the host's port out: each container gets a free one");
+                .help(
+                    "leave the host's port out, and each container gets a free one; or name a "
+                    "range that is wide enough");
         }
     }
     return {};

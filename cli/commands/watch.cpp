@@ -142,7 +142,7 @@ Result<std::set<std::string>> next_changes(FileWatch& watch) {
         const int ready = ::poll(fds, 2, changed.empty() ? -1 : kQuietMs);
         if (Interrupts::count() > 0) return std::set<std::string>();
         if (ready == 0) return changed;
-        changed.merge(watch.take());
+        changed.merge(TRY(watch.take()));
     }
 }
 

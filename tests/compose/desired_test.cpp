@@ -86,6 +86,13 @@ TEST_CASE("every setting but depends_on changes the hash") {
         },
         [](Service& s) { s.resources.memory_bytes = 1; },
         [](Service& s) { s.resources.cpus = 1; },
+        [](Service& s) { s.storage_bytes = 1 << 20; },
+        [](Service& s) {
+            s.cdi_devices = {{"vendor.com/class=0", "gpus"}};
+        },
+        [](Service& s) {
+            s.cdi_devices = {{"vendor.com/class=1", "gpus"}};
+        },
         [](Service& s) { s.resources.pids = 1; },
         [](Service& s) { s.stop_signal = "SIGINT"; },
         [](Service& s) { s.stop_grace_period = std::chrono::seconds(1); },

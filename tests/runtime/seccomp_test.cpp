@@ -278,4 +278,11 @@ TEST_CASE("the cache gives the same program and survives whatever is in its file
     CHECK(*cached_seccomp(default_seccomp(0), dir.path()) != *fresh);
     CHECK(list_directory(dir.path())->size() == 2);
     CHECK(*cached_seccomp(filter, dir / "nowhere") == *fresh);
+    // By its name it is the same.
+    const Json named = named_default_seccomp(default_capabilities());
+    CHECK(named.dump().size() < 100);
+    CHECK(*compile_seccomp(named) == *fresh);
+    CHECK(*cached_seccomp(named, dir.path()) == *fresh);
+    CHECK(*cached_seccomp(named, dir.path()) == *fresh);
+    CHECK_FALSE(compile_seccomp({{"davitDefault", "all"}}).ok());
 }

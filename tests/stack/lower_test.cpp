@@ -412,7 +412,7 @@ TEST_CASE("the kernel's doors are masked and the default filter is there") {
                 "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware"});
     CHECK(part["readonlyPaths"].get<Words>() ==
           Words{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"});
-    CHECK(part["seccomp"] == runtime::default_seccomp(runtime::default_capabilities()));
+    CHECK(part["seccomp"] == runtime::named_default_seccomp(runtime::default_capabilities()));
     CHECK(part["cgroupsPath"] == "/davit/shop/shop-web-2");
 }
 

@@ -146,6 +146,12 @@ services:
     const Outcome ports = box.davit({"up", "-d"});
     CHECK(ports.status == 1);
     CHECK(contains(ports.err, "only one of them can have port 18099"));
+    // A range has room for as many as it has ports.
+    box.compose(file + "    ports: [\"18097-18098:80\"]\n");
+    CHECK(contains(box.davit_ok({"up", "--dry-run"}), "dt-scale-a-2"));
+    const Outcome three = box.davit({"up", "--dry-run", "--scale", "a=3"});
+    CHECK(three.status == 1);
+    CHECK(contains(three.err, "only 2 of them can have one of the ports 18097-18098"));
 }
 
 TEST_CASE("up leaves or recreates what it is told to") {

@@ -73,6 +73,14 @@ TEST_CASE("a stopped project starts again with its addresses and ports") {
     CHECK(unknown.status == 1);
     CHECK(contains(unknown.err, "no such service: wbe"));
     CHECK(contains(unknown.err, "'web'"));
+    // The beginning of an id is none that a project's user can have meant; the id itself is.
+    const std::string id = box.inspect("dt-start-db-1", "{{.Id}}");
+    const Outcome prefix = box.davit({"kill", id.substr(0, 3)});
+    CHECK(prefix.status == 1);
+    CHECK(contains(prefix.err, "no such service: " + id.substr(0, 3)));
+    CHECK(box.inspect("dt-start-db-1", "{{.State.Pid}}") == pid);
+    CHECK(box.davit({"exec", "-T", id.substr(0, 3), "true"}).status != 0);
+    box.davit_ok({"exec", "-T", id.substr(0, 12), "true"});
 
     box.davit_ok({"down"});
     CHECK(box.world() == before);

@@ -172,3 +172,23 @@ TEST_CASE("credential helpers keep what login gives them and are asked by pull")
     const Outcome missing = davit({"pull", "-q", registry.name("app")});
     CHECK(contains(missing.err, "there is no program 'docker-credential-nowhere'"));
 }
+
+TEST_CASE("a password from standard input may have many lines, and blanks") {
+    const Sandbox box("login-stdin");
+    const Served registry;
+    registry.put("auth.json", Json{{"user", "bob"}, {"password", "{\n \"key\": 1\n} "}}.dump());
+    const auto login = [&](const std::string& input) {
+        davit::testing::Command command =
+            box.davit_command({"login", "-u", "bob", "--password-stdin", registry.host()});
+        command.environment.push_back("DOCKER_CONFIG=" + box.folder() + "/docker");
+        command.argv.insert(command.argv.begin(),
+                            {"sh", "-c", "printf '" + input + "' | \"$@\"", "sh"});
+        return davit::testing::run(command);
+    };
+    const Outcome whole = login("{\\n \"key\": 1\\n} \\r\\n");
+    CHECK_MESSAGE(whole.status == 0, whole.err);
+    CHECK(login("{\\n \"key\": 1\\n}\\n").status == 1);
+    const Outcome none = login("\\n");
+    CHECK(none.status == 1);
+    CHECK(contains(none.err, "no password is given"));
+}

@@ -212,6 +212,8 @@ TEST_CASE("a cgroup below another, and processors") {
     const std::string pid = box.inspect("dt-parent-a-1", "{{.State.Pid}}");
     CHECK(contains(*read_file("/proc/" + pid + "/cgroup"),
                    ":/davit-test-parent/davit/dt-parent/dt-parent-a-1\n"));
+    CHECK(contains(box.davit_ok({"top"}), "sleep 1000"));
+    CHECK(contains(box.davit_ok({"stats", "--no-stream", "--format", "{{.PIDs}}"}), "1"));
     CHECK(contains(*read_file("/proc/" + pid + "/status"), "Cpus_allowed_list:\t0\n"));
     box.davit_ok({"down"});
     // Who names a parent keeps it: only davit's own part is taken away.
