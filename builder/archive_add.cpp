@@ -3,7 +3,7 @@
 #include "base/sys.h"
 #include "builder/stage_builder.h"
 #include "image/byte_source.h"
-#include "image/tar_reader.h"
+#include "image/tar_content.h"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -24,10 +24,10 @@ Error failed(const char* call, const std::string& path) {
 /// are looked up inside the root, and no name is followed at its last part.
 class Unpacker {
 public:
-    Unpacker(const UniqueFd& root, std::string destination)
-        : root_(root), destination_(std::move(destination)) {}
+    Unpacker(image::TarReader& reader, const UniqueFd& root, std::string destination)
+        : content_(reader, limits_), root_(root), destination_(std::move(destination)) {}
 
-    Result<void> unpack(image::TarReader& reader, const image::TarEntry& entry) {
+    Result<void> unpack(const image::TarEntry& entry) {
         const std::string path = place_of(entry.path);
         if (path.empty()) return {};  // "./": the destination stays what it is
         const std::size_t slash = path.rfind('/');
@@ -36,7 +36,7 @@ public:
         TRY(make_folders(root_, parent, {}));
         const UniqueFd dir = TRY(sys::open_in_root(root_, parent.empty() ? "." : parent,
                                                    O_PATH | O_DIRECTORY | O_CLOEXEC));
-        TRY(make(reader, entry, dir, name, path));
+        TRY(make(entry, dir, name, path));
         if (entry.type == image::TarType::HardLink) return {};
         return finish(entry, dir, name, path);
     }
@@ -60,8 +60,8 @@ private:
         return destination_.empty() ? clean : destination_ + "/" + clean;
     }
 
-    Result<void> make(image::TarReader& reader, const image::TarEntry& entry, const UniqueFd& dir,
-                      const std::string& name, const std::string& path) {
+    Result<void> make(const image::TarEntry& entry, const UniqueFd& dir, const std::string& name,
+                      const std::string& path) {
         if (entry.type == image::TarType::Directory) {
             folders_.emplace_back(path, entry.mtime);
             if (::mkdirat(dir.get(), name.c_str(), 0755) == 0) return {};
@@ -79,7 +79,7 @@ private:
                 if (::mkdirat(dir.get(), name.c_str(), 0755) == -1)
                     return failed("mkdirat(2)", path);
                 return {};
-            case image::TarType::Regular: return regular(reader, dir, name);
+            case image::TarType::Regular: return regular(entry, dir, name);
             case image::TarType::SymLink:
                 if (::symlinkat(entry.link.c_str(), dir.get(), name.c_str()) == -1)
                     return failed("symlinkat(2)", path);
@@ -96,16 +96,11 @@ private:
         return {};
     }
 
-    static Result<void> regular(image::TarReader& reader, const UniqueFd& dir,
-                                const std::string& name) {
+    Result<void> regular(const image::TarEntry& entry, const UniqueFd& dir,
+                         const std::string& name) {
         const UniqueFd file = TRY(
             sys::open_at(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-        std::string buffer(std::size_t{256} << 10U, '\0');
-        for (;;) {
-            const std::size_t got = TRY(reader.read(buffer.data(), buffer.size()));
-            if (got == 0) return {};
-            TRY(write_all(file, std::string_view(buffer).substr(0, got)));
-        }
+        return content_.write(entry, file);
     }
 
     Result<void> hard_link(const image::TarEntry& entry, const UniqueFd& dir,
@@ -136,6 +131,8 @@ private:
         return {};
     }
 
+    image::UnpackLimits limits_;
+    image::TarContent content_;
     const UniqueFd& root_;
     std::string destination_;
     std::vector<std::pair<std::string, timespec>> folders_;
@@ -161,11 +158,11 @@ Result<void> unpack_archive(UniqueFd file, const UniqueFd& root, const std::stri
     const auto bytes = image::read_descriptor(std::move(file));
     const auto plain = TRY(image::decompress(*bytes));
     image::TarReader reader(*plain);
-    Unpacker unpacker(root, destination);
+    Unpacker unpacker(reader, root, destination);
     for (;;) {
         const auto entry = TRY(reader.next());
         if (!entry) break;
-        TRY(unpacker.unpack(reader, *entry));
+        TRY(unpacker.unpack(*entry));
     }
     return unpacker.set_folder_times();
 }

@@ -8,6 +8,8 @@ namespace davit::builder {
 namespace {
 
 constexpr int kDeepest = 64;  ///< ${a:-${b:-…}}
+/// Of what variables bring to one word. No program could be given more in one variable.
+constexpr std::size_t kLongestValue = std::size_t{256} << 10U;
 
 bool starts_name(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool in_name(char c) { return starts_name(c) || (c >= '0' && c <= '9'); }
@@ -159,7 +161,7 @@ private:
             } else if (c == '"') {
                 TRY(double_quoted(depth));
             } else if (c == '$') {
-                const std::string value = TRY(variable(depth));
+                const std::string value = TRY(bounded_variable(depth));
                 add_split(value);
             } else if (c == options_.escape) {
                 if (++at_ >= text_.size()) break;
@@ -186,7 +188,7 @@ private:
         while (!at_end() && peek() != '"') {
             const char c = text_[at_];
             if (c == '$') {
-                const std::string value = TRY(variable(depth));
+                const std::string value = TRY(bounded_variable(depth));
                 add(value);
             } else if (c == options_.escape && at_ + 1 < text_.size() &&
                        (text_[at_ + 1] == '"' || text_[at_ + 1] == '$' ||
@@ -206,6 +208,17 @@ private:
     std::optional<std::string> value_of(const std::string& name) const {
         auto value = options_.lookup ? options_.lookup(name) : std::nullopt;
         if (!value && options_.unset != nullptr) options_.unset->insert(name);
+        return value;
+    }
+
+    /// ENV A=$A$A, forty times, would ask for more memory than there is.
+    Result<std::string> bounded_variable(int depth) {
+        std::string value = TRY(variable(depth));
+        brought_ += value.size();
+        if (brought_ > kLongestValue)
+            return bad(
+                fmt::format("the variables in it have more than {} KiB", kLongestValue >> 10U),
+                "keep what is so long in a file");
         return value;
     }
 
@@ -266,7 +279,7 @@ private:
         while (!at_end() && peek() != stop && peek() != '}') {
             const char c = text_[at_];
             if (c == '$') {
-                text += TRY(variable(depth + 1));
+                text += TRY(bounded_variable(depth + 1));
             } else if (c == options_.escape && at_ + 1 < text_.size()) {
                 text += '\\';
                 text += text_[at_ + 1];
@@ -328,7 +341,8 @@ private:
         // The work is the value's length, for `/` its square, times the pattern's.
         constexpr std::size_t kMostWork = 100U << 20U;
         const std::size_t work = value.size() * (modifier == '/' ? value.size() : 1);
-        if (work > kMostWork || work * glob.size() > kMostWork)
+        const bool grows = modifier == '/' && value.size() * replacement.size() > kMostWork;
+        if (work > kMostWork || work * glob.size() > kMostWork || grows)
             return bad(fmt::format("'{}' is too long to be searched for this pattern", name),
                        "do it in a RUN");
         if (modifier == '#') return without_prefix(value, glob, twice);
@@ -339,6 +353,7 @@ private:
     std::string_view text_;
     const ExpandOptions& options_;
     std::size_t at_ = 0;
+    std::size_t brought_ = 0;  ///< Bytes that variables stand for.
     std::string all_;
     std::string word_;
     bool open_ = false;  ///< A word has begun; it may be empty, as "" is.

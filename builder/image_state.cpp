@@ -196,6 +196,16 @@ ExpandOptions ImageState::expansion(const Instruction& instruction) const {
             .lookup = [this](const std::string& name) { return variable(name); }};
 }
 
+void ImageState::make_fillable() {
+    Json& words = config["config"];
+    if (!words.is_object()) words = Json::object();
+    for (const char* key : {"Labels", "ExposedPorts", "Volumes"})
+        if (const auto found = words.find(key); found != words.end() && !found->is_object())
+            words.erase(key);
+    history = config.value("history", Json(Json::array()));
+    if (!history.is_array()) history = Json::array();
+}
+
 void ImageState::add_history(const std::string& created_by, bool empty) {
     Json line = {{"created_by", created_by}};
     if (empty) line["empty_layer"] = true;

@@ -31,6 +31,9 @@ struct ImageState {
     std::optional<std::string> variable(const std::string& name) const;
     /// How words of `instruction` are expanded here.
     ExpandOptions expansion(const Instruction& instruction) const;
+    /// Puts what steps add to in its place, where the configuration of a base image, which may be
+    /// anybody's, has nothing or something else there. Takes the history out of it.
+    void make_fillable();
     /// One more line of the history. `empty`: it made no layer.
     void add_history(const std::string& created_by, bool empty);
 };

@@ -116,7 +116,8 @@ public:
         }
         result_.keyword = *keyword;
         result_.text.replace(0, name.text.size(), to_string(*keyword));
-        if (trigger) refuse_as_trigger(name);
+        // Nothing more of it is read: a line of ONBUILD alone would be read as deep as it is long.
+        if (trigger && refuse_as_trigger(name)) return std::nullopt;
         read_flags(rest);
         read_heredocs_of(rest);
         if (rest.empty()) {
@@ -166,11 +167,14 @@ private:
         }
     }
 
-    void refuse_as_trigger(const Word& name) {
-        if (result_.keyword == Keyword::Onbuild || result_.keyword == Keyword::From ||
-            result_.keyword == Keyword::Maintainer)
+    bool refuse_as_trigger(const Word& name) {
+        const bool refused = result_.keyword == Keyword::Onbuild ||
+                             result_.keyword == Keyword::From ||
+                             result_.keyword == Keyword::Maintainer;
+        if (refused)
             error(fmt::format("{} can't be a trigger of ONBUILD", to_string(result_.keyword)),
                   name.where, "take the line away");
+        return refused;
     }
 
     void read_flags(Rest& rest) {

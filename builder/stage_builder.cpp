@@ -91,8 +91,7 @@ Result<void> StageBuilder::use_image(const std::string& name) {
         return std::move(found).error().at(node_.stage->base.where);
     }
     state_.config = TRY(image::read_blob(shared_.cache.data_root(), found->id));
-    if (!state_.words().is_object()) state_.config["config"] = Json::object();
-    state_.history = state_.config.value("history", Json(Json::array()));
+    state_.make_fillable();
     for (const char* key :
          {"history", "rootfs", "container", "container_config", "id", "parent", "docker_version"})
         state_.config.erase(key);

@@ -1,5 +1,6 @@
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/made_file.h"
 #include "base/strings.h"
 #include "base/sys.h"
 #include "builder/tree.h"
@@ -99,15 +100,8 @@ public:
         const UniqueFd dir = TRY(sys::open_in_root(root_, parent.empty() ? "." : parent,
                                                    O_PATH | O_DIRECTORY | O_CLOEXEC));
         TRY(clear(dir, name, path));
-        if (S_ISREG(item.info.st_mode)) {
-            TRY(regular(item, dir, name, path));
-        } else if (S_ISLNK(item.info.st_mode)) {
-            if (::symlinkat(item.link.c_str(), dir.get(), name.c_str()) == -1)
-                return failed("symlinkat(2)", path);
-        } else if (::mknodat(dir.get(), name.c_str(), item.info.st_mode, item.info.st_rdev) == -1) {
-            return failed("mknodat(2)", path);
-        }
-        return finish(item, dir, name, path);
+        const UniqueFd made = TRY(make(item, dir, name, path));
+        return finish(item, made, path);
     }
 
     /// Times of folders, when nothing is written into them any more.
@@ -140,7 +134,23 @@ private:
                                          S_ISLNK(info.st_mode) ? "a link" : "a file"))
                     .help("copy into the folder that is meant, or remove it with RUN before");
         }
-        return finish(item, dir, name, path);
+        const UniqueFd made =
+            TRY_DOING(open_made(dir, name, S_IFDIR), "write '{}'", printable(path));
+        return finish(item, made, path);
+    }
+
+    /// What is made is known by its descriptor: a volume that is filled may be in a container that
+    /// runs, and names in it are the container's to change.
+    Result<UniqueFd> make(const TreeItem& item, const UniqueFd& dir, const std::string& name,
+                          const std::string& path) {
+        if (S_ISREG(item.info.st_mode)) return regular(item, dir, name, path);
+        if (S_ISLNK(item.info.st_mode)) {
+            if (::symlinkat(item.link.c_str(), dir.get(), name.c_str()) == -1)
+                return failed("symlinkat(2)", path);
+        } else if (::mknodat(dir.get(), name.c_str(), item.info.st_mode, item.info.st_rdev) == -1) {
+            return failed("mknodat(2)", path);
+        }
+        return open_made(dir, name, item.info.st_mode & S_IFMT);
     }
 
     /// Something else than a folder makes room.
@@ -155,33 +165,28 @@ private:
         return failed("unlinkat(2)", path);
     }
 
-    Result<void> regular(const TreeItem& item, const UniqueFd& dir, const std::string& name,
-                         const std::string& path) {
+    Result<UniqueFd> regular(const TreeItem& item, const UniqueFd& dir, const std::string& name,
+                             const std::string& path) {
         const UniqueFd from = TRY(open_file(source_, item));
-        const UniqueFd to = TRY(
+        UniqueFd to = TRY(
             sys::open_at(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-        return copy_content(from, to, path);
+        TRY(copy_content(from, to, path));
+        return to;
     }
 
-    Result<void> finish(const TreeItem& item, const UniqueFd& dir, const std::string& name,
-                        const std::string& path) {
+    Result<void> finish(const TreeItem& item, const UniqueFd& made, const std::string& path) {
         const Owner owner = owner_of(source_, item, attributes_);
-        if (::fchownat(dir.get(), name.c_str(), owner.uid, owner.gid, AT_SYMLINK_NOFOLLOW) == -1)
-            return failed("fchownat(2)", path);
-        const bool link = S_ISLNK(item.info.st_mode);
-        // chmod(2) on a name that is ours alone and was just made without following links.
-        if (!link && ::fchmodat(dir.get(), name.c_str(), mode_of(item, attributes_), 0) == -1)
-            return failed("fchmodat(2)", path);
-        if (const std::string capability = capability_of(source_, item); !capability.empty()) {
-            const UniqueFd fd = TRY(sys::open_at(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-            if (::fsetxattr(fd.get(), "security.capability", capability.data(), capability.size(),
-                            0) == -1)
-                return failed("fsetxattr(2)", path);
-        }
+        TRY_DOING(set_owner(made, owner.uid, owner.gid), "write '{}'", printable(path));
+        if (!S_ISLNK(item.info.st_mode))
+            TRY_DOING(set_mode(made, mode_of(item, attributes_)), "write '{}'", printable(path));
+        // Of regular files alone, which were opened to be written.
+        const std::string capability = capability_of(source_, item);
+        if (!capability.empty() && ::fsetxattr(made.get(), "security.capability", capability.data(),
+                                               capability.size(), 0) == -1)
+            return failed("fsetxattr(2)", path);
         if (S_ISDIR(item.info.st_mode)) return {};
-        const timespec times[2] = {item.info.st_mtim, item.info.st_mtim};
-        if (::utimensat(dir.get(), name.c_str(), times, AT_SYMLINK_NOFOLLOW) == -1)
-            return failed("utimensat(2)", path);
+        TRY_DOING(set_times(made, item.info.st_mtim, item.info.st_mtim), "write '{}'",
+                  printable(path));
         return {};
     }
 
@@ -251,9 +256,9 @@ Result<bool> make_folders(const UniqueFd& root, const std::string& path, const O
                     .help("choose another destination");
             return failed("mkdirat(2)", so_far);
         }
-        if (::fchownat(dir.get(), part.c_str(), owner.uid, owner.gid, AT_SYMLINK_NOFOLLOW) == -1 ||
-            ::fchmodat(dir.get(), part.c_str(), 0755, 0) == -1)
-            return failed("fchownat(2)", so_far);
+        const UniqueFd folder = TRY(open_made(dir, part, S_IFDIR));
+        TRY_DOING(set_owner(folder, owner.uid, owner.gid), "write '{}'", printable(so_far));
+        TRY_DOING(set_mode(folder, 0755), "write '{}'", printable(so_far));
         made = true;
     }
     return made;

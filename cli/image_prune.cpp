@@ -62,7 +62,7 @@ Result<PrunedImages> prune_images(const std::string& data_root, bool all,
     const image::StoreUsage before = TRY(image::usage(store, in_use));
     PrunedImages pruned;
     for (const image::Image& image : images) {
-        const Result<image::Removed> removed = store.remove(image.id, in_use, true);
+        const Result<image::Removed> removed = remove_image(store, image.id, true);
         // Gone or taken meanwhile: then it is not ours to remove.
         if (!removed) continue;
         for (const std::string& name : removed->untagged)
@@ -96,8 +96,7 @@ Result<std::vector<CacheEntry>> unused_cache(const std::string& data_root,
 Result<builder::CachePruned> prune_build_cache(const std::string& data_root,
                                                const CachePrune& request) {
     const std::vector<CacheEntry> going = TRY(unused_cache(data_root, request));
-    const std::set<std::string> in_use = TRY(images_in_use(data_root));
-    return builder::prune_cache(data_root, going, in_use);
+    return remove_cache(data_root, going);
 }
 
 }  // namespace davit::cli

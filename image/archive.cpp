@@ -4,11 +4,10 @@
 #include "base/strings.h"
 #include "base/sys.h"
 #include "image/store_files.h"
-#include "image/tar_reader.h"
+#include "image/tar_content.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <vector>
 
 namespace davit::image {
 namespace {
@@ -42,7 +41,8 @@ Result<Archive> Archive::spool(ByteSource& source, const std::string& staging) {
     Archive archive;
     const std::unique_ptr<ByteSource> plain = TRY(decompress(source));
     TarReader reader(*plain);
-    std::vector<char> buffer(256U << 10U);
+    const UnpackLimits limits;
+    TarContent content(reader, limits);
     for (std::size_t number = 0;; ++number) {
         const std::optional<TarEntry> entry = TRY(reader.next());
         if (!entry) break;
@@ -64,12 +64,7 @@ Result<Archive> Archive::spool(ByteSource& source, const std::string& staging) {
             const std::string path = fmt::format("{}/file-{}", staging, number);
             const UniqueFd file =
                 TRY(sys::open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
-            for (;;) {
-                const std::size_t got = TRY(reader.read(buffer.data(), buffer.size()));
-                if (got == 0) break;
-                TRY_DOING(write_all(file, std::string_view(buffer.data(), got)), "write '{}'",
-                          path);
-            }
+            TRY_DOING(content.write(*entry, file), "write '{}'", path);
             archive.files_[name] = path;
         }
     }

@@ -180,7 +180,14 @@ Result<std::string> store_credentials(const std::string& file, const std::string
         const Json given = {{"ServerURL", server_of(domain)},
                             {"Username", by_token ? "<token>" : credentials.user},
                             {"Secret", by_token ? credentials.identity_token : credentials.secret}};
-        (void)TRY(run_credential_helper(helper, "store", given.dump()));
+        const Result<std::string> text =
+            decode_json(given, "credentials", [](const Json& json) { return json.dump(); });
+        if (!text)
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("the name or the password is not UTF-8, and docker-credential-"
+                                     "{} takes nothing else",
+                                     helper));
+        (void)TRY(run_credential_helper(helper, "store", *text));
         return helper;
     }
     Json entry = {{"auth", base64(credentials.user + ":" + (by_token ? "" : credentials.secret))}};

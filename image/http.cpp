@@ -22,6 +22,7 @@ namespace {
 
 constexpr int kMostRedirects = 8;
 constexpr std::size_t kLargestBody = (4U << 20U) + 1024;
+constexpr std::size_t kMostOfHeaders = 256U << 10U;
 constexpr long kBufferSize = 512L << 10U;
 constexpr long kSlowest = 1000;
 constexpr long kConnectSeconds = 30;
@@ -92,10 +93,18 @@ struct Transfer {
     const HttpRequest& request;
     HttpResponse response = {};
     UniqueFd upload = {};
+    std::size_t header_bytes = 0;
 };
 
 std::size_t take_header(char* text, std::size_t, std::size_t size, void* context) {
     auto& transfer = *static_cast<Transfer*>(context);
+    // Old libcurls take headers for as long as they come.
+    transfer.header_bytes += size;
+    if (transfer.header_bytes > kMostOfHeaders) {
+        transfer.response.local =
+            Error(ErrorKind::InvalidInput, "the answer has more than 256 KiB of headers");
+        return 0;
+    }
     const std::string_view line = trim({text, size});
     if (line.starts_with("HTTP/")) {
         // After "100 Continue" or a proxy's answer the real one begins.

@@ -102,7 +102,7 @@ private:
     Result<void> pack_folder(const std::string& folder);
     Result<void> pack(const UniqueFd& parent, const std::string& name, const std::string& path);
     Result<void> add_attributes(TarEntry& entry, const UniqueFd& handle, const struct stat& info);
-    Result<void> add_content(TarEntry& entry, const UniqueFd& parent, const std::string& name);
+    Result<bool> add_content(TarEntry& entry, const UniqueFd& parent, const std::string& name);
     Result<void> mark(const std::string& path);
 
     const UniqueFd& root_;
@@ -167,18 +167,20 @@ Result<void> Packer::pack(const UniqueFd& parent, const std::string& name,
         log::debug("image", "leaving out the socket '{}'", printable(path));
         return {};
     }
-    if (!S_ISDIR(info.st_mode) && info.st_nlink > 1) {
-        const auto [first, is_new] = linked_.emplace(std::pair(info.st_dev, info.st_ino), path);
-        if (!is_new) {
-            entry.type = TarType::HardLink;
-            entry.link = first->second;
-        }
+    const std::pair file(info.st_dev, info.st_ino);
+    const bool several = !S_ISDIR(info.st_mode) && info.st_nlink > 1;
+    if (const auto first = linked_.find(file); several && first != linked_.end()) {
+        entry.type = TarType::HardLink;
+        entry.link = first->second;
     }
     TRY(add_attributes(entry, handle, info));
     ++done_.entries;
     if (entry.type == TarType::HardLink) return writer_.begin(entry);
     switch (info.st_mode & S_IFMT) {
-        case S_IFREG: return add_content(entry, parent, name);
+        case S_IFREG:
+            // One that has just vanished was not written: no other name can be a link to it.
+            if (TRY(add_content(entry, parent, name)) && several) linked_.emplace(file, path);
+            return {};
         case S_IFDIR: entry.type = TarType::Directory; break;
         case S_IFIFO: entry.type = TarType::Fifo; break;
         case S_IFLNK: {
@@ -194,7 +196,10 @@ Result<void> Packer::pack(const UniqueFd& parent, const std::string& name,
             entry.major = ::major(info.st_rdev);
             entry.minor = ::minor(info.st_rdev);
     }
-    if (entry.type != TarType::Directory) return writer_.begin(entry);
+    if (entry.type != TarType::Directory) {
+        if (several) linked_.emplace(file, path);
+        return writer_.begin(entry);
+    }
     entry.path += "/";
     TRY(writer_.begin(entry));
     const std::string proc = fmt::format("/proc/self/fd/{}/.", handle.get());
@@ -239,14 +244,15 @@ Result<void> Packer::add_attributes(TarEntry& entry, const UniqueFd& handle,
     return {};
 }
 
-Result<void> Packer::add_content(TarEntry& entry, const UniqueFd& parent, const std::string& name) {
+/// Whether it was written: of a container that runs, files may vanish.
+Result<bool> Packer::add_content(TarEntry& entry, const UniqueFd& parent, const std::string& name) {
     Result<UniqueFd> opened = sys::open_at(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-    if (!opened && may_be_gone(opened.error())) return {};
+    if (!opened && may_be_gone(opened.error())) return false;
     const UniqueFd file = TRY(std::move(opened));
     struct stat info {};
     if (::fstat(file.get(), &info) == -1) return failed("fstat(2)");
     if (!S_ISREG(info.st_mode)) {
-        if (options_.live) return {};
+        if (options_.live) return false;
         return refused(entry.path, "changed while it was read");
     }
     entry.size = info.st_size;
@@ -265,7 +271,7 @@ Result<void> Packer::add_content(TarEntry& entry, const UniqueFd& parent, const 
         left -= got;
     }
     done_.bytes += entry.size;
-    return {};
+    return true;
 }
 
 }  // namespace

@@ -21,7 +21,6 @@ namespace {
 
 constexpr std::size_t kLongestPath = 4096;
 constexpr int kMostLinks = 40;
-constexpr std::int64_t kCheckEvery = 32 << 20;
 constexpr std::string_view kWhiteout = ".wh.";
 constexpr std::string_view kOpaque = ".wh..wh..opq";
 
@@ -50,7 +49,7 @@ Result<std::string> normalize(const std::string& path) {
 class Unpacker {
 public:
     Unpacker(ByteSource& tar, const UniqueFd& root, const UnpackLimits& limits)
-        : reader_(tar), root_(root), limits_(limits) {}
+        : reader_(tar), content_(reader_, limits), root_(root), limits_(limits) {}
 
     Result<Unpacked> run() {
         for (;;) {
@@ -62,6 +61,7 @@ public:
             TRY_DOING(unpack(*entry), "unpack '{}'", printable(entry->path));
         }
         TRY(set_folder_times());
+        done_.bytes = content_.bytes();
         return done_;
     }
 
@@ -80,8 +80,6 @@ private:
     Result<void> make_folder(const TarEntry& entry, const std::string& path,
                              const std::string& name);
     Result<void> make_regular(const TarEntry& entry, const std::string& name);
-    Result<void> write_content(const TarEntry& entry, const UniqueFd& file);
-    Result<void> leave_some_free(std::size_t written);
     Result<void> make_hard_link(const TarEntry& entry, const std::string& name);
     Result<void> open_parent(const std::string& folder, int links_followed = 0);
     Result<void> open_link(const std::string& folder, const std::string& target,
@@ -94,16 +92,15 @@ private:
     Result<void> set_folder_times();
 
     TarReader reader_;
+    TarContent content_;
     const UniqueFd& root_;
     const UnpackLimits& limits_;
     Unpacked done_;
-    std::int64_t unchecked_ = 0;  ///< Bytes written since the free space was last looked at.
     // Entries of one folder follow each other: its descriptor is looked up once.
     std::string parent_path_ = "\n";
     UniqueFd parent_;
     std::vector<FolderTime> folder_times_;
     timespec time_ = {};  ///< Of the entry that is unpacked; folders made for it get it too.
-    std::vector<char> buffer_ = std::vector<char>(256U << 10U);
 };
 
 Result<void> Unpacker::unpack(const TarEntry& entry) {
@@ -294,47 +291,11 @@ Result<void> Unpacker::make_regular(const TarEntry& entry, const std::string& na
             return file.get();
         },
         [&] { return remove_existing(name); }));
-    if (entry.size > limits_.bytes - done_.bytes)
-        return hostile(entry.path, fmt::format("takes the layer over {} bytes", limits_.bytes));
-    TRY(write_content(entry, file));
-    done_.bytes += entry.size;
+    TRY(content_.write(entry, file));
     TRY(set_attributes(entry, file));
     const timespec times[2] = {entry.mtime, entry.mtime};
     if (::futimens(file.get(), times) == -1) return failed("futimens(2)");
     return {};
-}
-
-/// Holes stay holes: of a sparse file only what it has takes room on the disk.
-Result<void> Unpacker::write_content(const TarEntry& entry, const UniqueFd& file) {
-    bool ends_in_hole = false;
-    for (;;) {
-        if (const std::int64_t hole = reader_.pass_hole(); hole > 0) {
-            if (::lseek(file.get(), hole, SEEK_CUR) == -1) return failed("lseek(2)");
-            ends_in_hole = true;
-            continue;
-        }
-        const std::size_t got = TRY(reader_.read(buffer_.data(), buffer_.size()));
-        if (got == 0) break;
-        TRY(write_all(file, std::string_view(buffer_.data(), got)));
-        TRY(leave_some_free(got));
-        ends_in_hole = false;
-    }
-    if (ends_in_hole && ::ftruncate(file.get(), entry.size) == -1) return failed("ftruncate(2)");
-    return {};
-}
-
-/// A disk that is full to the last byte harms others than davit.
-Result<void> Unpacker::leave_some_free(std::size_t written) {
-    unchecked_ += static_cast<std::int64_t>(written);
-    if (unchecked_ < kCheckEvery) return {};
-    unchecked_ = 0;
-    struct statvfs info {};
-    if (::fstatvfs(root_.get(), &info) == -1) return {};
-    const auto free = static_cast<std::int64_t>(info.f_bavail * info.f_frsize);
-    if (free >= limits_.free_bytes) return {};
-    return Error::from_errno(ENOSPC, "statvfs(2)")
-        .doing("leave the last {} MB of the disk, of which {} MB are free, to others",
-               limits_.free_bytes / 1'000'000, free / 1'000'000);
 }
 
 Result<void> Unpacker::make_hard_link(const TarEntry& entry, const std::string& name) {

@@ -3,17 +3,11 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "image/byte_source.h"
+#include "image/tar_content.h"
 
 #include <cstdint>
 
 namespace davit::image {
-
-/// What a layer may at most bring; beyond is an attack, not an image.
-struct UnpackLimits {
-    std::int64_t bytes = std::int64_t{512} << 30U;
-    std::int64_t entries = 10'000'000;
-    std::int64_t free_bytes = 64'000'000;  ///< Of the disk: no layer takes the last of it.
-};
 
 struct Unpacked {
     std::int64_t bytes = 0;  ///< Of file content.

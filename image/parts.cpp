@@ -11,6 +11,22 @@
 #include <unistd.h>
 
 namespace davit::image {
+namespace {
+
+/// The lock of a part that nobody gets just now, as FileLock takes it; nothing where somebody does.
+Result<UniqueFd> lock_at_once(const std::string& path) {
+    UniqueFd lock = TRY(sys::open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
+    struct stat held {};
+    struct stat named {};
+    // Whoever had it may have removed it, and the next pull has made another one: that pull's.
+    if (::flock(lock.get(), LOCK_EX | LOCK_NB) == -1 || ::fstat(lock.get(), &held) == -1 ||
+        ::lstat(path.c_str(), &named) == -1 || held.st_ino != named.st_ino ||
+        held.st_dev != named.st_dev)
+        return UniqueFd();
+    return lock;
+}
+
+}  // namespace
 
 std::string parts_folder(const std::string& data_root) { return data_root + "/images/parts"; }
 
@@ -33,10 +49,15 @@ Result<std::int64_t> sweep_parts(const std::string& data_root, std::chrono::seco
     for (const std::string& key : keys) {
         const std::string part = part_file(data_root, key);
         struct stat info {};
-        const bool there = ::lstat(part.c_str(), &info) == 0;
-        if (there && std::time(nullptr) - info.st_mtim.tv_sec < age.count()) continue;
-        const UniqueFd lock = TRY(sys::open(part_lock(data_root, key), O_RDWR | O_CREAT, 0600));
-        if (::flock(lock.get(), LOCK_EX | LOCK_NB) == -1) continue;  // somebody is getting it
+        bool there = false;
+        const auto is_young = [&] {
+            there = ::lstat(part.c_str(), &info) == 0;
+            return there && std::time(nullptr) - info.st_mtim.tv_sec < age.count();
+        };
+        if (is_young()) continue;
+        const UniqueFd lock = TRY(lock_at_once(part_lock(data_root, key)));
+        // Looked at once more: another pull may have begun and ended meanwhile.
+        if (!lock || is_young()) continue;
         if (there && ::unlink(part.c_str()) == 0) freed += info.st_size;
         ::unlink(part_lock(data_root, key).c_str());
     }

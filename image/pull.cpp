@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <map>
 #include <mutex>
 #include <numeric>
 #include <sys/statvfs.h>
@@ -46,7 +47,7 @@ public:
 
 private:
     Result<std::vector<FileLock>> lock_layers(const RemoteImage& image);
-    void plan(const RemoteImage& image, const std::string& staging);
+    Result<void> plan(const RemoteImage& image, const std::string& staging);
     Result<void> check_space() const;
     Result<void> get_all();
     Result<void> get(Job& job);
@@ -88,10 +89,15 @@ Result<std::vector<FileLock>> Puller::lock_layers(const RemoteImage& image) {
     return locks;
 }
 
-void Puller::plan(const RemoteImage& image, const std::string& staging) {
-    std::set<std::string> seen;
+Result<void> Puller::plan(const RemoteImage& image, const std::string& staging) {
+    std::map<std::string, std::string> seen;
     for (const RemoteLayer& layer : image.layers) {
-        if (!seen.insert(layer.blob.digest).second) continue;
+        const auto [known, is_new] = seen.emplace(layer.blob.digest, layer.diff_id);
+        if (!is_new && known->second != layer.diff_id)
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("layer {} has two contents in the image's configuration",
+                                     full_digest(layer.blob.digest)));
+        if (!is_new) continue;
         Job job;
         job.layer = &layer;
         job.part = part_file(root_, layer.blob.digest);
@@ -104,6 +110,7 @@ void Puller::plan(const RemoteImage& image, const std::string& staging) {
         if (!job.has_blob) job.staged.blob_file = job.part;
         jobs_.push_back(std::move(job));
     }
+    return {};
 }
 
 /// What surely won't fit is not begun: the blobs that are missing, and what they become, which is
@@ -186,6 +193,15 @@ Result<void> Puller::get(Job& job) {
         return !result && (result.error().kind() == ErrorKind::InvalidInput ||
                            result.error().kind() == ErrorKind::Unsupported);
     };
+    if (is_wrong(got) && job.has_blob) {
+        // Perhaps what the store has is damaged: what the registry has will take its place.
+        log::info("image", "getting '{}' anew, the store's is wrong",
+                  full_digest(job.layer->blob.digest));
+        job.has_blob = false;
+        job.staged.blob_file = job.part;
+        TRY(remove_tree(job.folder));
+        got = get_once(job, resumed);
+    }
     if (is_wrong(got) && !job.has_blob) {
         ::unlink(job.part.c_str());
         // Perhaps the part of an earlier run was what is wrong.
@@ -243,7 +259,7 @@ Result<std::string> Puller::run(const RemoteImage& image) {
     (void)TRY(sweep_parts(root_, kPartsAreOld));
     const std::vector<FileLock> locks = TRY(lock_layers(image));
     const Staging staging = TRY(Staging::open(root_));
-    plan(image, staging.path());
+    TRY(plan(image, staging.path()));
     TRY(check_space());
     if (on_event_)
         on_event_({PullEvent::Kind::Resolved, "", 0,

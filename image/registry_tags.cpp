@@ -6,6 +6,10 @@
 namespace davit::image {
 namespace {
 
+/// More is no list to be read: the registry goes on for ever.
+constexpr std::size_t kMostTags = 100'000;
+constexpr std::size_t kMostPages = 1'000;
+
 /// The address of the next page, from the registry on; empty where there is none.
 /// @source RFC 8288; OCI distribution-spec "Listing Tags"
 std::string next_page(const std::string& link) {
@@ -39,6 +43,11 @@ Result<std::vector<std::string>> Registry::tags(const std::string& path) {
                 return found->get<std::vector<std::string>>();
             }));
         tags.insert(tags.end(), some.begin(), some.end());
+        if (tags.size() > kMostTags || pages.size() > kMostPages)
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("the registry's list of tags does not end after {} tags on {} "
+                                     "pages",
+                                     tags.size(), pages.size()));
         page = next_page(response.header("link"));
     }
     return tags;

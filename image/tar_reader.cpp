@@ -16,6 +16,8 @@ namespace {
 constexpr std::size_t kBlock = 512;
 /// Of names and pax records: more is not a name but an attack on memory.
 constexpr std::int64_t kLongestText = 1 << 20;
+/// Of what global headers say, which every entry is given.
+constexpr std::size_t kLongestGlobal = 64U << 10U;
 /// No name in a file system is longer.
 constexpr std::size_t kLongestPath = 4096;
 constexpr long long kLatestTime = 100'000'000'000;
@@ -169,8 +171,15 @@ Result<TarEntry> decode(const Header& header, std::string long_name, std::string
     return entry;
 }
 
+constexpr std::string_view kXattr = "SCHILY.xattr.";
+
+/// Whether `apply_pax` has a use for a record.
+bool is_heeded(const std::string& key) {
+    return key == "path" || key == "linkpath" || key == "size" || key == "uid" || key == "gid" ||
+           key == "mtime" || key.starts_with(kXattr);
+}
+
 Result<void> apply_pax(const std::map<std::string, std::string>& records, TarEntry& entry) {
-    constexpr std::string_view kXattr = "SCHILY.xattr.";
     for (const auto& [key, value] : records) {
         // An empty value means what the header says. @source POSIX pax
         if (value.empty() && !key.starts_with(kXattr)) continue;
@@ -285,10 +294,10 @@ Result<std::optional<TarEntry>> TarReader::next() {
             const std::string text = TRY(read_text(*size));
             const PaxRecords more = TRY(parse_pax(text));
             std::size_t total = 0;
-            for (const auto& [key, value] : more) global_[key] = value;
+            for (const auto& [key, value] : more)
+                if (is_heeded(key)) global_[key] = value;
             for (const auto& [key, value] : global_) total += key.size() + value.size();
-            if (total > static_cast<std::size_t>(kLongestText))
-                return damaged("its global headers are longer than 1 MiB");
+            if (total > kLongestGlobal) return damaged("its global headers are longer than 64 KiB");
         } else {
             TarEntry entry = TRY(decode(header, long_name, long_link));
             PaxRecords all = global_;

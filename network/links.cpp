@@ -30,7 +30,15 @@ Result<void> set_bridge_sysctls(const BridgeSpec& spec, bool v6) {
     return {};
 }
 
-/// Makes the bridge, or makes sure that what has its name is one. Returns its index.
+/// Whether a bridge of that name and alias is davit's. A name may be the user's choice, and then
+/// be that of a bridge of the host.
+bool is_ours(const LinkFacts& bridge, const std::string& alias) {
+    constexpr std::size_t kLongestAlias = 255;  // IFALIASZ, without its zero
+    return bridge.name.starts_with("dvb-") ||
+           (!alias.empty() && bridge.alias == alias.substr(0, kLongestAlias));
+}
+
+/// Makes the bridge, or makes sure that what has its name is one of davit's. Returns its index.
 Result<int> find_or_make_bridge(nl_sock& socket, const BridgeRequest& request) {
     Batch create;
     create.add(new_bridge(request), fmt::format("create bridge '{}'", request.name));
@@ -40,10 +48,20 @@ Result<int> find_or_make_bridge(nl_sock& socket, const BridgeRequest& request) {
     if (index == 0)
         return Error(ErrorKind::Busy, fmt::format("bridge '{}' is being removed", request.name))
             .help("try again");
-    if (!created && TRY(look_up_link(socket, index)).kind != "bridge")
+    if (created) return index;
+    const LinkFacts there = TRY(look_up_link(socket, index));
+    if (there.kind != "bridge")
         return Error(ErrorKind::AlreadyExists,
                      fmt::format("there is a link '{}' that is not a bridge", request.name))
             .help(fmt::format("remove it: ip link delete {}", request.name));
+    // Its addresses would be taken away, and it would be removed with the network.
+    if (!is_ours(there, request.alias))
+        return Error(ErrorKind::AlreadyExists,
+                     fmt::format("there is a bridge '{}' that is not of network '{}'", request.name,
+                                 request.alias))
+            .help(fmt::format("choose another com.docker.network.bridge.name, or remove it: ip "
+                              "link delete {}",
+                              request.name));
     return index;
 }
 
@@ -100,7 +118,7 @@ Result<void> ensure_bridge(const BridgeSpec& spec) {
     return std::move(configure).commit(*socket);
 }
 
-Result<void> remove_bridge(const std::string& name) {
+Result<void> remove_bridge(const std::string& name, const std::string& alias) {
     TRY(check_link_name(name));
     const auto index = static_cast<int>(::if_nametoindex(name.c_str()));
     if (index == 0) return {};
@@ -110,6 +128,7 @@ Result<void> remove_bridge(const std::string& name) {
     if (!link) return link.error();
     if (link->kind != "bridge")
         return Error(ErrorKind::InvalidInput, fmt::format("link '{}' is not a bridge", name));
+    if (!is_ours(*link, alias)) return {};
     TRY(send_removal(*socket, remove_group(group_of_bridge(index)),
                      fmt::format("remove bridge '{}' and its ports", name)));
     // Where davit was killed between making the bridge and giving it its group.

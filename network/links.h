@@ -22,13 +22,14 @@ struct BridgeSpec {
 /// Makes the bridge with its addresses, up, forwarding at once; one that is there already is
 /// brought to the same state, and loses other addresses. Sets route_localnet (127.0.0.1 publishing)
 /// and turns IPv6 autoconfiguration off on it, and turns forwarding of its families on.
-/// @errors AlreadyExists where the name belongs to a link that is no bridge
+/// @errors AlreadyExists where the name belongs to a link that is no bridge, or to a bridge that is
+/// the host's or another network's: it is neither called "dvb-…" nor has the alias
 Result<void> ensure_bridge(const BridgeSpec& spec);
 
 /// Removes the bridge and all ports that davit has put on it, in one go. One that is gone already
-/// is fine. Links that somebody else has put on it are let go, not removed.
-/// @errors InvalidInput where it is no bridge
-Result<void> remove_bridge(const std::string& name);
+/// is fine, and one that is not davit's stays, as in `ensure_bridge`. Links that somebody else has
+/// put on it are let go, not removed. @errors InvalidInput where it is no bridge
+Result<void> remove_bridge(const std::string& name, const std::string& alias = {});
 
 /// The link that macvlan and ipvlan networks share.
 struct ParentSpec {

@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <cerrno>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -112,6 +113,7 @@ Result<std::vector<ListenPort>> parse_listen_ports(const std::string& json) {
 
 Result<std::unique_ptr<Relay>> Relay::open(const std::vector<ListenPort>& ports, EventLoop& loop) {
     std::unique_ptr<Relay> relay(new Relay(loop));
+    relay->spare_ = TRY(sys::open("/dev/null", O_RDONLY));
     for (const ListenPort& port : ports) {
         std::vector<UniqueFd> sockets = TRY(bind_port(port));
         for (UniqueFd& fd : sockets)
@@ -192,6 +194,7 @@ void Relay::accept(const Listener& listener) {
     auto connection = std::make_unique<Connection>();
     connection->client.reset(
         ::accept4(listener.fd.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!connection->client && (errno == EMFILE || errno == ENFILE)) return refuse_one(listener);
     if (!connection->client || connections_.size() >= kMostConnections) return;
     const SocketAddress target = make_address(listener.port.target_ip, listener.port.target_port);
     connection->server.reset(
@@ -203,6 +206,14 @@ void Relay::accept(const Listener& listener) {
     Connection* one = connection.get();
     connections_[one->client.get()] = std::move(connection);
     if (!watch(*one, one->client.get()) || !watch(*one, one->server.get())) close(*one);
+}
+
+/// A connection that waits keeps its listener ready: without a descriptor to take it with, the loop
+/// would turn for nothing until another one ends.
+void Relay::refuse_one(const Listener& listener) {
+    spare_.reset();
+    UniqueFd(::accept4(listener.fd.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)).reset();
+    spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
 }
 
 bool Relay::watch(Connection& connection, int fd) {

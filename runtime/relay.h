@@ -50,11 +50,13 @@ private:
     struct Connection;
     explicit Relay(EventLoop& loop);
     void accept(const Listener& listener);
+    void refuse_one(const Listener& listener);
     bool watch(Connection& connection, int fd);
     void pump(Connection& connection);
     void close(Connection& connection);
 
     EventLoop& loop_;
+    UniqueFd spare_;  ///< A descriptor to refuse connections with, when there is no other.
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::map<int, std::unique_ptr<Connection>> connections_;  ///< By the client's descriptor.
 };

@@ -166,11 +166,17 @@ Result<builder::RunOutcome> BuildRunner::wait(
     };
     bool ended = false;
     bool killed = false;
+    bool closed = false;
     while (!ended) {
-        pollfd fds[2] = {{pipe.get(), POLLIN, 0}, {container.pidfd().get(), POLLIN, 0}};
+        // A negative descriptor is passed over: a closed end would be told again at once.
+        pollfd fds[2] = {{closed ? -1 : pipe.get(), POLLIN, 0},
+                         {container.pidfd().get(), POLLIN, 0}};
         if (::poll(fds, 2, kLookMs) == -1 && errno != EINTR)
             return Error::from_errno(errno, "poll(2)");
-        if ((fds[0].revents & POLLIN) != 0) read_some();
+        if ((fds[0].revents & POLLIN) != 0)
+            read_some();
+        else
+            closed = closed || fds[0].revents != 0;
         ended = (fds[1].revents & POLLIN) != 0;
         if (!killed && cancelled_ && cancelled_()) {
             killed = true;
@@ -225,9 +231,9 @@ Result<builder::RunOutcome> BuildRunner::run(const builder::RunRequest& request,
         outcome.exit_code = code;
         return outcome;
     }
-    undo.commit();
     starting.unlock();
     builder::RunOutcome outcome = TRY(wait(container, std::move(reading), output));
+    undo.commit();
     if (place.uid_base != 0) outcome.ids = {{0, place.uid_base, 65536}};
     return outcome;
 }

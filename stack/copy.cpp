@@ -1,6 +1,9 @@
 #include "stack/copy.h"
 
 #include "base/file.h"
+#include "base/log.h"
+#include "base/made_file.h"
+#include "base/strings.h"
 #include "base/sys.h"
 #include "stack/copy_root.h"
 
@@ -8,6 +11,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <functional>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,12 +23,15 @@ Error failed(const char* call, const std::string& name) {
     return Error::from_errno(error_number, call).doing("copy '{}'", name);
 }
 
-/// One copy: where it comes from, and to whom what it makes belongs.
+/// Whose the copy of what belongs to this id is.
+using NewOwner = std::function<std::uint32_t(std::uint32_t)>;
+
+/// One copy. What it makes is known by its descriptors: in the folders of a container that runs,
+/// names are the container's to change.
 class Copier {
 public:
-    /// Ids are shifted by `shift` with `archive`; else all belongs to `owner`.
-    Copier(std::int64_t shift, std::uint32_t owner, bool archive)
-        : shift_(shift), owner_(owner), archive_(archive) {}
+    explicit Copier(NewOwner new_owner, bool to_host = false)
+        : new_owner_(std::move(new_owner)), to_host_(to_host) {}
 
     Result<void> copy(const FileObject& from, const UniqueFd& folder,
                       const std::string& name) const {
@@ -35,10 +42,16 @@ public:
             case S_IFSOCK: return {};  // nothing to be copied, as tar has it
             default: break;
         }
+        // Inside, device rules and nodev keep it from doing anything.
+        if (to_host_ && !S_ISFIFO(from.info.st_mode)) {
+            log::warn("stack", "'{}' is a device node, leaving it out", printable(name));
+            return {};
+        }
         if (::mknodat(folder.get(), name.c_str(), from.info.st_mode, from.info.st_rdev) == -1 &&
             errno != EEXIST)
             return failed("mknod(2)", name);
-        return finish(from, folder, name);
+        const UniqueFd made = TRY(open_made(folder, name, from.info.st_mode & S_IFMT));
+        return finish(from, made, name);
     }
 
     Result<void> copy_contents(const FileObject& from, const UniqueFd& folder) const {
@@ -60,7 +73,7 @@ private:
             return failed("mkdir(2)", name);
         const UniqueFd made = TRY(sys::open_at(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
         TRY(copy_contents(from, made));
-        return finish(from, folder, name);
+        return finish(from, made, name);
     }
 
     Result<void> copy_link(const FileObject& from, const UniqueFd& folder,
@@ -71,18 +84,14 @@ private:
         (void)::unlinkat(folder.get(), name.c_str(), 0);
         if (::symlinkat(target.data(), folder.get(), name.c_str()) == -1)
             return failed("symlink(2)", name);
-        return finish(from, folder, name);
+        const UniqueFd made = TRY(open_made(folder, name, S_IFLNK));
+        return finish(from, made, name);
     }
 
     Result<void> copy_file(const FileObject& from, const UniqueFd& folder,
                            const std::string& name) const {
         const UniqueFd source = TRY(reopen(from.fd, O_RDONLY));
-        struct stat there {};
-        const bool link = ::fstatat(folder.get(), name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
-                          S_ISLNK(there.st_mode);
-        if (link) (void)::unlinkat(folder.get(), name.c_str(), 0);
-        const UniqueFd target =
-            TRY(sys::open_at(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
+        const UniqueFd target = TRY(open_target(folder, name));
         std::array<char, 1U << 16U> buffer;
         for (;;) {
             const ssize_t got = sys::retry_on_eintr(
@@ -91,29 +100,47 @@ private:
             if (got == 0) break;
             TRY(write_all(target, {buffer.data(), static_cast<std::size_t>(got)}));
         }
-        return finish(from, folder, name);
+        return finish(from, target, name);
+    }
+
+    /// The file to write to, new or emptied. A link makes room; anything else stays: a FIFO would
+    /// have the copy wait for ever, a device would do something.
+    static Result<UniqueFd> open_target(const UniqueFd& folder, const std::string& name) {
+        struct stat there {};
+        const auto refused = [&name] {
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("'{}' is there and is no regular file", name))
+                .help("remove it first, or choose another name");
+        };
+        if (::fstatat(folder.get(), name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0) {
+            if (S_ISLNK(there.st_mode)) (void)::unlinkat(folder.get(), name.c_str(), 0);
+            if (!S_ISLNK(there.st_mode) && !S_ISREG(there.st_mode)) return refused();
+        }
+        UniqueFd target = TRY(sys::open_at(
+            folder, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600));
+        if (::fstat(target.get(), &there) == -1) return failed("fstat(2)", name);
+        if (!S_ISREG(there.st_mode)) return refused();
+        if (::ftruncate(target.get(), 0) == -1) return failed("ftruncate(2)", name);
+        return target;
     }
 
     /// Owner, mode and times, in this order: changing the owner clears set-user-id bits.
-    Result<void> finish(const FileObject& from, const UniqueFd& folder,
+    Result<void> finish(const FileObject& from, const UniqueFd& made,
                         const std::string& name) const {
-        const bool link = S_ISLNK(from.info.st_mode);
-        const auto shifted = [&](std::uint32_t id) {
-            return archive_ ? static_cast<std::uint32_t>(id + shift_) : owner_;
-        };
-        if (::fchownat(folder.get(), name.c_str(), shifted(from.info.st_uid),
-                       shifted(from.info.st_gid), AT_SYMLINK_NOFOLLOW) == -1)
-            return failed("chown(2)", name);
-        if (!link && ::fchmodat(folder.get(), name.c_str(), from.info.st_mode & 07777U, 0) == -1)
-            return failed("chmod(2)", name);
-        const std::array<timespec, 2> times = {from.info.st_atim, from.info.st_mtim};
-        (void)::utimensat(folder.get(), name.c_str(), times.data(), AT_SYMLINK_NOFOLLOW);
+        const std::uint32_t uid = new_owner_(from.info.st_uid);
+        const std::uint32_t gid = new_owner_(from.info.st_gid);
+        TRY_DOING(set_owner(made, uid, gid), "copy '{}'", name);
+        mode_t mode = from.info.st_mode & 07777U;
+        // A program of a container's root would become one of the host's, for every user to run.
+        const bool powerful = uid == 0 || gid == 0 || uid == ::geteuid();
+        if (to_host_ && powerful) mode &= ~static_cast<mode_t>(S_ISUID | S_ISGID);
+        if (!S_ISLNK(from.info.st_mode)) TRY_DOING(set_mode(made, mode), "copy '{}'", name);
+        (void)set_times(made, from.info.st_atim, from.info.st_mtim);
         return {};
     }
 
-    std::int64_t shift_;
-    std::uint32_t owner_;
-    bool archive_;
+    NewOwner new_owner_;
+    bool to_host_;
 };
 
 std::string base_name(const std::string& path) {
@@ -128,10 +155,15 @@ Result<UniqueFd> folder_in(const UniqueFd& root, const std::string& path) {
         if (!part.empty() && !look_up(root, part, true)) {
             const std::size_t last = part.rfind('/');
             const FileObject above = TRY(look_up(root, part.substr(0, last) + "/", true));
-            if (::mkdirat(TRY(reopen(above.fd, O_RDONLY | O_DIRECTORY)).get(),
-                          part.substr(last + 1).c_str(), 0755) == -1 &&
-                errno != EEXIST)
+            const UniqueFd folder = TRY(reopen(above.fd, O_RDONLY | O_DIRECTORY));
+            const std::string name = part.substr(last + 1);
+            if (::mkdirat(folder.get(), name.c_str(), 0755) == 0) {
+                // Whatever the umask of who calls: others than root are to get in.
+                const UniqueFd made = TRY(open_made(folder, name, S_IFDIR));
+                TRY_DOING(set_mode(made, 0755), "copy '{}'", part);
+            } else if (errno != EEXIST) {
                 return failed("mkdir(2)", part);
+            }
         }
         if (slash == std::string::npos) break;
     }
@@ -185,7 +217,10 @@ Result<void> copy_between(const UniqueFd& from_root, const UniqueFd& to_root,
 Result<void> copy_out(const ContainerView& view, const CopyRequest& request) {
     const UniqueFd inside = TRY(root_of(view));
     const UniqueFd host = TRY(sys::open("/", O_PATH | O_DIRECTORY));
-    const Copier copier(-std::int64_t{view.record.uid_base}, ::geteuid(), request.archive);
+    const auto new_owner = [&](std::uint32_t id) {
+        return request.archive ? id_inside(view.record.uid_base, id) : ::geteuid();
+    };
+    const Copier copier(new_owner, true);
     return copy_between(inside, host, request, copier);
 }
 
@@ -193,13 +228,18 @@ Result<void> copy_in(const ContainerView& view, const CopyRequest& request) {
     const UniqueFd inside = TRY(root_of(view));
     const UniqueFd host = TRY(sys::open("/", O_PATH | O_DIRECTORY));
     const FileOwner owner(view.record.uid_base);
-    const Copier copier(std::int64_t{view.record.uid_base}, view.record.uid_base, request.archive);
+    const Copier copier([&](std::uint32_t id) {
+        return request.archive ? id_on_host(view.record.uid_base, id) : view.record.uid_base;
+    });
     return copy_between(host, inside, request, copier);
 }
 
 Result<void> remove_in(const ContainerView& view, const std::string& path) {
     const UniqueFd inside = TRY(root_of(view));
     const std::string clean = clean_path("/" + path);
+    if (clean == "/")
+        return Error(ErrorKind::InvalidInput, "the root of a container is not taken out of it")
+            .help("name what is in it");
     const std::size_t slash = clean.rfind('/');
     const Result<FileObject> parent = look_up(inside, clean.substr(0, slash) + "/", true);
     if (!parent && parent.error().kind() == ErrorKind::NotFound) return {};

@@ -19,6 +19,8 @@ struct CopyRequest {
 /// Copies a file or folder out of a running container, mounts and all, as `docker cp` does: into
 /// `to` where that is a folder, else as `to`; "x/." is what is in x. Paths inside are looked up
 /// as if the container's root were the root, whatever links it has laid.
+/// Set-user-id bits of files that become root's or the caller's, and device nodes, stay behind: a
+/// container decides on what is in it.
 /// @errors Unsupported where it doesn't run; NotFound
 /// @source docker/cli docs/reference/commandline/cp.md
 Result<void> copy_out(const ContainerView& view, const CopyRequest& request);

@@ -14,6 +14,9 @@
 namespace davit::stack {
 namespace {
 
+constexpr std::uint32_t kIdsPerContainer = 65536;
+constexpr std::uint32_t kNobody = 65534;
+
 Error failed(const char* call, const std::string& name) {
     const int error_number = errno;
     return Error::from_errno(error_number, call).doing("copy '{}'", name);
@@ -31,6 +34,16 @@ void FileOwner::set(std::uint32_t id) const {
     if (::syscall(SYS_capget, &header, sets.data()) == -1) return;
     for (__user_cap_data_struct& set : sets) set.effective = set.permitted;
     (void)::syscall(SYS_capset, &header, sets.data());
+}
+
+std::uint32_t id_on_host(std::uint32_t uid_base, std::uint32_t id) {
+    if (uid_base == 0) return id;  // it shares the host's ids, all of them
+    return uid_base + (id < kIdsPerContainer ? id : kNobody);
+}
+
+std::uint32_t id_inside(std::uint32_t uid_base, std::uint32_t id) {
+    if (uid_base == 0) return id;
+    return id >= uid_base && id - uid_base < kIdsPerContainer ? id - uid_base : kNobody;
 }
 
 Result<FileObject> look_up(const UniqueFd& root, const std::string& path, bool follow) {

@@ -28,6 +28,13 @@ private:
     std::uint32_t id_;
 };
 
+/// How the owner `id` in the container is called on the host, where its ids begin at `uid_base`.
+/// One that is none of its ids is nobody's, instead of an id of the next container.
+std::uint32_t id_on_host(std::uint32_t uid_base, std::uint32_t id);
+
+/// The way back.
+std::uint32_t id_inside(std::uint32_t uid_base, std::uint32_t id);
+
 /// Something in a root that was looked up.
 struct FileObject {
     UniqueFd fd = {};  ///< O_PATH

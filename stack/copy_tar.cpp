@@ -1,9 +1,10 @@
 #include "stack/copy_tar.h"
 
 #include "base/file.h"
+#include "base/made_file.h"
 #include "base/strings.h"
 #include "base/sys.h"
-#include "image/tar_reader.h"
+#include "image/tar_content.h"
 #include "image/tar_writer.h"
 #include "stack/copy_root.h"
 
@@ -35,8 +36,8 @@ public:
         TarEntry entry;
         entry.path = name;
         entry.mode = object.info.st_mode & 07777U;
-        entry.uid = object.info.st_uid - base_;
-        entry.gid = object.info.st_gid - base_;
+        entry.uid = id_inside(base_, object.info.st_uid);
+        entry.gid = id_inside(base_, object.info.st_gid);
         entry.mtime = object.info.st_mtim;
         entry.major = ::gnu_dev_major(object.info.st_rdev);
         entry.minor = ::gnu_dev_minor(object.info.st_rdev);
@@ -109,10 +110,15 @@ private:
 
 class TarPlacer {
 public:
-    TarPlacer(const UniqueFd& root, std::string folder, std::uint32_t uid_base, bool archive)
-        : root_(root), folder_(std::move(folder)), base_(uid_base), archive_(archive) {}
+    TarPlacer(image::TarReader& reader, const UniqueFd& root, std::string folder,
+              std::uint32_t uid_base, bool archive)
+        : content_(reader, limits_),
+          root_(root),
+          folder_(std::move(folder)),
+          base_(uid_base),
+          archive_(archive) {}
 
-    Result<void> place(image::TarReader& reader, const TarEntry& entry) {
+    Result<void> place(const TarEntry& entry) {
         // Without "..": an archive's own paths stay below the folder.
         const std::string path = clean_path("/" + entry.path);
         if (path == "/") return {};
@@ -120,23 +126,29 @@ public:
         const std::string name = path.substr(slash + 1);
         const UniqueFd parent = TRY(open_parent(path.substr(0, slash)));
         if (entry.type != TarType::Directory) TRY(make_room(parent, name, path));
+        if (entry.type == TarType::HardLink) return link(entry, parent, name, path);
+        const UniqueFd made = TRY(make(entry, parent, name, path));
+        return finish(entry, made, path);
+    }
+
+private:
+    /// What is made is known by its descriptor: its name is the container's to change.
+    Result<UniqueFd> make(const TarEntry& entry, const UniqueFd& parent, const std::string& name,
+                          const std::string& path) {
         switch (entry.type) {
             case TarType::Directory:
                 if (::mkdirat(parent.get(), name.c_str(), 0700) == -1 && errno != EEXIST)
                     return failed("mkdir(2)", path);
-                break;
-            case TarType::Regular: TRY(write_file(reader, parent, name)); break;
+                return open_made(parent, name, S_IFDIR);
+            case TarType::Regular: return write_file(entry, parent, name);
             case TarType::SymLink:
                 if (::symlinkat(entry.link.c_str(), parent.get(), name.c_str()) == -1)
                     return failed("symlink(2)", path);
-                break;
-            case TarType::HardLink: return link(entry, parent, name, path);
-            default: TRY(make_node(entry, parent, name, path)); break;
+                return open_made(parent, name, S_IFLNK);
+            default: return make_node(entry, parent, name, path);
         }
-        return finish(entry, parent, name, path);
     }
 
-private:
     Result<UniqueFd> open_parent(const std::string& path) {
         std::string so_far = folder_;
         for (const std::string& part : split(path, '/')) {
@@ -147,8 +159,9 @@ private:
                     TRY(sys::open_in_root(root_, so_far, O_RDONLY | O_DIRECTORY));
                 if (::mkdirat(above.get(), part.c_str(), 0755) == -1)
                     return failed("mkdir(2)", so_far + "/" + part);
-                if (::fchownat(above.get(), part.c_str(), base_, base_, AT_SYMLINK_NOFOLLOW) == -1)
-                    return failed("chown(2)", so_far + "/" + part);
+                const UniqueFd made = TRY(open_made(above, part, S_IFDIR));
+                TRY_DOING(set_owner(made, base_, base_), "copy '{}'", printable(part));
+                TRY_DOING(set_mode(made, 0755), "copy '{}'", printable(part));
             }
             so_far += "/" + part;
         }
@@ -161,27 +174,23 @@ private:
         return failed("unlink(2)", path);
     }
 
-    static Result<void> write_file(image::TarReader& reader, const UniqueFd& parent,
-                                   const std::string& name) {
-        const UniqueFd file =
+    Result<UniqueFd> write_file(const TarEntry& entry, const UniqueFd& parent,
+                                const std::string& name) {
+        UniqueFd file =
             TRY(sys::open_at(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
-        std::array<char, 1U << 16U> buffer;
-        for (;;) {
-            const std::size_t got = TRY(reader.read(buffer.data(), buffer.size()));
-            if (got == 0) return {};
-            TRY(write_all(file, {buffer.data(), got}));
-        }
+        TRY(content_.write(entry, file));
+        return file;
     }
 
-    static Result<void> make_node(const TarEntry& entry, const UniqueFd& parent,
-                                  const std::string& name, const std::string& path) {
+    static Result<UniqueFd> make_node(const TarEntry& entry, const UniqueFd& parent,
+                                      const std::string& name, const std::string& path) {
         const mode_t type = entry.type == TarType::CharDevice    ? S_IFCHR
                             : entry.type == TarType::BlockDevice ? S_IFBLK
                                                                  : S_IFIFO;
         if (::mknodat(parent.get(), name.c_str(), type | 0600,
                       ::gnu_dev_makedev(entry.major, entry.minor)) == -1)
             return failed("mknod(2)", path);
-        return {};
+        return open_made(parent, name, type);
     }
 
     Result<void> link(const TarEntry& entry, const UniqueFd& parent, const std::string& name,
@@ -195,20 +204,20 @@ private:
     }
 
     /// Owner, mode and times, in this order: changing the owner clears set-user-id bits.
-    Result<void> finish(const TarEntry& entry, const UniqueFd& parent, const std::string& name,
+    Result<void> finish(const TarEntry& entry, const UniqueFd& made,
                         const std::string& path) const {
-        const std::uint32_t uid = archive_ ? base_ + entry.uid : base_;
-        const std::uint32_t gid = archive_ ? base_ + entry.gid : base_;
-        if (::fchownat(parent.get(), name.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) == -1)
-            return failed("chown(2)", path);
-        if (entry.type != TarType::SymLink &&
-            ::fchmodat(parent.get(), name.c_str(), entry.mode, 0) == -1)
-            return failed("chmod(2)", path);
-        const std::array<timespec, 2> times = {entry.mtime, entry.mtime};
-        (void)::utimensat(parent.get(), name.c_str(), times.data(), AT_SYMLINK_NOFOLLOW);
+        const std::uint32_t uid = archive_ ? id_on_host(base_, entry.uid) : base_;
+        const std::uint32_t gid = archive_ ? id_on_host(base_, entry.gid) : base_;
+        TRY_DOING(set_owner(made, uid, gid), "copy '{}'", printable(path));
+        if (entry.type != TarType::SymLink)
+            TRY_DOING(set_mode(made, entry.mode), "copy '{}'", printable(path));
+        (void)set_times(made, entry.mtime, entry.mtime);
         return {};
     }
 
+    /// A small tmpfs of the container's may be filled to its end.
+    image::UnpackLimits limits_{.free_bytes = 0};
+    image::TarContent content_;
     const UniqueFd& root_;
     std::string folder_;
     std::uint32_t base_;
@@ -240,11 +249,11 @@ Result<void> copy_in_tar(const ContainerView& view, const std::string& path, boo
     const FileOwner owner(view.record.uid_base);
     const auto plain = TRY(image::decompress(source));
     image::TarReader reader(*plain);
-    TarPlacer placer(root, clean_path("/" + path), view.record.uid_base, archive);
+    TarPlacer placer(reader, root, clean_path("/" + path), view.record.uid_base, archive);
     for (;;) {
         const std::optional<TarEntry> entry = TRY(reader.next());
         if (!entry) return {};
-        TRY_DOING(placer.place(reader, *entry), "unpack '{}'", printable(entry->path));
+        TRY_DOING(placer.place(*entry), "unpack '{}'", printable(entry->path));
     }
 }
 

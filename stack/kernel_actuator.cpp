@@ -16,6 +16,7 @@
 #include "stack/container_files.h"
 #include "stack/disk_quota.h"
 #include "stack/hooks.h"
+#include "stack/image_users.h"
 #include "stack/kept_logs.h"
 #include "stack/lower_network.h"
 #include "stack/networks.h"
@@ -238,7 +239,7 @@ Result<void> KernelActuator::create_container(const std::string& name) {
     }
     const auto make = [&]() -> Result<void> {
         TRY(make_directories(bundle + "/rootfs", 0700));
-        TRY(write_record(paths(), record));
+        TRY(write_image_user(paths(), record, *inputs.image, inputs.mounted_images));
         TRY(make_state_folders(record, inputs.wanted->config.storage_bytes));
         TRY(take_logs(paths(), record, log_files_of(record)));
         if (record.uid_base != 0)

@@ -76,7 +76,8 @@ Result<void> take_network_down(const Paths& paths, const NetworkRecord& record) 
     RuleUpdater rules(paths);
     TRY(rules.update());
     // Without a name, what is left of it was never in the kernel, or is gone from there.
-    return record.bridge.empty() ? Result<void>() : network::remove_bridge(record.bridge);
+    return record.bridge.empty() ? Result<void>()
+                                 : network::remove_bridge(record.bridge, record.name);
 }
 
 Result<bool> network_is_up(const NetworkRecord& record) {

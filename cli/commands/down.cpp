@@ -77,7 +77,7 @@ Result<void> remove_images(const Context& context, const Target& target, const N
     if (!store) return {};
     const bool colour = context.terminal.err_colour;
     for (const std::string& image : images) {
-        const auto removed = store->remove(image, TRY(images_in_use(data_root)), false);
+        const auto removed = remove_image(*store, image, false);
         if (removed) {
             if (style != Progress::Style::Quiet)
                 to_stderr(fmt::format(" Image {}  Removed\n", harmless(image)));

@@ -25,7 +25,7 @@ Result<int> run(const Context& context, const RmiFlags& flags) {
     for (const std::string& text : flags.images) {
         const auto removed = context.globals.dry_run
                                  ? store.preview_remove(text, in_use, flags.force)
-                                 : store.remove(text, in_use, flags.force);
+                                 : remove_image(store, text, flags.force);
         if (!removed) {
             to_stderr(render(removed.error(), context.terminal.err_colour));
             status = kFailed;

@@ -174,4 +174,15 @@ TEST_CASE("switches and times of flags") {
     CHECK(times->retries == 4);
 }
 
+TEST_CASE("a line of ONBUILD alone is one mistake, however long it is") {
+    std::string text = "FROM scratch\n";
+    for (int i = 0; i < 200'000; ++i) text += "ONBUILD ";
+    Diagnostics diagnostics;
+    (void)parse_dockerfile(
+        std::make_shared<const SourceFile>(SourceFile{"Dockerfile", text + "RUN x\n"}),
+        diagnostics);
+    REQUIRE(diagnostics.list().size() == 1);
+    CHECK(diagnostics.list().front().message == "ONBUILD can't be a trigger of ONBUILD");
+}
+
 }  // namespace davit::builder

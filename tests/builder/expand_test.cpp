@@ -119,4 +119,21 @@ TEST_CASE("hostile words end in time") {
           "'x' is too long to be searched for this pattern");
 }
 
+TEST_CASE("values that grow with every line end before memory does") {
+    std::string value = "x";
+    const Lookup doubling = [&](const std::string&) { return value; };
+    Result<std::string> grown(value);
+    int lines = 0;
+    for (; lines < 40; ++lines) {
+        grown = expand_word("$a\"$a\"", {.lookup = doubling});
+        if (!grown) break;
+        value = *grown;
+    }
+    CHECK(lines == 18);  // 256 KiB
+    CHECK(grown.error().to_string() == "the variables in it have more than 256 KiB");
+    CHECK_FALSE(expand_word("${b#$a$a}", {.lookup = doubling}).ok());
+    const std::string text(1 << 20, 'x');
+    CHECK(expand_word(text, {}).ok());  // as long as whoever writes it wants
+}
+
 }  // namespace davit::builder

@@ -135,6 +135,24 @@ TEST_CASE("links in an archive never name a file of the host") {
     }
 }
 
+TEST_CASE("holes of an archive take no room on the disk") {
+    NEEDS_ROOT();
+    Fixture f;
+    const auto with_hole = [](const std::string& size) {
+        return TarWriter().add(
+            {.path = "holey", .pax = {{"GNU.sparse.size", size}, {"GNU.sparse.map", "0,0"}}});
+    };
+    const auto huge = f.load(with_hole("1152921504606846976").finish());
+    REQUIRE_FALSE(huge.ok());
+    CHECK(huge.error().to_string().find("takes the layer over") != std::string::npos);
+    // Below the limit, and more than this disk has: a hole.
+    TarWriter tar = with_hole("500000000000");
+    tar.file("config.json", config_of(kLayer)).file("abc.tar", kLayer);
+    tar.file("manifest.json", docker_manifest("abc.tar"));
+    const auto loaded = f.load(tar.finish());
+    REQUIRE_MESSAGE(loaded.ok(), loaded.error().to_string());
+}
+
 TEST_CASE("of a nested index the image for this machine is taken") {
     NEEDS_ROOT();
     Fixture f;

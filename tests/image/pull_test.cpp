@@ -134,6 +134,35 @@ TEST_CASE("a pull that failed leaves its bytes to the next one") {
     check_whole(w);
 }
 
+TEST_CASE("a blob of the store that is damaged is got anew where its layer is needed") {
+    NEEDS_ROOT();
+    World w;
+    w.manifest(w.image({kLower, kUpper}), "1");
+    REQUIRE(w.pull().ok());
+    const std::string layer = w.dir / ("data/layers/" + sha256_hex(kUpper));
+    REQUIRE(remove_tree(layer).ok());
+    const std::string blob =
+        w.dir / ("data/images/blobs/sha256/" + sha256_hex(davit::testing::zstd(kUpper)));
+    REQUIRE(write_in_place(blob, "spoilt", 0644).ok());
+    const auto pulled = w.pull();
+    REQUIRE_MESSAGE(pulled.ok(), pulled.error().to_string());
+    check_whole(w);
+}
+
+TEST_CASE("a blob that is said to be two layers is refused") {
+    NEEDS_ROOT();
+    World w;
+    const std::string bytes = davit::testing::zstd(kUpper);
+    w.manifest(static_cast<davit::testing::FakeRegistry&>(w).image(
+                   {{image::kOciLayerZstd, bytes, kUpper}, {image::kOciLayerZstd, bytes, kLower}}),
+               "1");
+    const auto pulled = w.pull();
+    REQUIRE_FALSE(pulled.ok());
+    CHECK_MESSAGE(pulled.error().to_string().find("has two contents") != std::string::npos,
+                  pulled.error().to_string());
+    CHECK(w.left() == 0);
+}
+
 TEST_CASE("parts that nobody goes on with are swept after a week, and when asked") {
     NEEDS_ROOT();
     World w;

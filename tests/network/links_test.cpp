@@ -143,6 +143,25 @@ TEST_CASE("a link that is no bridge is neither taken over nor removed [ns]") {
     });
 }
 
+TEST_CASE("a bridge of the host or of another network is neither taken over nor removed [ns]") {
+    IN_OWN_NAMESPACES([] {
+        const BridgeSpec host = bridge("br0", "192.0.2.1/24");
+        BridgeSpec wanted = bridge("br0", "172.18.0.1/16");
+        wanted.alias = "shop_default";
+        if (!done(ensure_bridge(host))) return 1;
+        const Result<void> made = ensure_bridge(wanted);
+        if (made.ok() || made.error().kind() != ErrorKind::AlreadyExists) return 2;
+        const auto socket = open_route_socket();
+        const auto addresses = dump_addresses(**socket);
+        if (!addresses || addresses->size() != 1) return 3;
+        if (addresses->front().address != host.addresses.front()) return 4;
+        if (!done(remove_bridge("br0", wanted.alias)) || !*link_exists("br0")) return 5;
+        // Its own network has it again, and may remove it.
+        if (!done(ensure_bridge(host)) || !done(remove_bridge("br0", host.alias))) return 6;
+        return *link_exists("br0") ? 7 : 0;
+    });
+}
+
 TEST_CASE("removing a bridge leaves the ports of another alone [ns]") {
     IN_OWN_NAMESPACES([] {
         Lab lab;

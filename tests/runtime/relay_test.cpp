@@ -1,5 +1,6 @@
 #include "runtime/relay.h"
 
+#include "base/sys.h"
 #include "tests/support/own_namespaces.h"
 #include "tests/support/skip.h"
 
@@ -10,7 +11,9 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <string>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <thread>
@@ -91,6 +94,36 @@ TEST_CASE("a port that is taken names who has it [ns]") {
         NEED(!elsewhere.ok() && elsewhere.error().kind() != ErrorKind::Busy);
         const auto free = free_port("", "tcp");
         NEED(free.ok() && *free != 0 && *free != 8080);
+        return 0;
+    });
+    if (status == 77) SKIP_TEST("no user namespaces");
+    CHECK(status == 0);
+}
+
+TEST_CASE("a connection that no descriptor is left for is closed at once [ns]") {
+    const int status = in_own_namespaces([] {
+        NEED(loopback_up());
+        auto loop = EventLoop::create();
+        auto relay = Relay::open({{"tcp", "127.0.0.1", 8000, "127.0.0.1", 9000}}, *loop);
+        NEED(relay.ok());
+        const pid_t client = ::fork();
+        if (client == 0) {
+            const UniqueFd one = connect_v4(8000);
+            char c = 0;
+            ::_exit(one && ::read(one.get(), &c, 1) == 0 ? 0 : 1);
+        }
+        const auto ended = sys::pidfd_open(client);
+        NEED(ended.ok());
+        NEED(loop->watch(ended->get(), EPOLLIN, [&](std::uint32_t) { loop->quit(); }).ok());
+        // The lowest free number is the first that is not to be had.
+        const auto free = static_cast<rlim_t>(UniqueFd(::dup(STDIN_FILENO)).get());
+        const rlimit limit{free, free};
+        NEED(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
+        ::alarm(20);  // else it would turn for ever
+        NEED(loop->run().ok());
+        int how = 0;
+        NEED(::waitpid(client, &how, 0) == client);
+        NEED(WIFEXITED(how) && WEXITSTATUS(how) == 0);
         return 0;
     });
     if (status == 77) SKIP_TEST("no user namespaces");
