@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/strings.h"
+#include "image/base64.h"
 
 #include <fmt/format.h>
 #include <optional>
@@ -12,24 +13,6 @@ namespace davit::image {
 namespace {
 
 constexpr const char* kHubKey = "https://index.docker.io/v1/";
-constexpr const char* kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-std::optional<std::string> from_base64(std::string_view text) {
-    std::string bytes;
-    std::uint32_t group = 0;
-    int bits = 0;
-    for (const char c : text) {
-        if (c == '=') break;
-        const std::size_t value = std::string_view(kLetters).find(c);
-        if (value == std::string_view::npos) return std::nullopt;
-        group = group << 6U | static_cast<std::uint32_t>(value);
-        bits += 6;
-        if (bits < 8) continue;
-        bits -= 8;
-        bytes += static_cast<char>(group >> bits & 255U);
-    }
-    return bytes;
-}
 
 /// The forms in which a file may name the registry.
 std::vector<std::string> keys_of(const std::string& domain) {
@@ -151,7 +134,7 @@ std::string base64(std::string_view bytes) {
             group = group << 8U |
                     (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0U);
         for (std::size_t j = 0; j < 4; ++j)
-            text += i + j > bytes.size() ? '=' : kLetters[group >> (18 - 6 * j) & 63U];
+            text += i + j > bytes.size() ? '=' : kBase64Letters[group >> (18 - 6 * j) & 63U];
     }
     return text;
 }

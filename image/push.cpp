@@ -8,12 +8,26 @@
 #include <atomic>
 #include <fmt/format.h>
 #include <mutex>
+#include <set>
 #include <thread>
 
 namespace davit::image {
 namespace {
 
 constexpr std::size_t kAtOnce = 3;
+
+/// Digests of the layers that the manifest says come from elsewhere: who pulls the image gets them
+/// there, and the registry needn't have them. @source OCI image-spec, "Non-distributable Layers"
+Result<std::set<std::string>> foreign_layers(const Json& manifest) {
+    std::set<std::string> foreign;
+    for (const Json& layer : manifest.at("layers")) {  // as `manifest_layers` found them
+        const auto urls = layer.find("urls");
+        if (urls == layer.end() || !urls->is_array() || urls->empty()) continue;
+        const std::string digest = TRY(digest_key(string_or(layer, "digest")));
+        foreign.insert(digest);
+    }
+    return foreign;
+}
 
 class Pusher {
 public:
@@ -28,7 +42,8 @@ public:
         if (!source_.empty()) scope_ += fmt::format(" repository:{}:pull", source_);
     }
 
-    Result<void> push_all(const std::vector<Blob>& blobs);
+    /// `foreign` are passed over.
+    Result<void> push_all(const std::vector<Blob>& blobs, const std::set<std::string>& foreign);
     Result<void> put_manifest(const std::string& bytes, const std::string& media_type,
                               const std::string& tag);
 
@@ -96,7 +111,8 @@ Result<std::string> Pusher::push_blob(const Blob& blob) {
     }
 }
 
-Result<void> Pusher::push_all(const std::vector<Blob>& blobs) {
+Result<void> Pusher::push_all(const std::vector<Blob>& blobs,
+                              const std::set<std::string>& foreign) {
     std::atomic<std::size_t> next = 0;
     std::mutex mutex;
     std::optional<Error> problem;
@@ -104,7 +120,9 @@ Result<void> Pusher::push_all(const std::vector<Blob>& blobs) {
         for (;;) {
             const std::size_t mine = next++;
             if (mine >= blobs.size()) return;
-            const Result<std::string> done = push_blob(blobs[mine]);
+            const bool passed_over = foreign.contains(blobs[mine].digest);
+            const Result<std::string> done =
+                passed_over ? Result<std::string>("Skipped foreign layer") : push_blob(blobs[mine]);
             const std::lock_guard lock(mutex);
             if (done) {
                 if (on_event_) on_event_(short_digest(blobs[mine].digest).substr(7), *done);
@@ -164,11 +182,12 @@ Result<Pushed> push(const Store& store, const RegistrySettings& settings, const 
         std::sort(blobs.begin(), blobs.end(),
                   [](const Blob& a, const Blob& b) { return a.digest < b.digest; });
         blobs.erase(std::unique(blobs.begin(), blobs.end()), blobs.end());
-        TRY(pusher.push_all(blobs));
+        const std::set<std::string> foreign = TRY(foreign_layers(manifest));
+        TRY(pusher.push_all(blobs, foreign));
         const OnPushEvent quiet;
         Pusher last(root, *registry, reference, source, quiet);
         const std::string config = TRY(manifest_config(manifest));
-        TRY(last.push_all({Blob{config, 0, kOciConfig}}));
+        TRY(last.push_all({Blob{config, 0, kOciConfig}}, {}));
         TRY(pusher.put_manifest(bytes, entry->media_type, reference.tag));
         return Pushed{entry->manifest_digest, static_cast<std::int64_t>(bytes.size())};
     };

@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "base/strings.h"
 #include "image/digests.h"
+#include "image/retry_after.h"
 
 #include <algorithm>
 #include <cctype>
@@ -82,9 +83,9 @@ bool Backoff::again(const HttpResponse& response, bool progressed) {
     // Many that were turned away at once must not come back at once.
     const auto seed = static_cast<unsigned char>(random_hex(1)[0]);
     delay += delay * (seed % 16) / 64;
-    if (const auto seconds = parse_integer(response.header("retry-after"))) {
-        if (*seconds > kLongestWait.count()) return false;
-        if (*seconds > 0) delay = std::max(delay, std::chrono::milliseconds(*seconds * 1000));
+    if (const auto wait = wait_asked(response, std::time(nullptr))) {
+        if (*wait > kLongestWait) return false;
+        delay = std::max<std::chrono::milliseconds>(delay, *wait);
     }
     const auto until = std::chrono::steady_clock::now() + delay;
     while (std::chrono::steady_clock::now() < until) {

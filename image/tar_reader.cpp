@@ -1,6 +1,7 @@
 #include "image/tar_reader.h"
 
 #include "base/strings.h"
+#include "image/base64.h"
 #include "image/tar_number.h"
 
 #include <algorithm>
@@ -172,11 +173,39 @@ Result<TarEntry> decode(const Header& header, std::string long_name, std::string
 }
 
 constexpr std::string_view kXattr = "SCHILY.xattr.";
+constexpr std::string_view kLibarchiveXattr = "LIBARCHIVE.xattr.";
 
 /// Whether `apply_pax` has a use for a record.
 bool is_heeded(const std::string& key) {
     return key == "path" || key == "linkpath" || key == "size" || key == "uid" || key == "gid" ||
-           key == "mtime" || key.starts_with(kXattr);
+           key == "mtime" || key.starts_with(kXattr) || key.starts_with(kLibarchiveXattr);
+}
+
+/// "user.%3Dx" as it is meant. @source libarchive archive_write_set_format_pax.c, url_encode
+std::string unescaped(std::string_view text) {
+    std::string plain;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        unsigned value = 0;
+        const char* const digits = text.data() + i + 1;
+        if (text[i] == '%' && i + 2 < text.size() &&
+            std::from_chars(digits, digits + 2, value, 16).ptr == digits + 2) {
+            plain += static_cast<char>(value);
+            i += 2;
+        } else {
+            plain += text[i];
+        }
+    }
+    return plain;
+}
+
+/// An attribute in the form of libarchive (bsdtar), which gives each in that of star as well:
+/// that one goes first. @source libarchive archive_read_support_format_tar.c, pax_attribute
+Result<void> add_libarchive_xattr(std::string_view name, const std::string& value,
+                                  TarEntry& entry) {
+    const std::optional<std::string> bytes = from_base64(value);
+    if (!bytes) return damaged(fmt::format("attribute '{}' is not base64", printable(name)));
+    entry.xattrs.emplace(unescaped(name), *bytes);
+    return {};
 }
 
 Result<void> apply_pax(const std::map<std::string, std::string>& records, TarEntry& entry) {
@@ -198,6 +227,10 @@ Result<void> apply_pax(const std::map<std::string, std::string>& records, TarEnt
         else if (key.starts_with(kXattr))
             entry.xattrs[key.substr(kXattr.size())] = value;
     }
+    for (const auto& [key, value] : records)
+        if (key.starts_with(kLibarchiveXattr))
+            TRY(add_libarchive_xattr(std::string_view(key).substr(kLibarchiveXattr.size()), value,
+                                     entry));
     return {};
 }
 

@@ -1,5 +1,6 @@
 #include "base/sha512.h"
 #include "base/sys.h"
+#include "image/push.h"
 #include "image/save.h"
 #include "image/store_check.h"
 #include "tests/image/pull_world.h"
@@ -313,6 +314,34 @@ TEST_CASE("foreign layers come from where their descriptor says (R5)") {
     CHECK(elsewhere.log().find("Bearer") == std::string::npos);
     CHECK(w.asked(kBig) == 0);
     check_whole(w);
+}
+
+TEST_CASE("a push leaves foreign layers where they are, and says so") {
+    NEEDS_ROOT();
+    World w;
+    Json image = w.image({kLower, kUpper});
+    image["layers"][1]["mediaType"] =
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd";
+    image["layers"][1]["urls"] = {"http://" + w.host() + "/" + kBig};
+    const std::string said_digest = w.manifest(image, "1")["digest"];
+    REQUIRE(w.pull().ok());
+    const World target;
+    const std::string name = target.host() + "/app:1";
+    REQUIRE(w.store.tag(w.host() + "/app:1", name).ok());
+    std::map<std::string, std::string> said;
+    const auto pushed =
+        push(w.store, w.settings, name,
+             [&](const std::string& layer, const std::string& word) { said[layer] = word; });
+    REQUIRE_MESSAGE(pushed.ok(), pushed.error().to_string());
+    const auto shown = [](const std::string& bytes) { return sha256_hex(bytes).substr(0, 12); };
+    CHECK(said == std::map<std::string, std::string>{
+                      {shown(kLower), "Pushed"}, {shown(zstd(kUpper)), "Skipped foreign layer"}});
+    CHECK(target.asked(sha256_hex(zstd(kUpper))) == 0);
+    // Who pulls it from there is still told where the layer is.
+    CHECK(pushed->digest == said_digest);
+    World other;
+    const auto pulled = pull(other.store, other.settings, {name, ""}, {});
+    CHECK_MESSAGE(pulled.ok(), pulled.error().to_string());
 }
 
 TEST_CASE("a proxy of the environment is used, and no_proxy is heeded (R7)") {

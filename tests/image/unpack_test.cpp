@@ -88,6 +88,38 @@ TEST_CASE("attributes of the archive are kept but not those of overlayfs") {
           -1);
 }
 
+TEST_CASE("attributes in libarchive's form are kept where star's form is not there") {
+    NEEDS_ROOT();
+    const TempDir dir;
+    const std::string root = dir / "layer";
+    TarWriter tar;
+    tar.add({.path = "f",
+             .content = "x",
+             .pax = {{"LIBARCHIVE.xattr.user.one", "aGk"},         // "hi", without '='
+                     {"LIBARCHIVE.xattr.user.a%3Db", "AAECAw=="},  // "user.a=b": 0 1 2 3
+                     {"LIBARCHIVE.xattr.user.empty", ""},
+                     {"LIBARCHIVE.xattr.user.both", "bG9zZXM="},
+                     {"LIBARCHIVE.xattr.trusted.overlay.opaque", "eQ=="},
+                     {"SCHILY.xattr.user.both", "wins"}}});
+    REQUIRE(unpack(tar.finish(), root).ok());
+    const auto attribute = [&](const char* name) {
+        char value[64] = {};
+        const ssize_t size = ::getxattr((root + "/f").c_str(), name, value, sizeof value);
+        return size < 0 ? std::string("none") : std::string(value, static_cast<std::size_t>(size));
+    };
+    CHECK(attribute("user.one") == "hi");
+    CHECK(attribute("user.a=b") == std::string("\0\1\2\3", 4));
+    CHECK(attribute("user.empty").empty());
+    CHECK(attribute("user.both") == "wins");
+    CHECK(attribute("trusted.overlay.opaque") == "none");
+
+    TarWriter damaged;
+    damaged.add({.path = "f", .content = "x", .pax = {{"LIBARCHIVE.xattr.user.x", "a*b"}}});
+    const auto refused = unpack(damaged.finish(), dir / "other");
+    REQUIRE_FALSE(refused.ok());
+    CHECK(refused.error().to_string().find("'user.x' is not base64") != std::string::npos);
+}
+
 TEST_CASE("what comes twice in a layer is what came last") {
     NEEDS_ROOT();
     const TempDir dir;

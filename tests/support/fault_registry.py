@@ -15,6 +15,7 @@ that it writes to FOLDER/port. FOLDER/faults.json is read anew for each request:
   flip     one byte of the body is another
   whole    no ranges: 200 with everything
   redirect to "to"
+It takes what is pushed, without asking who pushes.
 FOLDER/auth.json: {"user": U, "password": P, "uses": N}: a token of /token is asked for, good for N
 requests; "never": no token is ever good. As a proxy it answers for every host. Every request is a line of FOLDER/log: method, path, range, authorization."""
 import base64
@@ -152,6 +153,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.answer(code, headers, body)
 
     do_HEAD = do_GET
+
+    def do_POST(self):
+        self.take()
+
+    def do_PUT(self):
+        self.take()
+
+    def take(self):
+        """What is pushed: an upload in one piece, then the manifest."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        with lock, open(root + "/log", "a", encoding="utf-8") as log:
+            log.write(f"{self.command} {self.path} - {self.headers.get('Authorization', '-')}\n")
+        if self.command == "POST":
+            return self.answer(202, {"Location": self.path + "1"})
+        found = re.search(r"/(manifests)/([^/?]+)$|/(blobs)/uploads/1\?digest=sha256:([0-9a-f]+)$", self.path)
+        if not found:
+            return self.answer(404, {})
+        name = f"{found[1]}/{found[2]}" if found[1] else f"{found[3]}/{found[4]}"
+        with open(f"{root}/{name}", "wb") as file:
+            file.write(body)
+        return self.answer(201, {})
 
     def finish(self):
         try:
