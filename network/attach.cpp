@@ -35,7 +35,9 @@ void set_ipv6(const Specs& specs) {
     for (const AttachSpec& spec : specs) {
         if (!has_v6(spec)) continue;
         const std::string conf = fmt::format("ipv6/conf/{}/", spec.interface);
-        for (const char* name : {"accept_ra", "autoconf", "accept_dad", "disable_ipv6"})
+        // addr_gen_mode 0: the link-local address is made of the MAC address, as the guard expects.
+        for (const char* name :
+             {"accept_ra", "autoconf", "accept_dad", "addr_gen_mode", "disable_ipv6"})
             set_if_possible(conf + name, "0");
     }
 }

@@ -99,15 +99,6 @@ Error failure_of(const std::string& text) {
     return Error(ErrorKind::System, fmt::format("nftables: {}", text));
 }
 
-}  // namespace
-
-Result<void> apply(const Ruleset& rules) {
-    TRY(check(rules));
-    return load_script(render(rules));
-}
-
-namespace {
-
 /// Runs a script; what it prints, as JSON where that is asked for.
 Result<std::string> run_script(const std::string& script, bool json) {
     const Library& nft = *TRY(library());

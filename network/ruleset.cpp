@@ -1,5 +1,7 @@
 #include "network/ruleset.h"
 
+#include "network/port_guard.h"
+
 #include <algorithm>
 #include <cctype>
 #include <fmt/format.h>
@@ -134,6 +136,12 @@ Elements elements_of(const Ruleset& rules) {
 }  // namespace
 
 Result<void> check(const Ruleset& rules) {
+    for (const GuardedPort& port : rules.guarded) {
+        if (!is_link_name(port.link))
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("'{}' is not the name of a link", port.link));
+        TRY(link_local_of(port.mac));
+    }
     for (const RuleNetwork& network : rules.networks) {
         if (!is_link_name(network.bridge))
             return Error(ErrorKind::InvalidInput,

@@ -30,15 +30,27 @@ struct RulePort {
     bool operator==(const RulePort&) const = default;
 };
 
-/// Everything that the table `inet davit` of this network namespace must say.
+/// A port of a bridge, and what the container behind it may say that it is.
+struct GuardedPort {
+    std::string link = {};  ///< The veth end on the bridge.
+    std::string mac = {};   ///< "02:42:ac:11:00:02"
+    /// All of the container's, those in its other networks too: Linux answers for any of its
+    /// addresses on every link. The link-local one that comes of the MAC address is known.
+    std::vector<Ip> addresses = {};
+    bool operator==(const GuardedPort&) const = default;
+};
+
+/// Everything that the tables of this network namespace must say: `inet davit`, and `bridge davit`
+/// about the guarded ports.
 struct Ruleset {
     std::vector<RuleNetwork> networks = {};
     std::vector<RulePort> ports = {};
+    std::vector<GuardedPort> guarded = {};
     bool empty() const { return networks.empty() && ports.empty(); }
 };
 
-/// The nft script that makes the table exactly `rules`, in one transaction, whatever stood there
-/// before; an empty rule set removes the table. Pure; documented and golden-tested.
+/// The nft script that makes the table `inet davit` exactly `rules`, in one transaction, whatever
+/// stood there before; an empty rule set removes the table. Pure; documented and golden-tested.
 /// @source docs/network.md
 std::string render(const Ruleset& rules);
 
@@ -47,8 +59,9 @@ std::string render(const Ruleset& rules);
 /// @errors InvalidInput; Busy where a port is published twice, naming both targets
 Result<void> check(const Ruleset& rules);
 
-/// Loads `render(rules)` through libnftables, which is opened only here (dlopen): commands that
-/// change no rules don't pay for loading it. May be called from several threads.
+/// Loads `render(rules)` and `render_guard(rules)` in one transaction through libnftables, which is
+/// opened only here (dlopen): commands that change no rules don't pay for loading it. Where the
+/// kernel has no nf_tables for bridges, the guard is left out. May be called from several threads.
 /// @errors as `check`; Unsupported where libnftables or the kernel's nf_tables is missing;
 /// PermissionDenied; System
 Result<void> apply(const Ruleset& rules);

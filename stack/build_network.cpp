@@ -42,6 +42,11 @@ Result<void> end_place(const Paths& paths, const std::string& name) {
     return remove_tree(folder_of(paths) + "/" + name);
 }
 
+/// The veth end on the bridge.
+std::string link_of(const BuildPlace& place) {
+    return network::link_name("dvv-", place.id + "\nbuild");
+}
+
 }  // namespace
 
 std::string build_cgroup(const std::string& id) {
@@ -127,7 +132,12 @@ Result<BuildPlace> BuildNetwork::admit(bool own_users, bool connected) {
         ContainerClaims claims;
         claims.uid_base = place.uid_base;
         TRY(write_claims(run_dir, claims));
-        if (connected) TRY(ensure_bridge(place));
+        if (!connected) return place;
+        TRY(ensure_bridge(place));
+        claims.guarded = {
+            {link_of(place), network::mac_for(place.address.address), {place.address.address}}};
+        claims.published = true;
+        TRY(write_claims(run_dir, claims));
         return place;
     };
     BuildPlace place = TRY(choose());
@@ -139,7 +149,7 @@ Result<void> BuildNetwork::connect(const BuildPlace& place, const UniqueFd& netn
     if (place.bridge.empty()) return network::loopback_up(netns);
     network::AttachSpec spec;
     spec.bridge = place.bridge;
-    spec.host_link = network::link_name("dvv-", place.id + "\nbuild");
+    spec.host_link = link_of(place);
     spec.addresses = {place.address};
     spec.gateways = {place.gateway};
     spec.mac = network::mac_for(place.address.address);

@@ -71,6 +71,23 @@ EndpointClaim endpoint_of(const Json& json) {
     return {string_or(json, "bridge"), texts_of(json, "addresses"), texts_of(json, "names")};
 }
 
+Json guarded_json(const network::GuardedPort& port) {
+    std::vector<std::string> addresses;
+    for (const network::Ip& ip : port.addresses) addresses.push_back(to_string(ip));
+    return {{"link", port.link}, {"mac", port.mac}, {"addresses", std::move(addresses)}};
+}
+
+Result<network::GuardedPort> parse_guarded(const Json& json) {
+    network::GuardedPort port;
+    port.link = string_or(json, "link");
+    port.mac = string_or(json, "mac");
+    for (const std::string& text : texts_of(json, "addresses")) {
+        const network::Ip ip = TRY(network::parse_ip(text));
+        port.addresses.push_back(ip);
+    }
+    return port;
+}
+
 /// A container of this host with what it claims.
 struct Holder {
     std::string project = {};
@@ -124,35 +141,6 @@ Result<std::vector<Holder>> holders(const Paths& paths) {
     return all;
 }
 
-/// The endpoint whose address published ports lead to: the one with the default route.
-const Endpoint* published_endpoint(const ContainerRecord& record, bool v6) {
-    for (const Endpoint& endpoint : record.endpoints) {
-        if (endpoint.host_link.empty()) continue;  // the host has no way to a shared link
-        const bool has = v6 ? endpoint.default6 && !endpoint.ip6.empty()
-                            : endpoint.default4 && !endpoint.ip.empty();
-        if (has) return &endpoint;
-    }
-    return nullptr;
-}
-
-Result<void> add_port_claims(const compose::Port& port, const std::string& target, bool v6,
-                             std::vector<network::RulePort>& rules) {
-    network::RulePort rule;
-    rule.protocol = port.protocol;
-    rule.host_port = port.published;
-    rule.target = TRY(network::parse_ip(target));
-    rule.target_port = port.target;
-    if (!port.host_ip.empty()) {
-        const network::Ip host_ip = TRY(network::parse_ip(port.host_ip));
-        if (host_ip.v6 != v6) return {};  // the guard relays from one family to the other
-        // NAT can't serve ::1: the guard listens there.
-        if (v6 && host_ip.value == 1) return {};
-        if (host_ip.value != 0) rule.host_ip = host_ip;
-    }
-    rules.push_back(std::move(rule));
-    return {};
-}
-
 /// Which networks are meant: those with bridges, which rules are about, or all.
 enum class Which { Bridged, All };
 
@@ -179,31 +167,6 @@ Result<FileLock> lock_host(const Paths& paths) {
     return FileLock::exclusive(paths.run_root + "/lock");
 }
 
-Result<ContainerClaims> claims_of(const ContainerRecord& record,
-                                  const std::map<std::string, NetworkRecord>& networks) {
-    ContainerClaims claims;
-    claims.uid_base = record.uid_base;
-    for (const Endpoint& endpoint : record.endpoints) {
-        EndpointClaim claim;
-        if (const auto network = networks.find(endpoint.network); network != networks.end())
-            claim.bridge = network->second.bridge;
-        for (const std::string& ip : {endpoint.ip, endpoint.ip6})
-            if (!ip.empty()) claim.addresses.push_back(ip);
-        claim.names = endpoint.aliases;
-        if (std::find(claim.names.begin(), claim.names.end(), record.hostname) == claim.names.end())
-            claim.names.push_back(record.hostname);
-        claims.endpoints.push_back(std::move(claim));
-    }
-    if (record.relay_ports) return claims;
-    for (const bool v6 : {false, true}) {
-        const Endpoint* endpoint = published_endpoint(record, v6);
-        if (endpoint == nullptr) continue;
-        for (const compose::Port& port : record.ports)
-            TRY(add_port_claims(port, v6 ? endpoint->ip6 : endpoint->ip, v6, claims.ports));
-    }
-    return claims;
-}
-
 Result<void> write_claims(const std::string& run_dir, const ContainerClaims& claims) {
     Json ports = Json::array();
     for (const network::RulePort& port : claims.ports) ports.push_back(port_json(port));
@@ -211,11 +174,14 @@ Result<void> write_claims(const std::string& run_dir, const ContainerClaims& cla
     for (const EndpointClaim& one : claims.endpoints)
         endpoints.push_back(
             {{"bridge", one.bridge}, {"addresses", one.addresses}, {"names", one.names}});
+    Json guarded = Json::array();
+    for (const network::GuardedPort& port : claims.guarded) guarded.push_back(guarded_json(port));
     return write_json(claims_file(run_dir),
                       {{"version", kVersion},
                        {"uid_base", claims.uid_base},
                        {"published", claims.published},
                        {"endpoints", std::move(endpoints)},
+                       {"guarded", std::move(guarded)},
                        {"ports", std::move(ports)}},
                       Sync::No);
 }
@@ -237,6 +203,12 @@ Result<ContainerClaims> read_claims(const std::string& run_dir) {
     }
     if (const auto endpoints = json->find("endpoints"); endpoints != json->end())
         for (const Json& entry : *endpoints) claims.endpoints.push_back(endpoint_of(entry));
+    if (const auto guarded = json->find("guarded"); guarded != json->end()) {
+        for (const Json& entry : *guarded) {
+            network::GuardedPort port = TRY(parse_guarded(entry));
+            claims.guarded.push_back(std::move(port));
+        }
+    }
     return claims;
 }
 
@@ -340,7 +312,11 @@ Result<network::Ruleset> gather_rules(const Paths& paths) {
     const std::vector<Holder> all = TRY(holders(paths));
     for (const Holder& one : all) {
         const auto& ports = one.claims.ports;
-        if (one.claims.published && !ports.empty() && is_up(one.run_dir))
+        if (!one.claims.published) continue;
+        // Of one that has ended the links are gone, and what is said of them matters to nobody.
+        const auto& guarded = one.claims.guarded;
+        rules.guarded.insert(rules.guarded.end(), guarded.begin(), guarded.end());
+        if (!ports.empty() && is_up(one.run_dir))
             rules.ports.insert(rules.ports.end(), ports.begin(), ports.end());
     }
     return rules;

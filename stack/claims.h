@@ -34,10 +34,13 @@ struct ContainerClaims {
     std::vector<network::RulePort> ports = {};
     bool published = false;  ///< Its address answers: ports belong into the rule set, names too.
     std::vector<EndpointClaim> endpoints = {};
+    /// Its ports of bridges, as far as others are guarded from what comes from them.
+    std::vector<network::GuardedPort> guarded = {};
 };
 
 /// What a container holds, from its record. Not published yet. `networks` has those of its
-/// endpoints.
+/// endpoints. One that may configure its network (NET_ADMIN) has no guarded ports: it may give
+/// itself addresses, or forward for others.
 Result<ContainerClaims> claims_of(const ContainerRecord& record,
                                   const std::map<std::string, NetworkRecord>& networks);
 

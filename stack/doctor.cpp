@@ -108,6 +108,51 @@ void look_at_firewalls(const HostFacts& facts, Examination& to) {
     if (!clash) to.good("firewall", "no other table drops what containers send or get");
 }
 
+void look_at_guard(const HostFacts& facts, Examination& to) {
+    if (!facts.guards) return;  // the rules have said why already
+    if (*facts.guards)
+        return to.good("forged addresses",
+                       "what a container sends with another's address is dropped");
+    to.warn("forged addresses",
+            "this kernel has no nf_tables for bridges (CONFIG_NF_TABLES_BRIDGE): a container can "
+            "pass itself off as another one of its network",
+            "use a kernel that has them, or take the means from services that need no raw "
+            "sockets: cap_drop: [NET_RAW]");
+}
+
+/// Whether the chain sees frames of IPv4, or of IPv6, that br_netfilter shows it.
+bool sees_bridged(const network::DroppingChain& chain, const HostFacts& facts) {
+    const bool v4 = facts.bridge_filter4.value_or(false);
+    const bool v6 = facts.bridge_filter6.value_or(false);
+    return (v4 && chain.family != "ip6") || (v6 && chain.family != "ip");
+}
+
+void look_at_bridge_filter(const HostFacts& facts, Examination& to) {
+    const char* const kSubject = "br_netfilter";
+    if (!facts.bridge_filter4 && !facts.bridge_filter6)
+        return to.good(kSubject,
+                       "not loaded: what containers of one network send each other passes no "
+                       "firewall's rules");
+    if (!facts.bridge_filter4.value_or(false) && !facts.bridge_filter6.value_or(false))
+        return to.good(
+            kSubject,
+            "loaded, and off here (bridge-nf-call-iptables is 0): what containers of one "
+            "network send each other passes no firewall's rules");
+    for (const network::DroppingChain& chain : facts.dropping) {
+        if (chain.hook != "forward" || chain.names_us || !sees_bridged(chain, facts)) continue;
+        return to.warn(
+            kSubject,
+            fmt::format("loaded, and on (bridge-nf-call-iptables is 1): the chain {} {} {} drops "
+                        "what containers of one network send each other as well",
+                        chain.family, chain.table, chain.chain),
+            "mend what 'firewall' says, or run: sysctl -w net.bridge.bridge-nf-call-iptables=0 "
+            "net.bridge.bridge-nf-call-ip6tables=0 (Kubernetes needs them)");
+    }
+    to.good(kSubject,
+            "loaded, and on (bridge-nf-call-iptables is 1): what containers of one network send "
+            "each other passes the host's forward rules too, and none drops it");
+}
+
 void look_at_links(const HostFacts& facts, Examination& to) {
     bool bad = false;
     for (const NetworkFacts& network : facts.networks) {
@@ -217,6 +262,8 @@ std::vector<Finding> examine(const HostFacts& facts) {
     look_at_forwarding(facts, to);
     look_at_rules(facts, to);
     look_at_firewalls(facts, to);
+    look_at_bridge_filter(facts, to);
+    look_at_guard(facts, to);
     look_at_links(facts, to);
     look_at_resolvers(facts, to);
     look_at_pools(facts, to);

@@ -30,6 +30,10 @@ struct HostFacts {
     std::optional<bool> rules_there = {};  ///< The table `inet davit`; absent: can't be asked.
     std::string rules_problem = {};        ///< Why rules can't be asked for.
     std::vector<network::DroppingChain> dropping = {};
+    std::optional<bool> guards = {};  ///< Against forged addresses; absent: can't be asked.
+    /// net.bridge.bridge-nf-call-iptables, -ip6tables: absent where br_netfilter is not loaded.
+    std::optional<bool> bridge_filter4 = {};
+    std::optional<bool> bridge_filter6 = {};
     std::vector<NetworkFacts> networks = {};
     int uplink_mtu = 1500;
     std::vector<std::string> resolvers = {};         ///< `nameserver` lines of the host.

@@ -1,6 +1,7 @@
 #include "base/strings.h"
 #include "base/unique_fd.h"
 #include "network/links.h"
+#include "network/port_guard.h"
 #include "runtime/dns_zone.h"
 #include "runtime/relay.h"
 #include "runtime/rules_watch.h"
@@ -79,6 +80,18 @@ std::vector<network::Pool> pools_of(const Environment& environment) {
     return pools.empty() ? network::default_pools() : pools;
 }
 
+/// A setting that is only there with its module.
+std::optional<bool> setting_of(const char* setting) {
+    if (!exists(std::string("/proc/sys/net/") + setting)) return std::nullopt;
+    return is_on(setting);
+}
+
+void gather_bridge_facts(HostFacts& facts) {
+    if (const Result<bool> guards = network::can_guard(); guards) facts.guards = *guards;
+    facts.bridge_filter4 = setting_of("bridge/bridge-nf-call-iptables");
+    facts.bridge_filter6 = setting_of("bridge/bridge-nf-call-ip6tables");
+}
+
 void gather_rule_facts(HostFacts& facts) {
     const Result<bool> there = runtime::has_rules();
     if (!there) {
@@ -105,6 +118,7 @@ Result<HostFacts> gather_facts(const Environment& environment) {
     facts.ip_forward = is_on("ipv4/ip_forward");
     facts.ipv6_forward = is_on("ipv6/conf/all/forwarding");
     gather_rule_facts(facts);
+    gather_bridge_facts(facts);
     network::Ruleset rules;
     // Before the first `up` there is no run root; a user that isn't root may not look into it.
     if (exists(environment.paths.run_root) && facts.root)

@@ -334,7 +334,8 @@ Result<void> KernelActuator::announce(const ContainerRecord& record) {
     claims.published = true;
     TRY(write_claims(paths().run_container(record.project, record.name), claims));
     TRY(write_zones(paths(), record.project, record.name, claims));
-    if (claims.ports.empty()) return {};
+    // Nobody has sent anything yet: the program begins later.
+    if (claims.ports.empty()) return rules_.guard(claims.guarded);
     TRY(rules_.update());
     // Who has been sending all the time is led here from now on.
     if (const Result<std::size_t> done = network::forget_udp_flows(claims.ports); !done)

@@ -1,5 +1,6 @@
 #include "stack/rules.h"
 
+#include "network/port_guard.h"
 #include "stack/claims.h"
 
 namespace davit::stack {
@@ -24,6 +25,15 @@ Result<void> RuleUpdater::update() {
     const std::lock_guard counting(counting_);
     loaded_ = covered;
     return {};
+}
+
+Result<void> RuleUpdater::guard(const std::vector<network::GuardedPort>& ports) {
+    {
+        // A load that began before the claims were written must not end after this.
+        const FileLock lock = TRY(lock_host(paths_));
+        if (network::guard_ports(ports)) return {};
+    }
+    return update();  // somebody has flushed the rules
 }
 
 }  // namespace davit::stack

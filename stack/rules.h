@@ -1,10 +1,12 @@
 #pragma once
 
 #include "base/result.h"
+#include "network/ruleset.h"
 #include "stack/records.h"
 
 #include <cstdint>
 #include <mutex>
+#include <vector>
 
 namespace davit::stack {
 
@@ -16,6 +18,10 @@ public:
 
     /// Returns when a rule set that covers every claim written before this call is loaded.
     Result<void> update();
+
+    /// Guards ports whose claims are written, without loading everything anew where the table is
+    /// there. See network/port_guard.h.
+    Result<void> guard(const std::vector<network::GuardedPort>& ports);
 
 private:
     Paths paths_;

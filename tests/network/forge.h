@@ -69,6 +69,18 @@ inline bool forge_packet(const UniqueFd& netns, const char* from, const char* to
                     sizeof link) == static_cast<ssize_t>(sizeof packet);
 }
 
+/// Sends a whole frame out of `eth0` of `netns`, with its header as given.
+inline bool send_frame(const UniqueFd& netns, const std::string& frame) {
+    const Result<NetnsScope> inside = NetnsScope::enter(netns);
+    sockaddr_ll link{};
+    link.sll_family = AF_PACKET;
+    link.sll_ifindex = static_cast<int>(::if_nametoindex("eth0"));
+    const UniqueFd fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+    return ::sendto(fd.get(), frame.data(), frame.size(), 0,
+                    reinterpret_cast<const sockaddr*>(&link),
+                    sizeof link) == static_cast<ssize_t>(frame.size());
+}
+
 /// Says from `eth0` of `netns`, to all of its network, that it is the router for everything.
 /// @source RFC 4861 §4.2
 inline bool advertise_router(const UniqueFd& netns) {

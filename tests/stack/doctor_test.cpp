@@ -14,6 +14,7 @@ HostFacts healthy() {
     facts.root = true;
     facts.ip_forward = true;
     facts.rules_there = true;
+    facts.guards = true;
     facts.networks = {{.name = "shop_default", .bridge = "dvb-1", .mtu = 1500, .link_there = true}};
     facts.resolvers = {"192.0.2.53"};
     facts.free_subnets = 30;
@@ -92,6 +93,8 @@ TEST_CASE("what is amiss is said with what helps") {
         {"a firewall",
          [](HostFacts& facts) { facts.dropping = {chain_of("ip", "filter", "FORWARD")}; },
          "warning firewall: the chain ip filter FORWARD drops forwarded packets"},
+        {"no tables for bridges", [](HostFacts& facts) { facts.guards = false; },
+         "warning forged addresses: this kernel has no nf_tables for bridges"},
         {"a lost bridge", [](HostFacts& facts) { facts.networks[0].link_there = false; },
          "problem links: network 'shop_default' has lost its bridge dvb-1"},
         {"a small way out", [](HostFacts& facts) { facts.uplink_mtu = 1280; },
@@ -128,6 +131,31 @@ TEST_CASE("what is amiss is said with what helps") {
         CHECK_MESSAGE(text.starts_with(c.complaint), text);
         CHECK(std::count(text.begin(), text.end(), '\n') == 1);
     }
+}
+
+TEST_CASE("br_netfilter is told of with what follows") {
+    const auto said_of = [](const HostFacts& facts) {
+        for (const Finding& finding : examine(facts))
+            if (finding.subject == "br_netfilter")
+                return std::string(to_string(finding.health)) + ": " + finding.message;
+        return std::string();
+    };
+    HostFacts facts = healthy();
+    CHECK(said_of(facts).starts_with("good: not loaded: "));
+    facts.bridge_filter4 = facts.bridge_filter6 = false;
+    CHECK(said_of(facts).starts_with("good: loaded, and off here "));
+    facts.bridge_filter4 = true;
+    CHECK(said_of(facts).ends_with("passes the host's forward rules too, and none drops it"));
+    // A chain of the other family sees none of it.
+    facts.dropping = {chain_of("ip6", "filter", "FORWARD")};
+    CHECK(said_of(facts).starts_with("good: "));
+    facts.dropping = {chain_of("ip", "filter", "FORWARD")};
+    CHECK(said_of(facts) ==
+          "warning: loaded, and on (bridge-nf-call-iptables is 1): the chain ip filter FORWARD "
+          "drops what containers of one network send each other as well");
+    CHECK(cure_of(facts, "br_netfilter").find("bridge-nf-call-iptables=0") != std::string::npos);
+    facts.dropping[0].names_us = true;
+    CHECK(said_of(facts).starts_with("good: "));
 }
 
 TEST_CASE("an internal network may have any MTU") {
