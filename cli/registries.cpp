@@ -1,6 +1,7 @@
 #include "cli/registries.h"
 
 #include "base/file.h"
+#include "cli/containers_conf.h"
 #include "cli/interrupts.h"
 #include "compose/yaml_reader.h"
 
@@ -101,6 +102,7 @@ Result<image::RegistrySettings> registry_settings(const Context& context) {
     image::RegistrySettings settings;
     const std::string other = context.variable("DAVIT_REGISTRIES");
     settings.hosts = TRY(read_registries(other.empty() ? kRegistriesFile : other));
+    settings.rules = TRY(containers_rules(context));
     for (const std::string& file :
          {context.variable("REGISTRY_AUTH_FILE"),
           context.variable("XDG_RUNTIME_DIR").empty()

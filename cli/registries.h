@@ -23,7 +23,7 @@ inline constexpr const char* kRegistriesFile = "/etc/davit/registries.yaml";
 Result<std::map<std::string, image::RegistryHost>> read_registries(const std::string& path);
 
 /// All that decides how registries are spoken to: the file above (DAVIT_REGISTRIES names another),
-/// where credentials are, and Ctrl-C.
+/// registries.conf for registries that it does not name, where credentials are, and Ctrl-C.
 Result<image::RegistrySettings> registry_settings(const Context& context);
 
 /// The file that `login` writes: $DOCKER_CONFIG/config.json or ~/.docker/config.json.

@@ -4,7 +4,8 @@ namespace davit::image {
 
 Result<void> check_login(const RegistrySettings& settings, const std::string& domain,
                          const Credentials& credentials) {
-    const std::unique_ptr<Registry> registry = TRY(Registry::open(settings, domain));
+    const std::unique_ptr<Registry> registry =
+        TRY(Registry::open(settings, domain, "", Registry::Use::Write));
     registry->use(credentials);
     Endpoint& endpoint = registry->upstream();
     HttpRequest request;

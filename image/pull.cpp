@@ -291,7 +291,8 @@ Result<Pulled> pull(Store& store, const RegistrySettings& settings, const PullRe
     const std::string& root = store.data_root();
     const auto pull_it = [&]() -> Result<Pulled> {
         const Platform platform = TRY(parse_platform(request.platform));
-        const std::unique_ptr<Registry> registry = TRY(Registry::open(settings, reference.domain));
+        const std::unique_ptr<Registry> registry =
+            TRY(Registry::open(settings, reference.domain, reference.path, Registry::Use::Read));
         Pulled pulled;
         const std::vector<IndexEntry> before = TRY(read_index(root));
         const auto known = std::find_if(before.begin(), before.end(), [&](const IndexEntry& entry) {

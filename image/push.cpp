@@ -177,7 +177,8 @@ Result<Pushed> push(const Store& store, const RegistrySettings& settings, const 
         for (const Reference& known : image.repo_digests)
             if (known.domain == reference.domain && known.path != reference.path)
                 source = known.path;
-        const std::unique_ptr<Registry> registry = TRY(Registry::open(settings, reference.domain));
+        const std::unique_ptr<Registry> registry =
+            TRY(Registry::open(settings, reference.domain, reference.path, Registry::Use::Write));
         Pusher pusher(root, *registry, reference, source, on_event);
         std::sort(blobs.begin(), blobs.end(),
                   [](const Blob& a, const Blob& b) { return a.digest < b.digest; });

@@ -51,6 +51,16 @@ bool is_transient(const HttpResponse& response) {
     return status == 408 || status == 429 || status == 500 || (status >= 502 && status <= 504);
 }
 
+/// Where Docker Hub answers.
+std::string host_of(const std::string& domain) {
+    return domain == "docker.io" ? "registry-1.docker.io" : domain;
+}
+
+/// What the repository `path` is called at the endpoint.
+const std::string& path_at(const Endpoint& endpoint, const std::string& path) {
+    return endpoint.repository.empty() ? path : endpoint.repository;
+}
+
 /// {"errors": [{"code": …, "message": …}]} in words. @source OCI distribution-spec "Error Codes"
 std::string words_of(const HttpResponse& response) {
     const Result<Json> json = parse_json(response.body, "answer");
@@ -99,20 +109,50 @@ bool Backoff::again(const HttpResponse& response, bool progressed) {
 }
 
 Result<std::unique_ptr<Registry>> Registry::open(const RegistrySettings& settings,
-                                                 const std::string& domain) {
+                                                 const std::string& domain, const std::string& path,
+                                                 Use use) {
     Http* http = TRY(Http::shared());
     std::unique_ptr<Registry> registry(new Registry(settings, domain, *http));
     const auto known = settings.hosts.find(domain);
-    if (known != settings.hosts.end())
-        for (const std::string& mirror : known->second.mirrors)
-            registry->add_endpoint(mirror, true);
-    registry->add_endpoint(domain == "docker.io" ? "registry-1.docker.io" : domain, false);
-    registry->credentials_ = TRY(find_credentials(settings.credential_files, domain));
+    const RegistryRule* const rule =
+        known == settings.hosts.end() ? find_rule(settings.rules, domain, path) : nullptr;
+    if (rule != nullptr) {
+        TRY(registry->add_by_rule(*rule, path, use));
+    } else {
+        if (known != settings.hosts.end())
+            for (const std::string& mirror : known->second.mirrors)
+                registry->add_endpoint(mirror, true, false);
+        registry->add_endpoint(host_of(domain), false, false);
+    }
+    registry->credentials_ = TRY(find_credentials(settings.credential_files, registry->domain_));
     return registry;
 }
 
+/// From here on the registry is the one that the rule's location names, and has its credentials.
+Result<void> Registry::add_by_rule(const RegistryRule& rule, const std::string& path, Use use) {
+    if (rule.blocked)
+        return Error(ErrorKind::PermissionDenied,
+                     fmt::format("'{}' is blocked by {}", rule.prefix, rule.source))
+            .help("take 'blocked' out there, or use an image of another registry");
+    if (use == Use::Write) {
+        add_endpoint(host_of(domain_), false, rule.insecure);
+        return {};
+    }
+    for (const MirrorRule& mirror : rule.mirrors) {
+        const auto [host, repository] = placed(rule, mirror.location, domain_, path);
+        Endpoint& endpoint = add_endpoint(host_of(host), true, mirror.insecure);
+        endpoint.repository = repository;
+        endpoint.tags = mirror.tags;
+        endpoint.digests = mirror.digests;
+    }
+    const auto [host, repository] = placed(rule, rule.location, domain_, path);
+    domain_ = host;
+    add_endpoint(host_of(host), false, rule.insecure).repository = repository;
+    return {};
+}
+
 /// `address` is "host", "host:port" or has a scheme.
-void Registry::add_endpoint(const std::string& address, bool mirror) {
+Endpoint& Registry::add_endpoint(const std::string& address, bool mirror, bool insecure) {
     Endpoint endpoint;
     endpoint.mirror = mirror;
     const bool plain = address.starts_with("http://");
@@ -126,6 +166,7 @@ void Registry::add_endpoint(const std::string& address, bool mirror) {
         endpoint.tls = known->second.tls;
         endpoint.tls.insecure = known->second.insecure;
     }
+    endpoint.tls.insecure = endpoint.tls.insecure || insecure;
     endpoint.plain_allowed = plain || endpoint.tls.insecure || is_loopback(endpoint.host);
     for (const std::string& folder : settings_.certificate_folders) {
         const std::string own = folder + "/" + endpoint.host;
@@ -136,6 +177,7 @@ void Registry::add_endpoint(const std::string& address, bool mirror) {
         }
     }
     endpoints_.push_back(std::move(endpoint));
+    return endpoints_.back();
 }
 
 HttpRequest Registry::get(const Endpoint& endpoint, const std::string& rest) const {
@@ -256,10 +298,13 @@ Error Registry::failure(const HttpResponse& response, const Endpoint& endpoint,
 
 Result<Registry::Document> Registry::manifest(const std::string& path,
                                               const std::string& reference) {
-    const std::string scope = fmt::format("repository:{}:pull", path);
     std::optional<Error> problem;
+    const Result<std::string> wanted = digest_key(reference);  // none: it is a tag
     for (Endpoint& endpoint : endpoints_) {
-        HttpRequest request = get(endpoint, fmt::format("/v2/{}/manifests/{}", path, reference));
+        if (!(wanted ? endpoint.digests : endpoint.tags)) continue;
+        const std::string& there = path_at(endpoint, path);
+        const std::string scope = fmt::format("repository:{}:pull", there);
+        HttpRequest request = get(endpoint, fmt::format("/v2/{}/manifests/{}", there, reference));
         request.headers = {kAccepted};
         const HttpResponse response =
             ask_again(endpoint, request, scope, endpoint.mirror ? kTriesOfMirror : settings_.tries);
@@ -275,7 +320,6 @@ Result<Registry::Document> Registry::manifest(const std::string& path,
         document.media_type = document.media_type.substr(0, document.media_type.find(';'));
         document.digest = "sha256:" + sha256_hex(document.bytes);
         document.host = endpoint.host;
-        const Result<std::string> wanted = digest_key(reference);  // none: it is a tag
         const std::string found =
             wanted ? full_digest(key_like(*wanted, document.bytes)) : reference;
         if (document.bytes.size() <= kLargestDocument && found == reference) return document;
@@ -289,11 +333,12 @@ Result<Registry::Document> Registry::manifest(const std::string& path,
 Result<std::optional<std::string>> Registry::tag_digest(const std::string& path,
                                                         const std::string& tag) {
     Endpoint& endpoint = upstream();
-    HttpRequest request = get(endpoint, fmt::format("/v2/{}/manifests/{}", path, tag));
+    const std::string& there = path_at(endpoint, path);
+    HttpRequest request = get(endpoint, fmt::format("/v2/{}/manifests/{}", there, tag));
     request.method = "HEAD";
     request.headers = {kAccepted};
     const HttpResponse response =
-        ask_again(endpoint, request, fmt::format("repository:{}:pull", path), settings_.tries);
+        ask_again(endpoint, request, fmt::format("repository:{}:pull", there), settings_.tries);
     if (!response.ok()) return failure(response, endpoint, "manifest");
     const std::string digest = response.header("docker-content-digest");
     if (!digest.starts_with("sha256:") || !hex_of(digest).ok()) return std::optional<std::string>();
@@ -322,11 +367,11 @@ Result<std::string> Registry::document(const std::string& path, const Blob& blob
 }
 
 Result<void> Registry::blob(const BlobRequest& wanted) {
-    const std::string scope = fmt::format("repository:{}:pull", wanted.path);
     const std::string what = "layer " + short_digest(wanted.blob.digest);
     std::optional<Error> problem;
     const auto fetch = [&](Endpoint& endpoint, const std::string& url, int tries) -> bool {
         Backoff backoff(settings_, tries);
+        const std::string scope = fmt::format("repository:{}:pull", path_at(endpoint, wanted.path));
         for (;;) {
             const std::int64_t begin = wanted.offset();
             HttpRequest request = get(endpoint, "");
@@ -371,8 +416,9 @@ Result<void> Registry::blob(const BlobRequest& wanted) {
         if (fetch(foreign, url, settings_.tries)) return {};
     }
     for (Endpoint& endpoint : endpoints_) {
-        const std::string url = fmt::format("{}/v2/{}/blobs/{}", endpoint.base, wanted.path,
-                                            full_digest(wanted.blob.digest));
+        const std::string url =
+            fmt::format("{}/v2/{}/blobs/{}", endpoint.base, path_at(endpoint, wanted.path),
+                        full_digest(wanted.blob.digest));
         const bool done = fetch(endpoint, url, endpoint.mirror ? kTriesOfMirror : settings_.tries);
         if (done) return {};
         if (problem->kind() == ErrorKind::Cancelled || problem->error_number() != 0) break;

@@ -5,6 +5,7 @@
 #include "image/credentials.h"
 #include "image/http.h"
 #include "image/reference.h"
+#include "image/registry_rules.h"
 #include "image/store_files.h"
 
 #include <chrono>
@@ -27,6 +28,7 @@ struct RegistryHost {
 
 struct RegistrySettings {
     std::map<std::string, RegistryHost> hosts = {};     ///< By domain: "docker.io".
+    std::vector<RegistryRule> rules = {};               ///< Of domains that `hosts` has not.
     std::vector<std::string> credential_files = {};     ///< In order; see find_credentials.
     std::vector<std::string> certificate_folders = {};  ///< With HOST:PORT/ca.crt and the like.
     std::chrono::milliseconds first_delay{500};         ///< Between tries; doubles up to 8 s.
@@ -43,6 +45,9 @@ struct Endpoint {
     bool plain_allowed = false;
     bool settled = false;  ///< `base` has answered.
     bool mirror = false;
+    std::string repository = {};  ///< What the repository is called there; empty: as everywhere.
+    bool tags = true;             ///< May be asked what a tag means.
+    bool digests = true;          ///< May be asked for a manifest by its digest.
     TlsOptions tls = {};
 };
 
@@ -66,8 +71,14 @@ private:
 /// @source OCI distribution-spec; Docker token authentication
 class Registry {
 public:
+    /// What it is opened for: `Write` goes to the registry of that name, whatever rules say of
+    /// where images come from.
+    enum class Use { Read, Write };
+    /// @param path of the repository; empty: none in particular
+    /// @errors PermissionDenied where a rule blocks it
     static Result<std::unique_ptr<Registry>> open(const RegistrySettings& settings,
-                                                  const std::string& domain);
+                                                  const std::string& domain,
+                                                  const std::string& path, Use use);
 
     struct Document {
         std::string bytes = {};
@@ -114,7 +125,8 @@ public:
 private:
     Registry(const RegistrySettings& settings, std::string domain, Http& http)
         : settings_(settings), domain_(std::move(domain)), http_(http) {}
-    void add_endpoint(const std::string& address, bool mirror);
+    Endpoint& add_endpoint(const std::string& address, bool mirror, bool insecure);
+    Result<void> add_by_rule(const RegistryRule& rule, const std::string& path, Use use);
     HttpResponse on_either_scheme(Endpoint& endpoint, HttpRequest request);
     Result<std::string> authorize(const Endpoint& endpoint, const HttpResponse& challenge,
                                   const std::string& scope);

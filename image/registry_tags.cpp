@@ -29,10 +29,11 @@ Result<std::vector<std::string>> Registry::tags(const std::string& path) {
     Endpoint& endpoint = upstream();
     std::vector<std::string> tags;
     std::set<std::string> pages;
-    std::string page = fmt::format("/v2/{}/tags/list", path);
+    const std::string& there = endpoint.repository.empty() ? path : endpoint.repository;
+    std::string page = fmt::format("/v2/{}/tags/list", there);
     while (!page.empty() && pages.insert(page).second) {
         const HttpResponse response =
-            ask_again(endpoint, get(endpoint, page), fmt::format("repository:{}:pull", path),
+            ask_again(endpoint, get(endpoint, page), fmt::format("repository:{}:pull", there),
                       settings_.tries);
         if (!response.ok()) return failure(response, endpoint, "list of tags");
         const Json list = TRY(parse_json(response.body, "the registry's list of tags"));

@@ -30,7 +30,7 @@ build_packages=(
     'libboost1.81-dev|libboost1.83-dev'
     libyaml-cpp-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libcli11-dev doctest-dev
     libnl-3-dev libnl-route-3-dev libnftables-dev libseccomp-dev
-    libssl-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev libisal-dev
+    libssl-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev libisal-dev libtomlplusplus-dev
     # What the demo and the tests use: a host's tools, and the stuff of images.
     nftables iproute2 curl python3 busybox-static ca-certificates procps util-linux skopeo
     docker-registry openssl bind9-dnsutils podman strace zstd)

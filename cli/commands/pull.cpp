@@ -52,7 +52,8 @@ Result<std::vector<std::string>> every_tag(const Context& context,
             return Error(ErrorKind::InvalidInput,
                          fmt::format("'{}' has a tag, and --all-tags means all", printable(name)))
                 .help("name the repository alone");
-        const auto registry = TRY(image::Registry::open(settings, wanted.domain));
+        const auto registry = TRY(image::Registry::open(settings, wanted.domain, wanted.path,
+                                                        image::Registry::Use::Read));
         const std::vector<std::string> tags =
             TRY_DOING(registry->tags(wanted.path), "list the tags of '{}'", name);
         for (const std::string& tag : tags) tagged.push_back(repository + ":" + tag);
