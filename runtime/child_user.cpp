@@ -144,6 +144,8 @@ void become_user(const ChildPlan& plan) {
     SpecCapabilities wanted = plan.spec->capabilities;
     for (std::uint64_t* set : {&wanted.permitted, &wanted.effective, &wanted.inheritable})
         *set &= plan.available_capabilities;
+    // The kernel has no others. capabilities(7)
+    wanted.ambient &= wanted.permitted & wanted.inheritable;
     for (int capability = 0; capability <= plan.last_capability; ++capability) {
         if (((wanted.bounding >> static_cast<unsigned>(capability)) & 1U) == 0 &&
             ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == -1)

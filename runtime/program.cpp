@@ -43,19 +43,29 @@ int last_capability() {
     return text ? static_cast<int>(parse_integer(trim(*text)).value_or(40)) : 40;
 }
 
+namespace {
+
+/// Says what can't be given, which is no reason not to run. @source OCI config.md, capabilities
+void warn_of(std::uint64_t missing, const char* why) {
+    if (missing == 0) return;
+    std::string names;
+    for (const std::string& name : capability_names(missing)) names += " " + name;
+    log::warn("runtime", "{}:{}", why, names);
+}
+
+}  // namespace
+
 std::uint64_t available_capabilities(const Spec& spec) {
+    const SpecCapabilities& wanted = spec.capabilities;
+    warn_of(wanted.ambient & ~(wanted.permitted & wanted.inheritable),
+            "ambient capabilities that can't be given, since they are not inheritable");
     if (spec.namespaces.user) return ~std::uint64_t{0};
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
     __user_cap_data_struct sets[2]{};
     if (::syscall(SYS_capget, &header, sets) == -1) return ~std::uint64_t{0};
     const std::uint64_t own = sets[0].permitted | (std::uint64_t{sets[1].permitted} << 32U);
-    const std::uint64_t missing = spec.capabilities.permitted & ~own;
-    if (missing != 0) {
-        std::string names;
-        for (const std::string& name : capability_names(missing)) names += " " + name;
-        log::warn("runtime", "capabilities that can't be given, since davit has not got them:{}",
-                  names);
-    }
+    warn_of(wanted.permitted & ~own,
+            "capabilities that can't be given, since davit has not got them");
     return own;
 }
 

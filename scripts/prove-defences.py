@@ -5,12 +5,14 @@ it happens in a mount namespace of its own, on an overlay over the tree and its 
 tree stays as it is. The attacks get through in it: run it where that does no harm, as root.
 
   scripts/prove-defences.py [NAME...]   only defences whose name contains one of NAME
+  scripts/prove-defences.py --table     runs nothing, prints the table of docs/security.md
 
 Needs a build in build/dev. Prints a table, and ends with 1 where a test passed without its defence
 or failed with it."""
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -44,15 +46,32 @@ class Tree:
         self.build_folder = TOP / "build/dev"
 
     def build(self, programs):
-        targets = [f"test_{name}" for name in programs] + ["davit", "davit-runtime"]
+        targets = [f"test_{name}" for name in programs]  # test_runtime brings its davit-runtime
+        if "system" in programs:
+            targets += ["davit", "davit-runtime"]
         built = run("cmake", "--build", self.build_folder, "--target", *targets,
                     capture_output=True)
         if built.returncode != 0:
             lines = [line for line in built.stdout.splitlines() if "error" in line]
             raise SystemExit("the tree does not build:\n" + "\n".join(lines[:10]))
 
+    def programs_of(self, program):
+        """What decides how a test of this program ends."""
+        return [self.build_folder / f"tests/{program}/test_{program}", self.build_folder / "bin/davit",
+                self.build_folder / "bin/davit-runtime"]
+
+    def keep(self, program, folder):
+        folder.mkdir()
+        for path in self.programs_of(program):
+            shutil.copy2(path, folder)
+
+    def put_back(self, program, folder):
+        for path in self.programs_of(program):
+            path.unlink()  # a running one can't be written to
+            shutil.copy2(folder / path.name, path)
+
     def passes(self, program, case):
-        test = self.build_folder / "tests" / program / f"test_{program}"
+        test = self.programs_of(program)[0]
         try:
             ran = run(test, f"--test-case={case}", cwd=test.parent,
                       capture_output=True, timeout=300)
@@ -79,22 +98,39 @@ def without(tree, defence):
     return before
 
 
+def table(defences):
+    """What docs/security.md says of them; tests/lint/check_docs.py compares the two."""
+    print("| what stands against it | attack | test | without it |\n|---|---|---|---|")
+    for row in defences:
+        program, case = row["test"]
+        print(f'| {row["name"]} | {row["attack"]} | `{program}`: "{case.rstrip("*").strip()}" '
+              f'| {row["shows"]} |')
+
+
 def main():
-    wanted = sys.argv[1:]
+    wanted = [word for word in sys.argv[1:] if word != "--table"]
     defences = [row for row in tomllib.loads(TABLE.read_text())["defence"]
                 if not wanted or any(word in row["name"] for word in wanted)]
+    if "--table" in sys.argv:
+        return table(defences)
     programs = sorted({row["test"][0] for row in defences})
     unproven = 0
     tree = Tree()
     tree.build(programs)
     print("| taken out | attack | test | with | without |\n|---|---|---|---|---|")
-    whole = [tree.passes(*row["test"]) for row in defences]
-    for row, passed in zip(defences, whole):
+    whole = {test: tree.passes(*test) for test in dict.fromkeys(tuple(row["test"]) for row in defences)}
+    kept = TOP / "build/defences"  # on the overlay
+    kept.mkdir()
+    for number, row in enumerate(defences):
         before = without(tree, row)
         tree.build([row["test"][0]])
-        broken = tree.passes(*row["test"])
+        tree.keep(row["test"][0], kept / str(number))
         for path, text in before.items():
             path.write_text(text)
+    for number, row in enumerate(defences):
+        passed = whole[tuple(row["test"])]
+        tree.put_back(row["test"][0], kept / str(number))
+        broken = tree.passes(*row["test"])
         unproven += not passed or broken
         print(f'| {row["name"]} | {row["attack"]} | {row["test"][1].rstrip("*")} '
               f'| {"passes" if passed else "FAILS"} | {"PASSES" if broken else "fails"} |',
@@ -104,4 +140,5 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main() if INSIDE in os.environ else in_own_overlay())
+    alone = INSIDE in os.environ or "--table" in sys.argv
+    sys.exit(main() if alone else in_own_overlay())

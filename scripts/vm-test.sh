@@ -1,20 +1,25 @@
 #!/usr/bin/env bash
 # The tests in a virtual machine with systemd and cgroup v2 alone: makes a Debian root file system
-# with mmdebstrap, puts the programs and tests of a build into it, boots it with qemu (by software
-# emulation where there is no /dev/kvm), runs them there and copies the results out. Needs root,
-# mmdebstrap, qemu-system-x86, mke2fs, and a package mirror: the one that this machine's apt uses.
+# with mmdebstrap, puts the programs and tests of a build beside it, boots it with qemu (by software
+# emulation where there is no /dev/kvm), runs the tests there case by case, and copies what they
+# said out every minute. What has a result is not run again: an interrupted run goes on where it
+# was. Needs root, mmdebstrap, qemu-system-x86, mke2fs, and a package mirror: this machine's.
 #   --build DIR     the build tree (default build/dev)
 #   --suite NAME    bookworm (default) or trixie
-#   --filter REGEX  only test programs' cases that match (doctest's --test-case)
+#   --filter LIST   only cases of these names (as doctest's --test-case has them)
 #   --tests LIST    the test programs (default: "test_system test_runtime test_network")
-#   --results DIR   where the logs go (default: build/vm)
+#   --results DIR   where the results are, and go on (default: build/vm)
+#   --machine DIR   where the machine's disk is, and is made if it is not (default: build/vm-SUITE)
+#   --again VERDICT also run cases anew that had: failed, timeout, skipped
 #   --time MINUTES  end the machine after so long (default 60)
-# The last line says how many cases passed and failed there.
+#   --case SECONDS  end a case after so long, by the machine's clock (default 120)
+#   --no-reboot     leave out the reboot and the power cut of the machine
+# Prints for each program how many cases passed, failed and were skipped, and which.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
-build=$top/build/dev suite=bookworm filter='*' minutes=60 results=$top/build/vm
-tests="test_system test_runtime test_network"
+build=$top/build/dev suite=bookworm filter='*' minutes=60 results=$top/build/vm machine='' again=none
+tests="test_system test_runtime test_network" case_seconds=120 reboot=yes
 while [ $# -gt 0 ]; do
     case "$1" in
         --build) build=$(cd "$2" && pwd) ;;
@@ -22,130 +27,145 @@ while [ $# -gt 0 ]; do
         --filter) filter=$2 ;;
         --tests) tests=$2 ;;
         --results) results=$2 ;;
+        --machine) machine=$2 ;;
+        --again) again=$2 ;;
         --time) minutes=$2 ;;
-        *) sed -n '2,13p' "$0" | cut -c3- >&2; exit 64 ;;
+        --case) case_seconds=$2 ;;
+        --no-reboot) reboot=no; shift; continue ;;
+        *) sed -n '2,18p' "$0" | cut -c3- >&2; exit 64 ;;
     esac
     shift 2
 done
+machine=${machine:-$top/build/vm-$suite}
 [ "$(id -u)" -eq 0 ] || { echo "run it as root" >&2; exit 1; }
 for tool in mmdebstrap qemu-system-x86_64 mke2fs; do
     command -v "$tool" >/dev/null || { echo "install $tool first" >&2; exit 1; }
 done
 
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/davit-vm.XXXXXX")
-root=$work/root
-trap 'rm -rf --one-file-system "$work"' EXIT
+helpers=()
+trap 'kill "${helpers[@]}" 2>/dev/null || true; rm -rf --one-file-system "$work"' EXIT
 mkdir -p "$results"
 
-# --- the root file system ---
+# --- the machine's disk: Debian, and a service that runs the tests ---
 
-sources=()
-if [ "$suite" = bookworm ]; then
-    for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-        if [ -s "$file" ]; then sources+=("$file"); fi
-    done
-fi
-# What davit needs to run, what its tests use, and what makes a machine of it.
-mapfile -t needed < <("$top/scripts/install-deps.sh" --list-runtime)
-packages=$(printf '%s,' "${needed[@]}")
-packages+=systemd-sysv,udev,dbus,linux-image-cloud-amd64,kmod,nftables,curl,python3-minimal,busybox-static
-packages+=,procps,util-linux,libseccomp2,bind9-dnsutils,docker-registry,podman,skopeo,xfsprogs
-apt-config dump | grep '^Acquire::' > "$work/apt.conf" || true
-mmdebstrap --quiet --variant=minbase --include="$packages" --aptopt="$work/apt.conf" \
-    "$suite" "$root" "${sources[@]}"
-
-# At the same places as here: the test programs know where davit and its images are.
-copy() {
-    mkdir -p "$root$(dirname "$1")"
-    cp -aL "$1" "$root$1"
-}
-for name in $tests; do copy "$build/tests/${name#test_}/$name"; done
-for file in "$build/bin/davit" "$build/bin/davit-runtime" "$build"/bin/*.so; do
-    if [ -e "$file" ]; then copy "$file"; fi
-done
-for image in "$top"/build/images/*.tar; do copy "$image"; done
-mkdir -p "$root/results"
-cat > "$root/run-tests" <<EOF
-#!/bin/bash
-# Runs in the machine; everything it says goes to its console.
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
-for module in overlay veth bridge macvlan ipvlan nf_tables nft_chain_nat nf_conntrack loop xfs; do modprobe -q \$module; done
-uname -a > /results/machine.txt
-stat -f -c 'cgroups: %T' /sys/fs/cgroup >> /results/machine.txt
-cat /sys/fs/cgroup/cgroup.controllers >> /results/machine.txt
-"$build/bin/davit" version >> /results/machine.txt 2>&1
-# What there is so far is copied out every minute, should the machine run out of its time.
-copy_out() { tar -C /results -cf /dev/vdb . 2>/dev/null; sync; }
-(while sleep 60; do copy_out; done) &
-copying=\$!
-for name in $tests; do
-    echo "vm: \$name"
-    cd $build/tests/\${name#test_}
-    timeout $((minutes * 50)) ./\$name --test-case='$filter' --duration=true > /results/\$name.txt 2>&1
-    echo "vm: \$name ended with \$?: \$(grep 'test cases:' /results/\$name.txt)"
-done
-kill \$copying
-copy_out
-systemctl poweroff
-EOF
-chmod +x "$root/run-tests"
-cat > "$root/etc/systemd/system/davit-tests.service" <<'EOF'
+make_machine() {
+    local root=$work/root sources=() file needed packages
+    if [ "$suite" = bookworm ]; then
+        for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+            if [ -s "$file" ]; then sources+=("$file"); fi
+        done
+    fi
+    # What davit needs to run, what its tests use, and what makes a machine of it.
+    mapfile -t needed < <("$top/scripts/install-deps.sh" --list-runtime)
+    packages=$(printf '%s,' "${needed[@]}")
+    packages+=systemd-sysv,udev,dbus,linux-image-amd64,kmod,apparmor,nftables,curl,python3-minimal
+    packages+=,busybox-static,procps,util-linux,libseccomp2,bind9-dnsutils,docker-registry,podman
+    packages+=,skopeo,xfsprogs,strace,zstd,conntrack
+    apt-config dump | grep '^Acquire::' > "$work/apt.conf" || true
+    # An initial file system with what this machine needs is made, and boots, much sooner than one
+    # with every module.
+    mkdir -p "$work/initramfs"
+    echo 'MODULES=list' > "$work/initramfs/conf"
+    printf '%s\n' virtio_pci virtio_blk ext4 > "$work/initramfs/modules"
+    mmdebstrap --quiet --variant=minbase --include="$packages" --aptopt="$work/apt.conf" \
+        --essential-hook="install -D -m 644 '$work/initramfs/conf' \"\$1/etc/initramfs-tools/conf.d/davit\"" \
+        --essential-hook="install -D -m 644 '$work/initramfs/modules' \"\$1/usr/share/initramfs-tools/modules.d/davit\"" \
+        "$suite" "$root" "${sources[@]}"
+    install -d "$root/etc/systemd/system/graphical.target.wants"
+    cat > "$root/etc/systemd/system/davit-tests.service" <<'UNIT'
 [Unit]
 Description=davit's tests
 After=multi-user.target
 [Service]
 Type=idle
-ExecStart=/run-tests
+ExecStartPre=/bin/mount -o ro /dev/vdb /mnt
+ExecStart=/mnt/vm-guest.sh
 StandardOutput=journal+console
 Delegate=yes
-EOF
-mkdir -p "$root/etc/systemd/system/graphical.target.wants"
-ln -s ../davit-tests.service "$root/etc/systemd/system/graphical.target.wants/"
-echo davit-vm > "$root/etc/hostname"
-printf '127.0.0.1 localhost davit-vm\n::1 localhost\n' > "$root/etc/hosts"
-rm -f "$root/etc/resolv.conf"
-echo 'nameserver 127.0.0.1' > "$root/etc/resolv.conf"
-cp "$root"/boot/vmlinuz-* "$work/kernel"
-cp "$root"/boot/initrd.img-* "$work/initrd"
-size=$(($(du -sm "$root" | cut -f1) * 3 / 2 + 3000))
-mke2fs -q -t ext4 -d "$root" "$work/disk" "${size}M"
-rm -rf --one-file-system "$root" "$results"/*.txt
+UNIT
+    ln -s ../davit-tests.service "$root/etc/systemd/system/graphical.target.wants/"
+    echo davit-vm > "$root/etc/hostname"
+    printf '127.0.0.1 localhost davit-vm\n::1 localhost\n' > "$root/etc/hosts"
+    rm -f "$root/etc/resolv.conf"
+    echo 'nameserver 127.0.0.1' > "$root/etc/resolv.conf"
+    mkdir -p "$machine"
+    cp "$root"/boot/vmlinuz-* "$machine/kernel"
+    cp "$root"/boot/initrd.img-* "$machine/initrd"
+    mke2fs -q -t ext4 -d "$root" "$work/disk" "$(($(du -sm "$root" | cut -f1) * 3 / 2 + 6000))M"
+    mv "$work/disk" "$machine/disk"  # last: its presence says that all is there
+    rm -rf --one-file-system "$root"
+}
+[ -e "$machine/disk" ] || make_machine
 
-# --- the machine ---
+# --- the disk with the programs, the tests, and the results that there are ---
 
+# At the same places as here: the test programs know where davit and its images are.
+copy() {
+    mkdir -p "$work/tests/tree$(dirname "$1")"
+    cp -aL "$1" "$work/tests/tree$1"
+}
+mkdir -p "$work/tests/results"
+for name in $tests; do copy "$build/tests/${name#test_}/$name"; done
+for file in "$build/bin/davit" "$build/bin/davit-runtime" "$build/tests/runtime/probe" \
+    "$top"/tests/support/*.py "$top"/build/images/*.tar; do
+    if [ -e "$file" ]; then copy "$file"; fi
+done
+find "$work/tests/tree" -type f -perm -u+x -exec strip --strip-debug {} + 2>/dev/null || true
+for file in "$results"/*.cases; do
+    if [ -e "$file" ]; then grep -v "^$again " "$file" > "$work/tests/results/$(basename "$file")" || true; fi
+done
+if [ -e "$results/reboot" ] && [ "$again" != failed ]; then cp "$results/reboot" "$work/tests/results/"; fi
+cp "$top/scripts/vm-guest.sh" "$work/tests/"
+{
+    printf 'build=%q\ntests=%q\nfilter=%q\n' "$build" "$tests" "$filter"
+    printf 'case_seconds=%q\nreboot=%q\n' "$case_seconds" "$reboot"
+} > "$work/tests/settings"
+mke2fs -q -t ext4 -d "$work/tests" "$work/tests-disk" "$(($(du -sm "$work/tests" | cut -f1) * 5 / 4 + 20))M"
 truncate -s 64M "$work/out"  # what comes out, as a tar archive
+
+# --- the run ---
+
 boot() {
-    timeout $((minutes * 60)) qemu-system-x86_64 "$@" -smp 2 -m 3072 -nographic -no-reboot \
-        -kernel "$work/kernel" -initrd "$work/initrd" -nic none \
-        -append 'root=/dev/vda rw console=ttyS0 quiet systemd.show_status=false' \
-        -drive "file=$work/disk,if=virtio,format=raw,cache=unsafe" \
+    timeout $((minutes * 60)) qemu-system-x86_64 "$@" -m 3072 -nographic -nic none \
+        -kernel "$machine/kernel" -initrd "$machine/initrd" \
+        -append 'root=/dev/vda rw console=ttyS0 quiet systemd.show_status=false panic=10' \
+        -drive "file=$machine/disk,if=virtio,format=raw,cache=unsafe,snapshot=on" \
+        -drive "file=$work/tests-disk,if=virtio,format=raw,readonly=on" \
         -drive "file=$work/out,if=virtio,format=raw,cache=unsafe" < /dev/null > "$results/console.txt" 2>&1
 }
+copy_out() { tar -C "$results" --warning=none -xf "$work/out" 2>/dev/null || true; }
+(while sleep 60; do copy_out; done) &
+helpers+=($!)
 # Some machines have a /dev/kvm that can't carry a machine of this kind: then by software.
 hardware=no
 if [ -w /dev/kvm ] && timeout 20 qemu-system-x86_64 -accel kvm -cpu host,-arch-capabilities -m 64 \
-    -nographic -no-reboot -nic none -kernel "$work/kernel" -append 'panic=-1 console=ttyS0' < /dev/null 2>&1 |
+    -nographic -no-reboot -nic none -kernel "$machine/kernel" -append 'panic=-1 console=ttyS0' < /dev/null 2>&1 |
     grep -q 'Kernel panic'; then hardware=yes; fi
 echo "vm: booting, with hardware's help: $hardware"
 if [ "$hardware" = yes ]; then
-    boot -accel kvm -cpu host,-arch-capabilities || echo "vm: qemu ended with $?"
+    boot -accel kvm -cpu host,-arch-capabilities -smp 2 || echo "vm: qemu ended with $?"
 else
-    boot -accel 'tcg,thread=multi' -cpu max || echo "vm: qemu ended with $?"
+    # The machine's clock counts its instructions and jumps ahead where it waits: a slow emulation,
+    # on a busy machine, misses no deadline of a test.
+    boot -accel tcg,thread=single -icount shift=1,sleep=off -rtc clock=vm -cpu max -smp 2 ||
+        echo "vm: qemu ended with $?"
 fi
-tar -C "$results" -xf "$work/out" 2>/dev/null || true
+copy_out
 cat "$results/machine.txt" || { tail -30 "$results/console.txt"; exit 1; }
 
-passed=0 failed=0 missing=0
+# --- what came out ---
+
+count() { grep -c "^$1 " "$results/$name.cases" || true; }
+bad=0
 for name in $tests; do
-    if line=$(grep 'test cases:' "$results/$name.txt"); then
-        echo "$name: ${line#*test cases:}"
-        passed=$((passed + $(sed -E 's/.*\| *([0-9]+) passed.*/\1/' <<< "$line")))
-        failed=$((failed + $(sed -E 's/.*\| *([0-9]+) failed.*/\1/' <<< "$line")))
-    else
-        echo "$name: did not come to an end, after $(grep -c '^[0-9.]* s: ' "$results/$name.txt") cases"
-        missing=$((missing + 1))
-    fi
+    [ -e "$results/$name.cases" ] || { echo "$name: nothing was run"; bad=$((bad + 1)); continue; }
+    failed=$(($(count failed) + $(count timeout)))
+    left=$(($(cat "$results/$name.wanted") - $(wc -l < "$results/$name.cases")))
+    echo "$name: $(count passed) passed, $failed failed, $(count skipped) skipped, $left not run"
+    grep -v '^passed ' "$results/$name.cases" | sed 's/^/    /' || true
+    bad=$((bad + failed + (left > 0)))
 done
-grep -h 'skipped:' "$results"/test_*.txt | sort | uniq -c || true
-echo "$passed passed, $((failed + missing)) failed"
-[ "$failed" -eq 0 ] && [ "$missing" -eq 0 ]
+if [ -e "$results/reboot" ]; then cat "$results/reboot"; fi
+if grep -q '^failed' "$results/reboot" 2>/dev/null; then bad=$((bad + 1)); fi
+[ "$bad" -eq 0 ]

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Fails where a document links to or names a file that is not there, or a file names a path of
-somebody's machine."""
+"""Fails where a document links to or names a file that is not there, a file names a path of
+somebody's machine, or the table of defences is not that of scripts/prove-defences.py."""
 import pathlib
 import re
+import subprocess
 import sys
 
 root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
@@ -47,5 +48,13 @@ for number, line in enumerate(promises.read_text(encoding="utf-8").splitlines(),
     for case in re.findall(r'"([^"]+)"', line):
         if line.startswith("|") and case not in tests:
             found.append(f"docs/reliability.md:{number}: error: there is no test '{case}'")
+table = subprocess.run([sys.executable, root / "scripts/prove-defences.py", "--table"],
+                       capture_output=True, text=True, check=True).stdout
+if table not in (root / "docs/security.md").read_text(encoding="utf-8"):
+    found.append("docs/security.md:1: error: the table of defences is not what "
+                 "'scripts/prove-defences.py --table' prints")
+for case in re.findall(r'"([^"]+)"', table):
+    if case not in tests and not any(test.startswith(case + " [") for test in tests):
+        found.append(f"tests/defences/defences.toml:1: error: there is no test '{case}'")
 print("\n".join(found) or "docs: ok")
 sys.exit(bool(found))

@@ -179,3 +179,42 @@ TEST_CASE("no further program starts behind a descriptor of the host [root]") {
         CHECK(*status == 126);
     }
 }
+
+TEST_CASE("who enters a container can't be looked into from inside [root]") {
+    NEED_ROOT_AND_BUSYBOX();
+    // There is one process inside, and the one that enters: what the first can open of another is
+    // the runtime's. CVE-2016-9962
+    GuardedContainer box(
+        {"sh", "-c",
+         "echo ready; while :; do for p in /proc/[0-9]*; do "
+         "[ $p = /proc/1 ] || [ ! -e $p/exe ] || echo opened $p; done; done"});
+    // Without a user namespace both have the same user and, before the program is executed, the
+    // same capabilities: nothing else keeps them apart.
+    Json& linux_part = box.config["linux"];
+    Json kept = Json::array();
+    for (const Json& one : linux_part["namespaces"])
+        if (one.at("type") != "user") kept.push_back(one);
+    linux_part["namespaces"] = kept;
+    linux_part.erase("uidMappings");
+    linux_part.erase("gidMappings");
+    box.run();
+    REQUIRE(box.await_output("ready"));
+    // A program that is nowhere in many folders: the runtime looks for it for as long.
+    std::string path = "PATH=/0";
+    for (int i = 1; i < 4000; ++i) path += fmt::format(":/{}", i);
+    for (int round = 0; round < 20; ++round) {
+        runtime::ExecOptions options;
+        options.bundle = box.bundle();
+        options.pid = box.state().pid;
+        options.process_object = {
+            {"args", {"nowhere"}},
+            {"cwd", "/"},
+            {"env", {path}},
+            {"capabilities", box.config["process"]["capabilities"]},
+        };
+        const auto status = runtime::exec_in_container(options);
+        REQUIRE(status.ok());
+        CHECK(*status == 127);
+    }
+    CHECK(box.output() == "ready\n");
+}

@@ -267,3 +267,17 @@ TEST_CASE("without a user namespace the devices rules are what keeps disks away 
                   box.output());
     CHECK(box.output().find("/dev/kmsg: Operation not permitted") != std::string::npos);
 }
+
+TEST_CASE("ambient capabilities are given where they are inheritable, and else left out [root]") {
+    NEED_ROOT_AND_BUSYBOX();
+    for (const bool inheritable : {true, false}) {
+        CAPTURE(inheritable);
+        GuardedContainer box(sh("busybox grep CapAmb /proc/self/status"));
+        Json& sets = box.config["process"]["capabilities"];
+        sets["ambient"] = {"CAP_KILL"};
+        if (inheritable) sets["inheritable"] = {"CAP_KILL"};
+        CHECK(box.run_to_end().exit_code == 0);
+        CHECK(box.output() ==
+              (inheritable ? "CapAmb:\t0000000000000020\n" : "CapAmb:\t0000000000000000\n"));
+    }
+}

@@ -3,6 +3,8 @@
 #include "tests/support/text.h"
 
 #include <functional>
+#include <linux/capability.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 // The life of a guard: start, output, end, restart, stop, and what is left after accidents.
@@ -107,6 +109,32 @@ TEST_CASE("stop kills a program that does not listen after the timeout [root]") 
     CHECK(box.state().exit_code == 128 + SIGKILL);
     CHECK(box.state().restart_count == 0);
     CHECK(box.leftovers() == "");
+}
+
+TEST_CASE("a program that is paused is let go on to hear that it has to end [root]") {
+    NEED_ROOT_AND_BUSYBOX();
+    GuardedContainer box(sh("trap 'exit 9' TERM; echo ready; while :; do sleep 0.1; done"));
+    box.run();
+    REQUIRE(box.await_output("ready"));
+    REQUIRE(runtime::pause(box.run_dir()).ok());
+    REQUIRE(runtime::stop(box.run_dir(), 0, milliseconds(3000)).ok());
+    CHECK(box.state().exit_code == 9);
+    CHECK(box.leftovers() == "");
+}
+
+TEST_CASE("where memory is short the guard is the last to be ended, and its program is not [root]") {
+    NEED_ROOT_AND_BUSYBOX();
+    if (::prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE, 0, 0, 0) != 1)
+        SKIP_ON_THIS_MACHINE("needs CAP_SYS_RESOURCE");
+    const auto own = read_file("/proc/self/oom_score_adj");
+    REQUIRE(own.ok());
+    GuardedContainer box({"sleep", "100"});
+    box.run();
+    const auto score = [](pid_t pid) {
+        return *read_file(fmt::format("/proc/{}/oom_score_adj", pid));
+    };
+    CHECK(score(box.state().guard_pid) == "-999\n");
+    CHECK(score(box.state().pid) == *own);
 }
 
 TEST_CASE("a guard that is asked to end stops its container [root]") {

@@ -401,3 +401,34 @@ TEST_CASE("a profile of AppArmor is applied, or said not to be") {
         CHECK_MESSAGE(contains(up.err, "this kernel has no SELinux"), up.err);
     box.davit({"down"});
 }
+
+TEST_CASE("a profile of AppArmor confines the program, and what exec puts beside it") {
+    if (file_text("/sys/module/apparmor/parameters/enabled") != "Y\n")
+        SKIP_ON_THIS_MACHINE("this kernel has no AppArmor");
+    const davit::testing::TempDir dir;
+    const auto parser = [&](const char* action) {
+        return davit::testing::run({.argv = {"apparmor_parser", action, dir / "profile"}});
+    };
+    REQUIRE(write_in_place(dir / "profile",
+                           "profile davit-test-confined flags=(attach_disconnected) {\n"
+                           "  file,\n  network,\n  capability,\n  signal,\n  unix,\n"
+                           "  deny /etc/passwd r,\n}\n",
+                           0644)
+                .ok());
+    const Outcome loaded = parser("--replace");
+    if (loaded.status == 127) SKIP_TEST("needs the package 'apparmor'");
+    REQUIRE_MESSAGE(loaded.status == 0, loaded.err);
+    const ScopeGuard unload([&] { parser("--remove"); });
+    const OneService a("dt-confined",
+                       "    security_opt: [apparmor=davit-test-confined]\n"
+                       "    command: sh -c 'cat /etc/passwd; cat /etc/group; exec sleep 1000'\n");
+    CHECK(a.proc("attr/current") == "davit-test-confined (enforce)\n");
+    CHECK(eventually([&] { return contains(a.box().davit_ok({"logs"}), "extra:x:50"); }));
+    CHECK(contains(a.box().davit_ok({"logs"}), "'/etc/passwd': Permission denied"));
+    const Outcome exec = a.box().davit({"exec", "-T", "a", "cat", "/etc/passwd"});
+    CHECK(exec.status == 1);
+    CHECK_MESSAGE(contains(exec.err, "'/etc/passwd': Permission denied"), exec.err);
+    // The privileged have none.
+    const OneService free("dt-unconfined", std::string(kSleep) + "    privileged: true\n");
+    CHECK(free.proc("attr/current") == "unconfined\n");
+}
