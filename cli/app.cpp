@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "cli/exit_code.h"
+#include "cli/habits.h"
 #include "cli/render.h"
 
 #include <CLI/CLI.hpp>
@@ -226,14 +227,25 @@ EarlyExit unknown_command(const CLI::App& app, const std::string& word) {
     if (std::find(kNotYet.begin(), kNotYet.end(), word) != kNotYet.end())
         return mistake(kFailed, fmt::format("the command '{}' is not supported yet", word),
                        "see 'davit --help' for those that are");
+    const std::string what = fmt::format("unknown command '{}'", printable(word));
+    if (const auto instead = instead_of_command(word)) return mistake(kBadUsage, what, *instead);
     std::vector<std::string> names = command_names(app);
     std::erase_if(names, [&](const std::string& name) {
         return app.get_subcommand(name)->get_group().empty();  // hidden
     });
     const auto near = nearest(word, names);
-    return mistake(kBadUsage, fmt::format("unknown command '{}'", printable(word)),
+    return mistake(kBadUsage, what,
                    near ? fmt::format("the nearest command is '{}'", *near)
                         : "see 'davit --help' for all commands");
+}
+
+/// `volume lst`: a word that is none of the commands of a group.
+EarlyExit unknown_inner_command(const CLI::App& group, const std::string& word) {
+    const auto near = nearest(word, command_names(group));
+    return mistake(kBadUsage,
+                   fmt::format("unknown command '{} {}'", group.get_name(), printable(word)),
+                   near ? fmt::format("the nearest command is '{} {}'", group.get_name(), *near)
+                        : fmt::format("see 'davit {} --help'", group.get_name()));
 }
 
 EarlyExit unknown_flag(const CLI::App& app, const std::string& flag) {
@@ -249,23 +261,39 @@ EarlyExit unknown_flag(const CLI::App& app, const std::string& flag) {
         command = " " + chosen->get_name();
     }
     const std::string name = flag.substr(0, flag.find('='));
+    if (const auto attribute = attribute_of_run_flag(name); attribute && command == " run")
+        return mistake(
+            kBadUsage, fmt::format("unknown flag: {}", printable(name)),
+            fmt::format("write a compose file with '{}' in it, and use 'davit up'", *attribute));
     const auto near = name.starts_with("--") ? nearest(name, names) : std::nullopt;
     return mistake(kBadUsage, fmt::format("unknown flag: {}", printable(name)),
                    near ? fmt::format("the nearest flag is '{}'", *near)
                         : fmt::format("see 'davit{} --help'", command));
 }
 
-/// The first word that is neither a global flag nor the value of one: the command. Looked for
-/// before parsing, so that flags of an unknown command are not what is complained about.
-std::string command_word(const CLI::App& app, const std::vector<std::string>& arguments) {
+/// Where the first word stands that is neither a global flag nor the value of one: the command.
+/// Looked for before parsing, so that flags of an unknown command are not what is complained about.
+std::size_t command_at(const CLI::App& app, const std::vector<std::string>& arguments) {
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         const std::string& word = arguments[i];
-        if (!word.starts_with('-') || word == "-") return word;
+        if (!word.starts_with('-') || word == "-") return i;
         const CLI::Option* option = app.get_option_no_throw(word);
         const bool takes_value = option != nullptr && option->get_items_expected_max() > 0;
         if (takes_value) ++i;
     }
-    return {};
+    return arguments.size();
+}
+
+/// The line in davit's words. What stands behind `compose` may begin with global flags, too.
+std::vector<std::string> in_our_words(const CLI::App& app, std::vector<std::string> arguments) {
+    for (;;) {
+        const auto at = arguments.begin() + static_cast<std::ptrdiff_t>(command_at(app, arguments));
+        const std::vector<std::string> typed(at, arguments.end());
+        const std::vector<std::string> meant = without_habits(typed);
+        if (meant == typed) return arguments;
+        arguments.erase(at, arguments.end());
+        arguments.insert(arguments.end(), meant.begin(), meant.end());
+    }
 }
 
 /// `exec web sh -c x`: what stands behind the service is the program's, flags and all. Put behind
@@ -308,6 +336,9 @@ EarlyExit explain(const CLI::App& app, const CLI::ParseError& problem) {
         return mistake(kFailed, fmt::format("too many arguments: '{}'", printable(rest.front())),
                        fmt::format("see 'davit{} --help'", command));
     }
+    const bool lacks = dynamic_cast<const CLI::RequiredError*>(&problem) != nullptr;
+    if (lacks && !rest.empty() && app.get_subcommands().front()->get_require_subcommand_min() > 0)
+        return unknown_inner_command(*app.get_subcommands().front(), rest.front());
     std::string text = problem.what();
     std::replace(text.begin(), text.end(), '\n', ' ');
     return mistake(kFailed, std::move(text), fmt::format("see 'davit{} --help'", command));
@@ -382,13 +413,15 @@ std::variant<Invocation, EarlyExit> help_about(std::vector<std::string> words) {
 }
 }  // namespace
 
-std::variant<Invocation, EarlyExit> parse(const std::vector<std::string>& arguments) {
+std::variant<Invocation, EarlyExit> parse(const std::vector<std::string>& typed) {
     Invocation invocation;
     bool version = false;
     CLI::App app(kAbout, "davit");
     declare_globals(app, invocation, version);
 
-    const std::string word = command_word(app, arguments);
+    const std::vector<std::string> arguments = in_our_words(app, typed);
+    const std::size_t at = command_at(app, arguments);
+    const std::string word = at < arguments.size() ? arguments[at] : "";
     declare_commands(app, {invocation.command, word});
     if (!word.empty() && command_names(app).empty()) {
         if (word == "help") return help_about(arguments);

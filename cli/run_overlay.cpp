@@ -78,7 +78,12 @@ std::string run_overlay(const Context& context, const RunFlags& flags, const std
     add_list("command", flags.command);
     if (!flags.entrypoint.empty()) add("entrypoint", quoted(flags.entrypoint));
     add_list("environment", variables(context, flags));
-    add_list("env_file", flags.env_files);
+    std::vector<std::string> env_files = flags.env_files;
+    // `docker run --env-file` is for the program; there is no compose file that it could be for.
+    if (image)
+        env_files.insert(env_files.end(), context.globals.env_files.begin(),
+                         context.globals.env_files.end());
+    add_list("env_file", env_files);
     add_list("labels", flags.labels);
     add_list("volumes", flags.volumes);
     add_list("cap_add", flags.cap_add);
@@ -101,10 +106,14 @@ Result<TargetOrExit> load_image(const Context& context, const std::string& text,
                                 const std::string& service) {
     Context alone = context;
     const UniqueFd file = TRY(in_memory(text));
+    alone.globals.env_files.clear();
     alone.globals.project_directory = context.working_dir;
     alone.globals.files = {fmt::format("/proc/self/fd/{}", file.get())};
     TargetOrExit found = TRY(find_target(alone, FileNeed::Required, {service}));
-    if (found.target) found.target->loaded->project.files.clear();  // gone with this process
+    if (found.target) {
+        found.target->loaded->project.files.clear();  // gone with this process
+        found.target->loaded->places = {};
+    }
     return found;
 }
 
@@ -122,7 +131,11 @@ Result<RunModel> load_for_run(const Context& context, const RunFlags& flags, boo
                                                  compose::Overlay{std::move(text), model.service}));
     model.exit_code = found.exit_code;
     if (!found.target) return model;
-    TRY(check_services(*found.target, {model.service}, {}));
+    if (Result<void> known = check_services(*found.target, {model.service}, {}); !known) {
+        if (!known.error().help().empty()) return std::move(known).error();
+        return std::move(known).error().help(
+            fmt::format("where an image is meant, write its tag: '{}:latest'", model.service));
+    }
     model.target = std::move(found.target);
     return model;
 }

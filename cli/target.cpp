@@ -63,8 +63,10 @@ FileFound find_file(const Context& context, FileNeed need, const std::vector<std
     Diagnostics diagnostics;
     found.loaded = compose::load_project(options, diagnostics);
     const bool required = need == FileNeed::Required;
-    to_stderr(render(diagnostics, required ? Severity::Error : Severity::Warning,
-                     context.terminal.err_colour));
+    // Remarks are for those who act on the file: `ps` need not repeat what `up` has said.
+    if (required || !found.loaded)
+        to_stderr(render(diagnostics, required ? Severity::Error : Severity::Warning,
+                         context.terminal.err_colour));
     if (!found.loaded && required)
         found.exit_code =
             path != "-" && !exists(join_path(options.working_dir, path)) ? kNoFile : kBadFile;

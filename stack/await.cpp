@@ -133,6 +133,9 @@ std::string standing_of(const Paths& paths, const std::string& project, const st
     const Result<ContainerState> state = runtime::observe_state(paths.run_container(project, name));
     if (!state) return "unknown";
     std::string text = runtime::to_string(state->status);
+    // Who starts again and again has said in its log why.
+    if (state->status == Status::Restarting)
+        text += fmt::format(" (exited with {}: see 'davit logs {}')", state->exit_code, name);
     if (state->health)
         text += fmt::format(", health: {}", runtime::to_string(state->health->status));
     const std::string probe = last_probe(*state);

@@ -12,7 +12,7 @@ namespace davit::cli {
 void declare(CLI::App& command, LoadFlags& flags) {
     command.add_option("-i,--input", flags.input,
                        "Archive (docker-archive or OCI) or OCI layout folder; else standard input");
-    command.add_flag("-q,--quiet", flags.quiet, "Print nothing");
+    command.add_flag("-q,--quiet", flags.quiet, "Print no progress: the default");
 }
 
 Result<int> run(const Context& context, const LoadFlags& flags) {
@@ -26,7 +26,6 @@ Result<int> run(const Context& context, const LoadFlags& flags) {
     image::Store store = TRY(image::Store::open(data_root));
     const std::string archive = flags.input.empty() ? "-" : flags.input;
     for (const std::string& name : TRY(store.load(archive))) {
-        if (flags.quiet) continue;
         const bool nameless = name.starts_with("sha256:");
         to_stdout(fmt::format("Loaded image{}: {}\n", nameless ? " ID" : "", harmless(name)));
     }

@@ -29,6 +29,19 @@ Result<stack::LogOptions> log_options(const LogsFlags& flags) {
     return options;
 }
 
+/// The containers that are meant, of one project or of several.
+Result<std::vector<stack::ContainerView>> chosen_containers(const Target& target,
+                                                            const LogsFlags& flags) {
+    std::vector<stack::ContainerView> views;
+    for (Selection& selection : TRY(select_containers(target, flags.services)))
+        for (stack::ContainerView& view : selection.views) views.push_back(std::move(view));
+    std::erase_if(views, [&](const stack::ContainerView& view) {
+        const bool index = flags.index == 0 || view.record.number == flags.index;
+        return !index || view.record.log_path.empty();
+    });
+    return views;
+}
+
 }  // namespace
 
 void declare(CLI::App& command, LogsFlags& flags) {
@@ -49,13 +62,8 @@ Result<int> run(const Context& context, const LogsFlags& flags) {
     request.log_options = TRY(log_options(flags));
     const TargetOrExit found = TRY(find_target(context, FileNeed::Optional));
     if (!found.target) return found.exit_code;
-    const Target& target = *found.target;
-    request.paths = target.environment.paths;
-    for (Selection& selection : TRY(select_containers(target, flags.services)))
-        for (stack::ContainerView& view : selection.views)
-            if (!view.record.log_path.empty() &&
-                (flags.index == 0 || view.record.number == flags.index))
-                request.views.push_back(std::move(view));
+    request.paths = found.target->environment.paths;
+    request.views = TRY(chosen_containers(*found.target, flags));
     request.follow = flags.follow;
     request.view_options.prefix = !flags.no_log_prefix;
     request.view_options.colour = context.terminal.out_colour && !flags.no_color;

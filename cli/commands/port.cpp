@@ -23,6 +23,20 @@ Result<std::pair<int, std::string>> parse_port(const PortFlags& flags) {
     return std::pair(static_cast<int>(*port), protocol);
 }
 
+std::string host_side(const compose::Port& port) {
+    return fmt::format("{}:{}", port.host_ip.empty() ? "0.0.0.0" : port.host_ip, port.published);
+}
+
+/// Without a port, as `docker port` has it: all that are published.
+std::string all_ports(const stack::ContainerView& view) {
+    std::string lines;
+    if (view.state.pid == 0) return lines;
+    for (const compose::Port& port : view.record.ports)
+        if (port.published != 0)
+            lines += fmt::format("{}/{} -> {}\n", port.target, port.protocol, host_side(port));
+    return lines;
+}
+
 }  // namespace
 
 void declare(CLI::App& command, PortFlags& flags) {
@@ -30,21 +44,24 @@ void declare(CLI::App& command, PortFlags& flags) {
     command.add_option("--index", flags.index, "Which container of the service")
         ->check(CLI::PositiveNumber);
     command.add_option("SERVICE", flags.service, "Service")->required();
-    command.add_option("PRIVATE_PORT", flags.port, "Port inside the container")->required();
+    command.add_option("PRIVATE_PORT", flags.port, "Port inside the container; all without");
 }
 
 Result<int> run(const Context& context, const PortFlags& flags) {
-    const auto [port, protocol] = TRY(parse_port(flags));
     const TargetOrExit found = TRY(find_target(context, FileNeed::Optional));
     if (!found.target) return found.exit_code;
     const stack::ContainerView view = TRY(one_container(*found.target, flags.service, flags.index));
+    if (flags.port.empty()) {
+        to_stdout(all_ports(view));
+        return kOk;
+    }
+    const auto [port, protocol] = TRY(parse_port(flags));
     std::string others;
     if (view.state.pid != 0) {
         std::string lines;
         for (const compose::Port& known : view.record.ports) {
             if (known.target == port && known.protocol == protocol)
-                lines += fmt::format("{}:{}\n", known.host_ip.empty() ? "0.0.0.0" : known.host_ip,
-                                     known.published);
+                lines += host_side(known) + "\n";
             others +=
                 fmt::format("{}{}/{}", others.empty() ? "" : ", ", known.target, known.protocol);
         }

@@ -2,7 +2,7 @@
 # Every shell script parses; shellcheck, where it is installed, finds nothing.
 set -u
 cd "${1:-.}" || exit 1
-mapfile -t scripts < <(find scripts tests bench packaging .ci -type f \( -name '*.sh' -o -path .ci/run \))
+mapfile -t scripts < <(find scripts tests bench packaging samples .ci -type f \( -name '*.sh' -o -path .ci/run \))
 [ "${#scripts[@]}" -gt 0 ] || { echo "no scripts found"; exit 1; }
 failed=0
 for script in "${scripts[@]}"; do
