@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include "base/failpoint.h"
 #include "base/random.h"
 #include "base/strings.h"
 #include "base/sys.h"
@@ -123,10 +124,12 @@ Result<void> write_atomically(const std::string& path, std::string_view text, mo
                               Sync sync) {
     const std::string temporary = fmt::format("{}.{}-{}.tmp", path, ::getpid(), random_hex(4));
     const auto write_and_rename = [&]() -> Result<void> {
+        FAILPOINT("file.write");
         const UniqueFd fd =
             TRY(sys::open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
         TRY(write_all(fd, text));
         if (sync == Sync::Yes && ::fdatasync(fd.get()) == -1) return failed("fdatasync(2)");
+        FAILPOINT("file.rename");
         if (::rename(temporary.c_str(), path.c_str()) == -1) return failed("rename(2)");
         return {};
     };
@@ -210,6 +213,7 @@ Result<void> remove_tree(const std::string& path) {
             return failed("unlink(2)").doing("remove '{}'", path);
         return {};
     }
+    TRY_DOING(failpoint::reach("file.remove"), "remove folder '{}'", path);
     const UniqueFd top = TRY(sys::open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
     Removal removal{.top = top.get(), .device = info.st_dev};
     do {

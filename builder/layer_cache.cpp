@@ -1,6 +1,7 @@
 #include "builder/layer_cache.h"
 
 #include "base/digest.h"
+#include "base/failpoint.h"
 #include "base/file.h"
 #include "base/sys.h"
 #include "image/layer_stage.h"
@@ -35,6 +36,7 @@ std::optional<StepRecord> LayerCache::find(const std::string& key) const {
 }
 
 Result<void> LayerCache::remember(const std::string& key, const StepRecord& record) const {
+    FAILPOINT("build.key");
     TRY(make_directories(root_ + "/build/keys", 0700));
     return write_json(
         root_ + "/build/keys/" + key + ".json",
@@ -60,6 +62,7 @@ Result<std::string> LayerCache::add_layer(const std::string& upper, const std::s
         return job.diff_id;
     job.folder = staging + "/layer";
     TRY(image::stage_layers(jobs));
+    FAILPOINT("build.layer");
     TRY(image::publish_layer(root_, job.staged));
     return job.diff_id;
 }

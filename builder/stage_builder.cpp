@@ -1,5 +1,6 @@
 #include "builder/stage_builder.h"
 
+#include "base/failpoint.h"
 #include "base/file.h"
 #include "base/strings.h"
 #include "image/store_files.h"
@@ -194,6 +195,7 @@ Result<void> StageBuilder::carry_out(Step step, const SourcePos& where) {
         tell(BuildEvent::Kind::Begun);
         const auto make = [&]() -> Result<StepRecord> {
             const std::string folder = TRY(shared_.new_folder());
+            FAILPOINT("build.step");
             const auto options = TRY(step.make(folder));
             StepRecord made{"", shared_.now};
             if (options)

@@ -1,5 +1,6 @@
 #include "cli/render.h"
 
+#include "base/cure.h"
 #include "base/json.h"
 #include "base/strings.h"
 #include "cli/terminal.h"
@@ -51,7 +52,7 @@ std::string render(const Error& error, bool colour) {
     Diagnostic diagnostic;
     diagnostic.message = error.to_string();
     diagnostic.where = error.where();
-    diagnostic.help = error.help();
+    diagnostic.help = cure_of(error);
     return finished(diagnostic, colour);
 }
 
@@ -104,7 +105,7 @@ std::string render(const stack::FailedStep& failed, bool colour) {
     if (!failed.error.where() && !failed.step.place.empty())
         text = fmt::format("{}: {}", coloured(failed.step.place, "1", colour), text);
     const bool start = failed.step.kind == compose::StepKind::StartContainer;
-    if (start && failed.error.help().empty())
+    if (start && cure_of(failed.error).empty())
         text += fmt::format("{}see 'davit inspect {}' and its logs\n",
                             coloured("  help: ", "36", colour), failed.step.resource.name);
     return text;

@@ -1,5 +1,6 @@
 #include "image/download.h"
 
+#include "base/failpoint.h"
 #include "base/file.h"
 #include "base/sys.h"
 
@@ -40,6 +41,7 @@ Result<void> Download::fetch(Registry& registry, Registry::BlobRequest request,
         return have_;
     };
     request.take = [&](std::string_view bytes) -> Result<void> {
+        FAILPOINT("image.part");
         TRY(write_all(fd_, bytes));
         std::int64_t have = 0;
         {

@@ -1,6 +1,7 @@
 #include "image/layer_stage.h"
 
 #include "base/digest.h"
+#include "base/failpoint.h"
 #include "base/sys.h"
 #include "image/digests.h"
 #include "image/gzip_sink.h"
@@ -170,6 +171,7 @@ Result<std::string> layer_media_type(const std::string& file) {
 
 Result<UnpackedLayer> unpack_into(ByteSource& source, const std::string& folder,
                                   const std::string& diff_id) {
+    FAILPOINT("image.unpack");
     const UniqueFd root = TRY(make_layer_root(folder));
     const std::unique_ptr<ByteSource> plain = TRY(decompress(source));
     UnpackedLayer layer;
@@ -194,6 +196,7 @@ Result<UnpackedLayer> unpack_into(ByteSource& source, const std::string& folder,
 
 Result<void> write_layer_notes(const std::string& folder, const UnpackedLayer& unpacked,
                                const Blob& blob) {
+    FAILPOINT("image.notes");
     return write_json(folder + "/meta.json",
                       {{"version", 1},
                        {"size", unpacked.bytes},

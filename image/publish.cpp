@@ -1,4 +1,5 @@
 #include "base/digest.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "image/store_files.h"
@@ -39,6 +40,7 @@ Result<void> publish_layers(const std::string& data_root, const std::vector<Stag
         TRY(make_directories(place.substr(0, place.rfind('/')), 0700));
         // Several images of one archive share it: the first took the file away.
         if (exists(place) && !exists(layer.blob_file)) continue;
+        FAILPOINT("image.blob");
         if (::rename(layer.blob_file.c_str(), place.c_str()) == -1)
             return failed("rename(2)").doing("move a blob to '{}'", place);
     }
@@ -47,6 +49,7 @@ Result<void> publish_layers(const std::string& data_root, const std::vector<Stag
         // are the same, since the name is the digest.
         if (stands(layer)) continue;
         const std::string place = layer_path(data_root, layer.diff_id);
+        FAILPOINT("image.layer");
         if (::rename(layer.folder.c_str(), place.c_str()) == -1)
             return failed("rename(2)").doing("move a layer to '{}'", place);
     }
@@ -90,6 +93,7 @@ Result<std::string> publish(const std::string& data_root, const StagedImage& ima
 
     const FileLock lock = TRY(lock_store(data_root));
     TRY(publish_layers(data_root, image.layers));
+    FAILPOINT("image.documents");
     const Json manifest = TRY(parse_json(image.manifest, "the image's manifest"));
     // Where the manifest knows it by another digest than we do it stands under both.
     const std::string config = TRY(manifest_config(manifest));
@@ -130,6 +134,7 @@ Result<std::string> publish(const std::string& data_root, const StagedImage& ima
         entries.push_back(entry);
     }
     if (image.names.empty() && !known) entries.push_back(entry);
+    FAILPOINT("image.index");
     TRY(write_index(data_root, entries));
     return entry.image_id;
 }

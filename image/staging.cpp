@@ -1,5 +1,6 @@
 #include "image/staging.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/sys.h"
@@ -47,6 +48,7 @@ Result<Staging> Staging::open(const std::string& data_root) {
     }
     std::string path = all + "/" + random_hex(8);
     TRY(make_directories(path, 0700));
+    FAILPOINT("image.stage");
     FileLock lease = TRY(FileLock::exclusive(path + "/lease"));
     return Staging(std::move(path), std::move(lease));
 }

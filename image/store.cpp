@@ -1,5 +1,6 @@
 #include "image/store.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "image/staging.h"
 #include "image/store_files.h"
@@ -128,6 +129,7 @@ Result<Needed> needed_by(const std::string& data_root, const std::vector<IndexEn
 Result<void> throw_away(const std::string& data_root, const std::string& layer,
                         const std::string& trash) {
     const std::string place = layer_path(data_root, layer);
+    FAILPOINT("image.discard");
     if (::rename(place.c_str(), fmt::format("{}/{}", trash, layer).c_str()) == 0) return {};
     const int error_number = errno;
     if (error_number == ENOENT) return {};
@@ -332,6 +334,7 @@ Result<Removed> Store::remove(const std::string& text, const std::set<std::strin
         }
         // First out of the index, then out of sight, then off the disk: a kill in between leaves
         // only what nobody refers to.
+        FAILPOINT("image.remove");
         TRY(write_index(root_, entries));
         if (!removal.last) return removed;
         removed.deleted.push_back("sha256:" + removal.id);

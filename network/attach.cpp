@@ -1,3 +1,4 @@
+#include "base/failpoint.h"
 #include "base/scope_guard.h"
 #include "network/link_parts.h"
 #include "network/links.h"
@@ -187,7 +188,9 @@ Result<void> attach(const UniqueFd& netns, const Specs& specs) {
     const std::vector<Port> ports = TRY(find_masters(specs));
     const NlSock socket = TRY(open_route_socket());
     ScopeGuard undo([&] { remove_links(*socket, ports); });
+    FAILPOINT("link.make");
     TRY(create_links(*socket, ports, netns));
+    FAILPOINT("link.configure");
     Batch configure;
     for (const Port& port : ports) {
         if (!port.is_bridged()) continue;
@@ -198,6 +201,7 @@ Result<void> attach(const UniqueFd& netns, const Specs& specs) {
             fmt::format("set up bridge port '{}'", link));
     }
     TRY(std::move(configure).commit(*socket));
+    FAILPOINT("link.inside");
     TRY_DOING(configure_inside(netns, specs), "configure the container's interfaces");
     for (const Port& port : ports) {
         if (!port.is_bridged()) continue;

@@ -1,5 +1,6 @@
 #include "network/links.h"
 
+#include "base/failpoint.h"
 #include "network/ipam.h"
 #include "network/link_parts.h"
 #include "network/netlink.h"
@@ -97,7 +98,9 @@ Result<void> ensure_bridge(const BridgeSpec& spec) {
     request.alias = spec.alias;
     request.mac = mac_for(spec.addresses.empty() ? Ip{} : spec.addresses.front().address);
     request.mtu = spec.mtu;
+    FAILPOINT("bridge.make");
     const int index = TRY(find_or_make_bridge(*socket, request));
+    FAILPOINT("bridge.configure");
     const bool v6 = std::any_of(spec.addresses.begin(), spec.addresses.end(),
                                 [](const Cidr& one) { return one.address.v6; });
     TRY(set_bridge_sysctls(spec, v6));
@@ -129,6 +132,7 @@ Result<void> remove_bridge(const std::string& name, const std::string& alias) {
     if (link->kind != "bridge")
         return Error(ErrorKind::InvalidInput, fmt::format("link '{}' is not a bridge", name));
     if (!is_ours(*link, alias)) return {};
+    FAILPOINT("bridge.remove");
     TRY(send_removal(*socket, remove_group(group_of_bridge(index)),
                      fmt::format("remove bridge '{}' and its ports", name)));
     // Where davit was killed between making the bridge and giving it its group.

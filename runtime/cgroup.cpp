@@ -1,5 +1,6 @@
 #include "runtime/cgroup.h"
 
+#include "base/failpoint.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/strings.h"
@@ -207,6 +208,7 @@ Result<void> Cgroup::make(const SpecResources& resources, pid_t holder) {
     }
     if (!mounts_.unified.empty()) places.insert(mounts_.unified);
     for (const std::string& mount : places) {
+        FAILPOINT("cgroup.make");
         TRY(make_folder(mount));
         const Result<std::string> processes = read_file(mount + path_ + "/cgroup.procs");
         const bool held = processes && trim(*processes) == fmt::format("{}", holder);
@@ -215,6 +217,7 @@ Result<void> Cgroup::make(const SpecResources& resources, pid_t holder) {
                          fmt::format("processes still live in cgroup '{}'", mount + path_));
     }
     TRY(open_for_joining());
+    FAILPOINT("cgroup.limits");
     SpecResources full = resources;
     full.devices = effective_device_rules(resources.devices);
     return apply_all(full);

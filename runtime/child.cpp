@@ -1,5 +1,6 @@
 #include "runtime/child.h"
 
+#include "base/failpoint.h"
 #include "runtime/child_paths.h"
 #include "runtime/child_steps.h"
 #include "runtime/clone.h"
@@ -77,6 +78,7 @@ void connect_streams(const ChildPlan& plan, int terminal) {
     const int root = plan.root->root.get();
     if (::move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) == -1)
         fail(plan, ChildStage::AttachRoot);
+    if ((errno = failpoint::hit("child.root")) != 0) fail(plan, ChildStage::AttachRoot);
     attach_mounts(plan, root);
     make_devices(plan, root);
     int terminal = -1;
@@ -97,6 +99,7 @@ void connect_streams(const ChildPlan& plan, int terminal) {
 
     run_hooks(plan, plan.start_hooks, ChildStage::StartHook);
     connect_streams(plan, terminal);
+    if ((errno = failpoint::hit("child.execute")) != 0) fail(plan, ChildStage::Output);
     execute(plan, label_fd);
 }
 
@@ -120,6 +123,7 @@ void make_time_namespace(const ChildPlan& plan) {
 }  // namespace
 
 void run_joiner(ChildPlan& plan) {
+    if ((errno = failpoint::hit("child.join")) != 0) fail(plan, ChildStage::JoinCgroup);
     for (const UniqueFd& tasks : *plan.cgroup_tasks) {
         if (::write(tasks.get(), "0", 1) != 1) fail(plan, ChildStage::JoinCgroup);
     }

@@ -1,5 +1,6 @@
 #include "runtime/container.h"
 
+#include "base/failpoint.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/scope_guard.h"
@@ -113,12 +114,14 @@ Result<void> Container::create(const Streams& streams, Channels channels) {
         if (const Result<void> gone = cgroup_.remove(); !gone)
             log::warn("runtime", "{}, ignoring", gone.error().to_string());
     });
+    FAILPOINT("container.clone");
     TRY(clone_init(streams, channels));
     if (has_creation_hooks(spec_.hooks)) {
         TRY(await(ChildStage::Prepared));
         TRY(run_creation_hooks());
     }
     TRY(await(ChildStage::Created));
+    FAILPOINT("container.limits");
     TRY(set_limits());
     TRY(tell_state("created"));
     undo.commit();
@@ -196,6 +199,7 @@ Result<void> Container::clone_init(const Streams& streams, Channels& channels) {
             return explain(report, spec_);
         return Error(ErrorKind::Internal, "the container's first process ended without a word");
     }
+    (void)failpoint::hit("container.cloned");
     pid_ = init;  // our child, not reaped yet: the number is its own
     pidfd_ = TRY(sys::pidfd_open(init));
     return tell_state("creating");
@@ -243,6 +247,7 @@ Result<void> Container::await(ChildStage stage) {
 }
 
 Result<void> Container::start() {
+    FAILPOINT("container.start");
     if (::write(start_.get(), "s", 1) != 1) return Error::from_errno(errno, "write(2)");
     const std::optional<ChildReport> failed = TRY(
         hear_until_executed(report_, start_, {&spec_, pid_, state_json(spec_, "creating", pid_)}));

@@ -1,6 +1,7 @@
 #include "runtime/guard.h"
 
 #include "base/duration.h"
+#include "base/failpoint.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/strings.h"
@@ -56,11 +57,14 @@ Result<void> Guard::prepare() {
     state_.guard_pid = ::getpid();
     state_.guard_start_ticks = TRY(sys::start_time(state_.guard_pid));
     // Said before the first namespace exists, so that a guard is never unknown to `down`.
+    FAILPOINT("guard.known");
     TRY(write_state(options_.run_dir, state_));
     options_.launch_lock.reset();
+    FAILPOINT("guard.container");
     TRY(take_container(std::move(spec)));
     TRY(check_partners(partners_));
     partners_.clear();
+    FAILPOINT("guard.listen");
     if (!control_) control_ = TRY(listen_control(options_.run_dir));
     TRY(loop_.watch(control_.get(), EPOLLIN, [this](std::uint32_t) { on_connect(); }));
     save();
@@ -223,7 +227,9 @@ Result<void> Guard::create_run() {
 }
 
 Result<void> Guard::start_run() {
+    FAILPOINT("guard.start");
     TRY(container_->start());
+    (void)failpoint::hit("guard.started");
     ::unlink((options_.bundle + "/" + kEndedFile).c_str());
     started_ = Clock::now();
     state_.status = Status::Running;
@@ -247,6 +253,7 @@ void Guard::save() {
 }
 
 void Guard::answer_launcher(const Result<void>& prepared) {
+    (void)failpoint::hit("guard.answer");
     Json answer = prepared ? ok_answer() : error_answer(prepared.error());
     answer["pid"] = state_.pid;
     (void)send_packet(options_.launcher, answer);  // the launcher may be dead: `down` finds us
@@ -265,7 +272,9 @@ void Guard::discard_run() {
 void Guard::on_exit() {
     loop_.forget(container_->pidfd().get());
     stop_timer_.disarm();
+    (void)failpoint::hit("guard.reap");
     const Result<ExitStatus> ended = container_->reap();
+    (void)failpoint::hit("guard.reaped");
     drain();
     if (!ended) {
         log::error("runtime", "{}", ended.error().to_string());
@@ -344,7 +353,9 @@ void Guard::finish() {
     if (dns_) dns_->withdraw();
     dns_.reset();
     note_end();
+    (void)failpoint::hit("guard.ended");
     save();
+    (void)failpoint::hit("guard.finished");
     // Whoever has stopped it takes its ports out of the rules; nobody else does.
     if (rules_ && held_ports && !state_.stopped_by_user) rules_->load_now();
     rules_.reset();

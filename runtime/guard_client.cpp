@@ -1,5 +1,6 @@
 #include "runtime/guard_client.h"
 
+#include "base/failpoint.h"
 #include "base/file.h"
 #include "base/sys.h"
 #include "runtime/cgroup.h"
@@ -110,12 +111,13 @@ Result<GuardProcess> spawn_guard(const GuardLaunch& launch, bool adopt) {
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
-    // Nothing of the caller's environment has a place in a process that outlives it.
-    char* const environment[] = {nullptr};
+    // Nothing of the caller's environment has a place in a process that outlives it, but faults.
+    std::vector<char*> environment = failpoint::inherited();
+    environment.push_back(nullptr);
     GuardProgram program;
     program.path = launch.program.c_str();
     program.argv = argv.data();
-    program.environment = environment;
+    program.environment = environment.data();
     program.null_fd = null_device.get();
     program.socket_fd = theirs.get();
     program.lock_fd = lock.get();
@@ -229,7 +231,9 @@ Result<void> ask(const std::string& run_dir, const Json& request) {
 
 /// Starts a guard and waits for its word.
 Result<void> spawn_and_hear(const GuardLaunch& launch, bool adopt) {
+    FAILPOINT("guard.spawn");
     const GuardProcess guard = TRY_DOING(spawn_guard(launch, adopt), "run '{}'", launch.program);
+    (void)failpoint::hit("guard.spawned");
     const Result<Json> answer = receive_packet(guard.socket);
     Result<void> done =
         answer ? as_result(*answer)
@@ -254,7 +258,10 @@ Result<CreatedContainer> launch_guard(const GuardLaunch& launch) {
 
 Result<void> adopt(const GuardLaunch& launch) { return spawn_and_hear(launch, true); }
 
-Result<void> start(const std::string& run_dir) { return ask(run_dir, {{"op", "start"}}); }
+Result<void> start(const std::string& run_dir) {
+    FAILPOINT("guard.ask-start");
+    return ask(run_dir, {{"op", "start"}});
+}
 
 Result<void> stop(const std::string& run_dir, int signal, std::chrono::milliseconds timeout) {
     // A guard whose launcher was killed may be about to say that it exists.
@@ -285,6 +292,7 @@ Result<void> stop(const std::string& run_dir, int signal, std::chrono::milliseco
                 sys::open_process(state->guard_pid, state->guard_start_ticks);
             if (guard) (void)sys::pidfd_send_signal(*guard, SIGKILL);
         }
+        FAILPOINT("guard.stopped");
         TRY(await_guard(*state));
     }
     const Result<ContainerState> after = read_state(run_dir);
@@ -324,6 +332,7 @@ Result<void> remove_leftovers(const std::string& bundle) {
     if (linux_part == config->end()) return {};
     const std::string path = string_or(*linux_part, "cgroupsPath");
     if (path.find("/davit/") == std::string::npos) return {};
+    FAILPOINT("cgroup.remove");
     const Cgroup cgroup = Cgroup::at(path);
     TRY(cgroup.kill_all());
     TRY(cgroup.remove());

@@ -1,5 +1,6 @@
 #include "runtime/layers.h"
 
+#include "base/failpoint.h"
 #include "base/sys.h"
 #include "runtime/detached.h"
 
@@ -42,6 +43,7 @@ Result<UniqueFd> mount_layers(const LayersCall& call, const UniqueFd& user_names
         lower += lower.empty() ? "empty" : ":empty";
         if (layers.empty()) return clone_beneath("empty", call.subpath, false);
     }
+    FAILPOINT("root.overlay");
     if (writable) TRY(workshop.attach(writable, "rw"));
     if (::mkdir("merged", 0700) == -1) return failed("mkdir(2)");
     // Names of our own alone: short enough for the page that mount(2) takes, and without commas.

@@ -1,6 +1,7 @@
 #include "runtime/log_file.h"
 
 #include "base/duration.h"
+#include "base/failpoint.h"
 #include "base/file.h"
 #include "base/sys.h"
 
@@ -86,6 +87,7 @@ Result<LogFile> LogFile::open(Options options) {
     LogFile log(std::move(options));
     const std::string& path = log.options_.path;
     TRY(make_directories(path.substr(0, path.rfind('/')), 0700));
+    FAILPOINT("log.open");
     TRY(log.reopen());
     return log;
 }
@@ -166,7 +168,7 @@ void LogFile::write_piece(std::string_view records) {
                    std::chrono::system_clock::now());
     text += records;
     const bool opened = file_ || reopen();
-    if (opened && write_all(file_, text)) {
+    if (opened && failpoint::hit("log.write") == 0 && write_all(file_, text)) {
         lost_lines_ = 0;
         size_ += static_cast<std::int64_t>(text.size());
         return;

@@ -1,5 +1,6 @@
 #include "runtime/namespaces.h"
 
+#include "base/failpoint.h"
 #include "base/file.h"
 #include "base/scope_guard.h"
 #include "base/sys.h"
@@ -149,6 +150,7 @@ Result<HeldNamespaces> create_held_namespaces(const Spec& spec) {
     if (uts) flags |= CLONE_NEWUTS;
     if (flags == 0) return held;
     Holder holder;
+    FAILPOINT("namespaces.make");
     TRY(start_holder(holder, flags, held.user));
     if (user) {
         TRY(write_maps(holder.pid, spec.uid_mappings, spec.gid_mappings));

@@ -1,5 +1,6 @@
 #include "runtime/oci_main.h"
 
+#include "base/cure.h"
 #include "base/duration.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -76,7 +77,7 @@ Result<void> set_log(const OciArguments& flags) {
 int tell(const OciArguments& flags, const Error& error) {
     write_log(flags, error.to_string());
     std::string text = "error: " + error.to_string() + "\n";
-    if (!error.help().empty()) text += "  help: " + error.help() + "\n";
+    if (const std::string cure = cure_of(error); !cure.empty()) text += "  help: " + cure + "\n";
     (void)!::write(STDERR_FILENO, text.data(), text.size());
     return 1;
 }

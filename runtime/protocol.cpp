@@ -1,5 +1,6 @@
 #include "runtime/protocol.h"
 
+#include "base/cure.h"
 #include "base/sys.h"
 
 #include <algorithm>
@@ -77,7 +78,7 @@ Json error_answer(const Error& error) {
     return {{"ok", false},
             {"kind", static_cast<int>(error.kind())},
             {"message", error.to_string()},
-            {"help", error.help()}};
+            {"help", cure_of(error)}};
 }
 
 Result<void> as_result(const Json& answer) {

@@ -1,5 +1,6 @@
 #include "runtime/rootfs.h"
 
+#include "base/failpoint.h"
 #include "base/file.h"
 #include "base/strings.h"
 #include "base/sys.h"
@@ -69,6 +70,7 @@ Result<PreparedRoot> prepare_root(const Spec& spec, const UniqueFd& user_namespa
     for (std::size_t i = 0; i < spec.mounts.size(); ++i) {
         const SpecMount& mount = spec.mounts[i];
         const MountPlace place{spec, user_namespace, cgroup, prepared.root, i};
+        TRY_DOING(failpoint::reach("root.mount"), "mount '{}'", mount.destination);
         TRY_DOING(prepare_mount(mount, place, prepared.mounts), "mount '{}'", mount.destination);
     }
     // Somebody else's folder is not ours to put nodes into.

@@ -1,5 +1,6 @@
 #include "stack/build_network.h"
 
+#include "base/failpoint.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -98,6 +99,7 @@ Result<void> BuildNetwork::ensure_bridge(BuildPlace& place) {
     bridge.alias = "davit build";
     bridge.mtu = TRY(network::uplink_mtu());
     bridge.addresses = {{place.gateway, subnet.prefix}};
+    FAILPOINT("build.bridge");
     TRY(network::ensure_bridge(bridge));
     network::AddressSpace space;
     space.subnet = subnet;
@@ -120,6 +122,7 @@ Result<BuildPlace> BuildNetwork::admit(bool own_users, bool connected) {
         TRY(write_project_claim(paths_, kBuildProject));
         used_ = true;
         TRY(sweep());
+        FAILPOINT("build.place");
         TRY(make_directories(run_dir, 0700));
         FileLock lease = TRY(FileLock::exclusive(run_dir + "/lease"));
         BuildPlace place(std::move(lease), paths_);
@@ -166,6 +169,7 @@ Result<void> BuildNetwork::tear_down() {
         if (!others.empty()) return {};
         const auto known = read_record(network_file(paths_), 1);
         had_bridge = known.ok();
+        FAILPOINT("build.tear-down");
         if (known) {
             TRY(remove_tree(network_file(paths_)));
             TRY(network::remove_bridge(string_or(*known, "bridge")));

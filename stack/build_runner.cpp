@@ -1,5 +1,6 @@
 #include "stack/build_runner.h"
 
+#include "base/failpoint.h"
 #include "base/scope_guard.h"
 #include "base/strings.h"
 #include "base/sys.h"
@@ -185,6 +186,7 @@ Result<builder::RunOutcome> BuildRunner::wait(
     }
     while (read_some()) {
     }
+    (void)failpoint::hit("build.reap");
     const runtime::ExitStatus status = TRY(container.reap());
     builder::RunOutcome outcome;
     outcome.exit_code = status.code;
@@ -217,6 +219,7 @@ Result<builder::RunOutcome> BuildRunner::run(const builder::RunRequest& request,
         TRY(runtime::Container::open(std::move(spec), environment_.paths.run_root));
     TRY(container.create({nothing.get(), writing.get(), writing.get()}));
     ScopeGuard undo([&] { container.discard(); });
+    FAILPOINT("build.connect");
     if (request.network != "host") {
         const UniqueFd netns =
             TRY(sys::open(fmt::format("/proc/{}/ns/net", container.pid()), O_RDONLY));

@@ -1,5 +1,6 @@
 #include "stack/claims.h"
 
+#include "base/failpoint.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "network/links.h"
@@ -176,6 +177,7 @@ Result<void> write_claims(const std::string& run_dir, const ContainerClaims& cla
             {{"bridge", one.bridge}, {"addresses", one.addresses}, {"names", one.names}});
     Json guarded = Json::array();
     for (const network::GuardedPort& port : claims.guarded) guarded.push_back(guarded_json(port));
+    FAILPOINT("claims.container");
     return write_json(claims_file(run_dir),
                       {{"version", kVersion},
                        {"uid_base", claims.uid_base},
@@ -215,6 +217,7 @@ Result<ContainerClaims> read_claims(const std::string& run_dir) {
 Result<void> write_network_claim(const Paths& paths, const NetworkRecord& record) {
     const std::string folder = networks_folder(paths, record.project);
     TRY(make_directories(folder, 0700));
+    FAILPOINT("claims.network");
     Json subnets = Json::array();
     for (const SubnetRecord& subnet : record.subnets) subnets.push_back(subnet.subnet);
     return write_json(folder + "/" + record.name + ".json",
@@ -300,6 +303,7 @@ Result<void> remove_network_claim(const Paths& paths, const NetworkRecord& recor
 
 Result<void> write_project_claim(const Paths& paths, const std::string& project) {
     TRY(make_directories(paths.run_project(project), 0700));
+    FAILPOINT("claims.project");
     return write_json(paths.run_project(project) + "/.project.json",
                       {{"version", kVersion}, {"data_root", paths.data_root}}, Sync::No);
 }
@@ -401,6 +405,7 @@ Result<void> write_zones(const Paths& paths, const std::string& project,
         if (endpoint.bridge.empty()) continue;
         const std::string folder = zone_folder(paths, endpoint.bridge);
         TRY(make_directories(folder, 0700));
+        FAILPOINT("claims.names");
         TRY(write_atomically(folder + "/" + zone_file(project, container),
                              fmt::format("{}\n{}\n", fmt::join(endpoint.addresses, " "),
                                          fmt::join(endpoint.names, " ")),
@@ -418,6 +423,7 @@ void remove_zones(const Paths& paths, const std::string& project, const std::str
 
 Result<void> tidy_run_root(const Paths& paths, const std::string& project) {
     const FileLock lock = TRY(lock_host(paths));
+    FAILPOINT("claims.tidy");
     // A claim without a record: killed before the network was made.
     TRY(remove_tree(networks_folder(paths, project)));
     std::vector<std::string> left = TRY(list_directory(paths.run_project(project)));

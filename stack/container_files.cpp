@@ -1,5 +1,6 @@
 #include "stack/container_files.h"
 
+#include "base/failpoint.h"
 #include "base/json.h"
 #include "stack/lower.h"
 
@@ -18,6 +19,7 @@ Result<void> write_container_files(const std::string& run_dir, std::uint32_t uid
     for (std::size_t i = 0; i < service.inline_files.size(); ++i) {
         const compose::InlineFile& file = service.inline_files[i];
         const std::string path = inline_file(run_dir, i);
+        FAILPOINT("container.files");
         TRY(write_in_place(path, file.content, 0600));
         const uid_t uid = uid_base + file.uid.value_or(user.uid);
         const gid_t gid = uid_base + file.gid.value_or(user.gid);

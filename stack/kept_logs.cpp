@@ -1,5 +1,6 @@
 #include "stack/kept_logs.h"
 
+#include "base/failpoint.h"
 #include "base/strings.h"
 #include "base/sys.h"
 
@@ -62,6 +63,7 @@ Result<void> copy_file(const std::string& from, const std::string& to) {
 }
 
 Result<void> move_file(const std::string& from, const std::string& to) {
+    FAILPOINT("logs.move");
     if (::rename(from.c_str(), to.c_str()) == 0) return {};
     return errno == EXDEV ? copy_file(from, to) : Result<void>(failed("rename(2)", from));
 }

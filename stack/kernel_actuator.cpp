@@ -33,11 +33,9 @@ namespace davit::stack {
 namespace {
 
 Result<void> give_to(const std::string& path, std::uint32_t id) {
-    if (::lchown(path.c_str(), id, id) == -1) {
-        const int error_number = errno;
-        return Error::from_errno(error_number, "chown(2)").doing("give '{}' to id {}", path, id);
-    }
-    return {};
+    if (::lchown(path.c_str(), id, id) == 0) return {};
+    const int error_number = errno;
+    return Error::from_errno(error_number, "chown(2)").doing("give '{}' to id {}", path, id);
 }
 
 Result<void> make_shared_memory(const std::string& run_dir, std::uint32_t owner) {
@@ -432,7 +430,9 @@ Result<void> KernelActuator::withdraw(const std::string& name) {
     if (!claims.published) return {};
     remove_zones(paths(), world_.project, name, claims);
     claims.published = false;
-    TRY(write_claims(run_dir, claims));
+    // Rules pass over what has ended: a full disk keeps nobody from taking it down.
+    if (const Result<void> done = write_claims(run_dir, claims); !done)
+        log::warn("stack", "{}, ignoring", done.error().to_string());
     return claims.ports.empty() ? Result<void>() : rules_.update();
 }
 

@@ -1,5 +1,6 @@
 #include "stack/move_data.h"
 
+#include "base/failpoint.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -142,10 +143,13 @@ public:
         const std::int64_t bytes = TRY(check_room(from_, to_));
         ScopeGuard clean([&] { (void)clear_earlier_try(); });
         TRY(prepare());
+        FAILPOINT("move.copy");
         TRY(check_file_system(to_));
         TRY(copy(bytes));
+        FAILPOINT("move.exchange");
         TRY(exchange());
         clean.commit();
+        FAILPOINT("move.check");
         TRY(check_unchanged());
         return bytes;
     }
@@ -157,8 +161,10 @@ public:
         const std::string aside = aside_of(from_);
         if (exists(aside) && !is_link(aside)) {
             tell("removing", 0, 0);
+            FAILPOINT("move.finish");
             TRY(remove_tree(aside));
         }
+        FAILPOINT("move.unmark");
         return remove_tree(to_ + "/" + kMarker);
     }
 

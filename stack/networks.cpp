@@ -1,6 +1,7 @@
 #include "stack/networks.h"
 
 #include "base/digest.h"
+#include "base/failpoint.h"
 #include "network/links.h"
 #include "stack/allocate_networks.h"
 #include "stack/claims.h"
@@ -67,11 +68,14 @@ Result<void> bring_network_up(const Paths& paths, const NetworkRecord& record, i
         const network::Ip gateway = TRY(network::parse_ip(subnet.gateway));
         bridge.addresses.push_back({gateway, cidr.prefix});
     }
+    FAILPOINT("network.up");
     return network::ensure_bridge(bridge);
 }
 
 Result<void> take_network_down(const Paths& paths, const NetworkRecord& record) {
+    FAILPOINT("network.unclaim");
     TRY(remove_network_claim(paths, record));
+    FAILPOINT("network.down");
     if (compose::is_shared_link(record.driver)) return network::remove_parent(parent_of(record));
     RuleUpdater rules(paths);
     TRY(rules.update());

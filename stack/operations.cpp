@@ -1,8 +1,10 @@
 #include "stack/operations.h"
 
 #include "base/digest.h"
+#include "base/failpoint.h"
 #include "base/json.h"
 #include "base/scope_guard.h"
+#include "runtime/state.h"
 #include "stack/allocate.h"
 #include "stack/claims.h"
 #include "stack/kept_logs.h"
@@ -95,6 +97,21 @@ void forget_choices(const ChoiceRequest& request) {
     tidy_project(paths, project);
 }
 
+/// A davit that was killed may have left a bridge half made, and others may have changed it or
+/// flushed the rules: making it once more brings it to what it should be.
+Result<void> mend_networks(const Prepared& prepared, KernelActuator& actuator) {
+    for (const auto& [name, found] : prepared.seen.state.networks) {
+        const bool planned = std::any_of(
+            prepared.plan.steps.begin(), prepared.plan.steps.end(), [&](const compose::Step& step) {
+                return step.resource.kind == compose::ResourceKind::Network &&
+                       step.resource.name == name;
+            });
+        if (found.in_kernel && !planned)
+            TRY_DOING(actuator.create_network(name), "bring network '{}' up", name);
+    }
+    return {};
+}
+
 /// Folders of anonymous volumes of all containers, on whatever data root they live.
 std::set<std::string> anonymous_folders(const Paths& paths, const Observation& seen,
                                         const std::string& project) {
@@ -110,9 +127,25 @@ std::set<std::string> anonymous_folders(const Paths& paths, const Observation& s
     return folders;
 }
 
+/// Takes back what was claimed for containers that davit was killed before it wrote them down: no
+/// record leads to them. Needs the project's lock.
+void forget_unmade(const Paths& paths, const std::string& project) {
+    // Its records may lie on another data root: these are none of our claims then.
+    if (data_root_of_running(paths, project) != paths.data_root) return;
+    const Result<std::vector<std::string>> names = list_directory(paths.run_project(project));
+    for (const std::string& name : names ? *names : std::vector<std::string>()) {
+        if (name.starts_with('.') || exists(paths.container(project, name))) continue;
+        const std::string run_dir = paths.run_container(project, name);
+        const Result<runtime::ContainerState> state = runtime::observe_state(run_dir);
+        // What lives without a record was taken away by hand, and is the plan's business.
+        if (state && state->pid == 0 && !runtime::guard_alive(*state)) (void)remove_tree(run_dir);
+    }
+}
+
 /// Takes away what a davit or a guard had not finished writing when it was killed.
 void sweep_project(const Paths& paths, const std::string& project) {
     mend_claims(paths, project);
+    forget_unmade(paths, project);
     remove_half_written(paths.run_root);
     remove_half_written(paths.run_project(project) + "/.networks");
     remove_half_written(paths.networks(project));
@@ -228,15 +261,9 @@ Result<std::vector<FailedStep>> up(const Environment& environment, const UpReque
     world.wait_until = request.wait_until;
     world.renew_anonymous = request.renew_anonymous;
     KernelActuator actuator(std::move(world));
-    // A davit that was killed may have left a bridge half made, and others may have changed it or
-    // flushed the rules: making it once more brings it to what it should be.
-    for (const auto& [name, found] : prepared.seen.state.networks) {
-        const bool planned = std::any_of(
-            prepared.plan.steps.begin(), prepared.plan.steps.end(), [&](const compose::Step& step) {
-                return step.resource.kind == compose::ResourceKind::Network &&
-                       step.resource.name == name;
-            });
-        if (found.in_kernel && !planned) TRY(actuator.create_network(name));
+    if (Result<void> mended = mend_networks(prepared, actuator); !mended) {
+        forget_choices(choice);
+        return std::move(mended).error();
     }
     return execute(prepared.plan, actuator, execute_options, on_event);
 }
@@ -294,8 +321,10 @@ Result<std::vector<FailedStep>> down(const Environment& environment, const DownR
     KernelActuator actuator(std::move(world));
     std::vector<FailedStep> failed = execute(plan, actuator, execute_options, on_event);
     if (!failed.empty()) return failed;
+    FAILPOINT("down.anonymous");
     TRY(erase_anonymous_of(plan, seen));
     if (!TRY(observe(environment, project)).containers.empty()) return failed;
+    FAILPOINT("down.tidy");
     TRY(remove_tree(kept_logs(paths, project)));
     for (const std::string& folder : anonymous_folders(paths, seen, project)) {
         TRY(remove_tree(folder));

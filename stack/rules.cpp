@@ -1,5 +1,6 @@
 #include "stack/rules.h"
 
+#include "base/failpoint.h"
 #include "network/port_guard.h"
 #include "stack/claims.h"
 
@@ -21,6 +22,7 @@ Result<void> RuleUpdater::update() {
     // Other davits change other projects' claims: read and load under the host's lock.
     const FileLock lock = TRY(lock_host(paths_));
     const network::Ruleset rules = TRY(gather_rules(paths_));
+    FAILPOINT("rules.load");
     TRY_DOING(network::apply(rules), "load the packet rules");
     const std::lock_guard counting(counting_);
     loaded_ = covered;

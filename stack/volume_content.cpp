@@ -1,5 +1,6 @@
 #include "stack/volume_content.h"
 
+#include "base/failpoint.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/scope_guard.h"
@@ -59,6 +60,7 @@ Result<void> fill_in_place(const FillCall& call, const VolumeContent& content,
                            const builder::MergedRoot& merged) {
     TRY(write_json(marker_of(call.folder), {{"layers", content.layers}, {"path", content.path}},
                    Sync::Yes));
+    FAILPOINT("volume.fill-in-place");
     TRY(copy_from(merged, content.path, call.data));
     if (::unlink(marker_of(call.folder).c_str()) == -1) return failed("unlink(2)", call.folder);
     return {};
@@ -69,7 +71,9 @@ Result<void> fill_aside(const FillCall& call, const VolumeContent& content,
     const std::string fresh = call.folder + "/_new";
     TRY(remove_tree(fresh));
     TRY(make_directories(fresh, 0755));
+    FAILPOINT("volume.fill");
     TRY(copy_from(merged, content.path, fresh));
+    FAILPOINT("volume.filled");
     if (::rename(fresh.c_str(), call.data.c_str()) == -1) return failed("rename(2)", call.data);
     return {};
 }

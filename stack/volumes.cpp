@@ -1,6 +1,7 @@
 #include "stack/volumes.h"
 
 #include "base/duration.h"
+#include "base/failpoint.h"
 #include "base/random.h"
 #include "base/scope_guard.h"
 #include "base/strings.h"
@@ -162,7 +163,9 @@ Result<void> make_volume(const Paths& paths, const VolumeRecord& record) {
     ScopeGuard undo([&] { (void)remove_tree(fresh); });
     TRY(make_directories(fresh, 0700));
     TRY(make_directories(fresh + "/_data", 0755));
+    FAILPOINT("volume.record");
     TRY(write_record(fresh, record));
+    FAILPOINT("volume.make");
     if (::rename(fresh.c_str(), folder.c_str()) == -1) {
         if (errno == EEXIST || errno == ENOTEMPTY) return {};  // somebody else was faster
         return Error::from_errno(errno, "rename(2)").doing("make volume '{}'", record.name);
@@ -176,10 +179,12 @@ Result<void> erase_volume(const Paths& paths, const std::string& name) {
     if (exists(folder)) {
         // Nothing of what is mounted there may be taken for the volume's own.
         TRY(detach_volume(folder));
+        FAILPOINT("volume.remove");
         const std::string going = paths.volumes() + "/" + kGoing + random_hex(8);
         if (::rename(folder.c_str(), going.c_str()) == -1 && errno != ENOENT)
             return Error::from_errno(errno, "rename(2)").doing("remove volume '{}'", name);
     }
+    FAILPOINT("volume.sweep");
     return sweep(paths);
 }
 

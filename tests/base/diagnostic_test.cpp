@@ -1,5 +1,6 @@
 #include "base/diagnostic.h"
 
+#include "base/cure.h"
 #include "base/result.h"
 #include "base/sys.h"
 
@@ -66,4 +67,14 @@ TEST_CASE("remarks are sorted by place and warnings are no errors") {
     remarks.sort_by_place();
     CHECK(remarks.list()[0].message == "first");
     CHECK(remarks.list()[1].message == "second");
+}
+
+TEST_CASE("an error has its own cure, or that of its errno") {
+    CHECK(cure_of(Error(ErrorKind::System, "it broke").help("mend it")) == "mend it");
+    CHECK(cure_of(Error::from_errno(ENOSPC, "write(2)").help("mend it")) == "mend it");
+    CHECK(cure_of(Error::from_errno(ENOSPC, "write(2)").doing("write 'x'")) ==
+          "free space on that file system: 'df -h' and 'df -i' show what is full");
+    CHECK(cure_of(Error::from_errno(EIO, "read(2)")) ==
+          "look at what the kernel says about the disk: dmesg");
+    CHECK(cure_of(Error::from_errno(EINVAL, "read(2)")).empty());
 }

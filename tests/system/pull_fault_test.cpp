@@ -2,6 +2,7 @@
 #include "base/strings.h"
 #include "tests/support/fake_registry.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/seed.h"
 #include "tests/support/skip.h"
 #include "tests/support/tar_writer.h"
 #include "tests/support/text.h"
@@ -9,7 +10,6 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <poll.h>
@@ -27,6 +27,7 @@ using davit::testing::noise;
 using davit::testing::Outcome;
 using davit::testing::packed_by;
 using davit::testing::Sandbox;
+using davit::testing::seed_of_this_run;
 using davit::testing::TarWriter;
 
 namespace {
@@ -53,12 +54,6 @@ struct Served : FakeRegistry {
     }
     std::string name() const { return host() + "/app:1"; }
 };
-
-unsigned seed_of_this_run() {
-    const char* given = std::getenv("DAVIT_TEST_SEED");  // NOLINT(concurrency-mt-unsafe)
-    const auto number = given == nullptr ? std::nullopt : parse_integer(given);
-    return number ? static_cast<unsigned>(*number) : std::random_device()();
-}
 
 std::vector<std::string> names_below(const Sandbox& box, const std::string& folder) {
     return *list_directory(box.data_root() + "/" + folder);
