@@ -1,7 +1,9 @@
+#include "builder/archive_add.h"
+
 #include "base/file.h"
 #include "base/strings.h"
 #include "base/sys.h"
-#include "builder/stage_builder.h"
+#include "builder/tree.h"
 #include "image/byte_source.h"
 #include "image/tar_content.h"
 

@@ -47,8 +47,30 @@ private:
     std::map<std::size_t, std::shared_future<Result<ImageState>>> states_;
 };
 
-Json finished_config(const ImageState& state, const BuildRequest& request) {
+/// Steps whose layers the image has, or all of them.
+StepRecords steps_for(const StepRecords& all, const ImageState& state, bool every) {
+    if (every) return all;
+    const std::set<std::string> own(state.diff_ids.begin(), state.diff_ids.end());
+    StepRecords steps;
+    for (const auto& [key, record] : all)
+        if (record.diff_id.empty() || own.contains(record.diff_id)) steps.emplace(key, record);
+    return steps;
+}
+
+/// `--cache-to type=inline`, and how it is said to docker build without buildx.
+bool wants_inline_cache(const BuildRequest& request) {
+    const auto argument = request.args.find("BUILDKIT_INLINE_CACHE");
+    return (argument != request.args.end() && argument->second == "1") ||
+           std::any_of(request.cache_to.begin(), request.cache_to.end(),
+                       [](const auto& place) { return place.kind == CachePlace::Kind::Inline; });
+}
+
+Json finished_config(const BuildShared& shared, const ImageState& state) {
+    const BuildRequest& request = *shared.request;
     Json config = state.config;
+    config.erase(kStepsKey);  // of the base image
+    if (wants_inline_cache(request))
+        config[kStepsKey] = steps_as_json(steps_for(shared.records, state, false));
     for (const auto& [name, value] : request.labels) config["config"]["Labels"][name] = value;
     Json ids = Json::array();
     for (const std::string& id : state.diff_ids) ids.push_back("sha256:" + id);
@@ -57,8 +79,9 @@ Json finished_config(const ImageState& state, const BuildRequest& request) {
     return config;
 }
 
-Result<std::string> publish_image(const LayerCache& cache, const ImageState& state,
-                                  const BuildRequest& request) {
+Result<image::StagedImage> finished_image(const BuildShared& shared, const ImageState& state) {
+    const LayerCache& cache = shared.cache;
+    const BuildRequest& request = *shared.request;
     image::StagedImage staged;
     std::vector<image::Blob> blobs;
     for (const std::string& id : state.diff_ids) {
@@ -74,10 +97,60 @@ Result<std::string> publish_image(const LayerCache& cache, const ImageState& sta
         const image::Reference reference = TRY(image::parse_reference(name));
         staged.names.push_back(image::canonical(reference));
     }
-    const Json config = finished_config(state, request);
+    const Json config = finished_config(shared, state);
     staged.config = config.dump(-1, ' ', false, Json::error_handler_t::replace);
     staged.manifest = image::make_manifest(staged.config, blobs);
-    return image::publish(cache.data_root(), staged);
+    return staged;
+}
+
+/// `--cache-to`. Returns the names of caches that are to be pushed.
+Result<std::vector<std::string>> write_caches(const BuildShared& shared, const ImageState& state) {
+    std::vector<std::string> names;
+    for (const CachePlace& place : shared.request->cache_to) {
+        using Kind = CachePlace::Kind;
+        if (place.kind != Kind::Local && place.kind != Kind::Registry) continue;
+        const StepRecords steps = steps_for(shared.records, state, place.all);
+        image::StagedImage image = TRY(cache_image(shared.cache, steps));
+        if (place.kind == Kind::Local) {
+            TRY(write_cache_folder(shared.cache, image, place.place));
+            continue;
+        }
+        const image::Reference reference = TRY(image::parse_reference(place.place));
+        image.names.push_back(image::canonical(reference));
+        TRY(image::publish(shared.cache.data_root(), image));
+        names.push_back(place.place);
+    }
+    return names;
+}
+
+/// `--cache-from`. One that can't be had costs time, and is no reason not to build.
+void read_caches(BuildShared& shared, Diagnostics& diagnostics) {
+    for (const CachePlace& place : shared.request->cache_from) {
+        const auto add = [&]() -> Result<void> {
+            if (place.kind == CachePlace::Kind::Local)
+                return shared.imported.add_folder(place.place);
+            const image::Image image = TRY(shared.host->find_image(place.place));
+            const Json config = TRY(image::read_blob(shared.cache.data_root(), image.id));
+            shared.imported.add_image(config);
+            return {};
+        };
+        if (place.kind == CachePlace::Kind::Ignored || place.kind == CachePlace::Kind::Inline)
+            continue;
+        if (const auto added = add(); !added)
+            diagnostics.warning(fmt::format("the cache '{}' can't be used: {}",
+                                            printable(place.place), added.error().to_string()),
+                                {}, "the steps that it has are carried out");
+    }
+}
+
+void warn_ignored_caches(const BuildRequest& request, Diagnostics& diagnostics) {
+    const auto ignored = [](const CachePlace& place) {
+        return place.kind == CachePlace::Kind::Ignored;
+    };
+    if (std::any_of(request.cache_from.begin(), request.cache_from.end(), ignored) ||
+        std::any_of(request.cache_to.begin(), request.cache_to.end(), ignored))
+        diagnostics.warning("caches of the types gha, s3 and azblob are passed over", {},
+                            "use type=local or type=registry");
 }
 
 Result<void> check_names(const BuildRequest& request) {
@@ -141,6 +214,7 @@ Result<BuildResult> build(const BuildHost& host, const BuildRequest& request,
     const auto graph = plan_build(*file, inputs, diagnostics);
     if (!graph) return broken(request);
     warn_unused(*file, request, diagnostics);
+    warn_ignored_caches(request, diagnostics);
 
     (void)TRY(image::Store::open(host.data_root));
     // Whoever removes layers sees by this that some may be ours.
@@ -159,11 +233,14 @@ Result<BuildResult> build(const BuildHost& host, const BuildRequest& request,
                                std::chrono::seconds(*request.source_date_epoch))
                          : std::chrono::system_clock::now();
     shared.now = rfc3339(now);
+    read_caches(shared, diagnostics);
     StageRunner runner(shared);
     const ImageState state = TRY(runner.run());
+    const image::StagedImage image = TRY(finished_image(shared, state));
     BuildResult result;
-    result.image_id = TRY(publish_image(shared.cache, state, request));
+    result.image_id = TRY(image::publish(host.data_root, image));
     result.steps_run = shared.steps_run;
+    result.caches = TRY(write_caches(shared, state));
     return result;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/diagnostic.h"
 #include "base/result.h"
+#include "builder/cache_transfer.h"
 #include "builder/step_runner.h"
 #include "image/store.h"
 
@@ -29,8 +30,11 @@ struct BuildRequest {
     bool pull = false;                                ///< Base images are brought anew.
     std::string network = "default";                  ///< default, none or host
     std::map<std::string, std::string> secrets = {};  ///< Content, by id.
-    /// Additional contexts: an absolute folder, or "docker-image://NAME".
+    std::map<std::string, std::string> ssh = {};      ///< Sockets of SSH agents, by id.
+    /// Additional contexts: an absolute folder, "docker-image://NAME", or an address.
     std::map<std::string, std::string> contexts = {};
+    std::vector<CachePlace> cache_from = {};
+    std::vector<CachePlace> cache_to = {};
     RunLimits limits = {};
     std::optional<std::int64_t> source_date_epoch = {};  ///< Seconds; for equal bytes twice.
 };
@@ -57,6 +61,8 @@ struct BuildHost {
 struct BuildResult {
     std::string image_id = {};  ///< 64 hex digits.
     int steps_run = 0;          ///< That were not in the cache.
+    /// Names of caches (`--cache-to type=registry`) that are in the store now, to be pushed.
+    std::vector<std::string> caches = {};
 };
 
 /// Builds. Mistakes of the Dockerfile go to `diagnostics`; then nothing was changed and the error

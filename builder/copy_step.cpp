@@ -1,6 +1,7 @@
 #include "base/file.h"
 #include "base/strings.h"
 #include "base/sys.h"
+#include "builder/archive_add.h"
 #include "builder/stage_builder.h"
 
 #include <algorithm>
@@ -10,11 +11,6 @@
 
 namespace davit::builder {
 namespace {
-
-bool is_url(const std::string& text) {
-    return text.starts_with("http://") || text.starts_with("https://") ||
-           text.starts_with("git@") || text.starts_with("ssh://") || text.starts_with("git://");
-}
 
 bool has_wildcard(const std::string& text) {
     return text.find_first_of("*?[") != std::string::npos;
@@ -64,7 +60,8 @@ Result<StageBuilder::OpenSource> StageBuilder::open_source(const std::string& fr
         const std::string& place = shared_.request->contexts.at(origin.name);
         constexpr std::string_view kImage = "docker-image://";
         if (!place.starts_with(kImage)) {
-            TRY_DOING(open_folder(place), "open the context '{}'", origin.name);
+            const std::string folder = TRY(shared_.context_folder(origin.name));
+            TRY_DOING(open_folder(folder), "open the context '{}'", origin.name);
             return source;
         }
         origin = {.kind = Origin::Kind::Image, .stage = 0, .name = place.substr(kImage.size())};
@@ -118,9 +115,10 @@ Result<StageBuilder::Chosen> StageBuilder::choose(const Instruction& instruction
         return chosen;
     }
     const std::string pattern = TRY(expand_word(word.text, state_.expansion(instruction)));
-    if (instruction.keyword == Keyword::Add && is_url(pattern))
-        return Error(ErrorKind::Unsupported, "ADD of an address is not supported yet")
-            .help("fetch it in a RUN, or put the file into the build context");
+    if (instruction.keyword == Keyword::Add) {
+        const bool remote = TRY(choose_remote(instruction, pattern, chosen));
+        if (remote) return chosen;
+    }
     chosen.wildcard = has_wildcard(pattern);
     chosen.selections = TRY(select_items(source.tree(), pattern, options));
     if (instruction.keyword != Keyword::Add || chosen.selections.size() != 1) return chosen;
@@ -137,6 +135,7 @@ Result<StageBuilder::CopyPlan> StageBuilder::plan_copy(const Instruction& instru
                                                        const OpenSource& source) {
     CopyPlan plan;
     plan.parents = instruction.switched_on("parents");
+    plan.keep_git_dir = instruction.switched_on("keep-git-dir");
     plan.attributes = TRY(copy_attributes(instruction));
     const Word& last = instruction.words.back();
     const std::string destination = TRY(expand_word(last.text, state_.expansion(instruction)));
@@ -163,7 +162,7 @@ Result<void> StageBuilder::write_copy(const CopyPlan& plan, const OpenSource& so
     const std::string target = in_root(plan.destination);
     std::size_t count = 0;
     for (const Chosen& chosen : plan.chosen)
-        count += chosen.heredoc != nullptr ? 1 : chosen.selections.size();
+        count += chosen.selections.empty() ? 1 : chosen.selections.size();
     const auto there = TRY(look_at(root, target));
     const bool into_folder = plan.destination.ends_with('/') || count > 1 || plan.parents ||
                              (there && S_ISDIR(there->st_mode));
@@ -172,6 +171,10 @@ Result<void> StageBuilder::write_copy(const CopyPlan& plan, const OpenSource& so
         return target.empty() ? name : target + "/" + name;
     };
     for (const Chosen& chosen : plan.chosen) {
+        if (chosen.repository) TRY(write_repository(plan, *chosen.repository, root, target));
+        if (chosen.remote)
+            TRY(write_remote(plan, chosen, root,
+                             chosen.archive ? target : named(chosen.remote->name)));
         if (chosen.heredoc != nullptr) {
             constexpr mode_t kMode = 0644;
             const std::string path = named(chosen.heredoc->name);
@@ -199,6 +202,32 @@ Result<void> StageBuilder::write_copy(const CopyPlan& plan, const OpenSource& so
     return {};
 }
 
+Result<Json> StageBuilder::contents_key(const CopyPlan& plan, const OpenSource& source) const {
+    const Owner owner = plan.attributes.owner.value_or(Owner{});
+    const Json attributes = {owner.uid, owner.gid, plan.attributes.mode.value_or(0)};
+    Json contents = Json::array();
+    for (const Chosen& chosen : plan.chosen) {
+        Json line = {{"archive", chosen.archive}};
+        if (chosen.heredoc != nullptr) {
+            line["name"] = chosen.heredoc->name;
+            line["text"] = chosen.text;
+            line["owner"] = attributes;
+        }
+        if (chosen.remote)
+            line["remote"] = {chosen.remote->name, chosen.remote->digest, attributes};
+        if (chosen.repository)
+            line["repository"] = {chosen.repository->commit, chosen.repository->address.folder,
+                                  plan.keep_git_dir, attributes};
+        for (const Selection& selection : chosen.selections) {
+            Json one = {{"folder", selection.folder}, {"name", printable(selection.name)}};
+            one["digest"] = TRY(digest_of(source.tree(), selection.items, plan.attributes));
+            line["sources"].push_back(std::move(one));
+        }
+        contents.push_back(std::move(line));
+    }
+    return contents;
+}
+
 Result<void> StageBuilder::apply_copy(const Instruction& instruction) {
     Step step;
     step.number = shared_.next_number();
@@ -212,24 +241,7 @@ Result<void> StageBuilder::apply_copy(const Instruction& instruction) {
         step.key = parent_key(instruction.keyword == Keyword::Add ? "add" : "copy");
         step.key["destination"] = plan.destination;
         step.key["parents"] = plan.parents;
-        Json contents = Json::array();
-        for (const Chosen& chosen : plan.chosen) {
-            Json line = {{"archive", chosen.archive}};
-            if (chosen.heredoc != nullptr) {
-                line["name"] = chosen.heredoc->name;
-                line["text"] = chosen.text;
-                line["owner"] = {plan.attributes.owner.value_or(Owner{}).uid,
-                                 plan.attributes.owner.value_or(Owner{}).gid,
-                                 plan.attributes.mode.value_or(0)};
-            }
-            for (const Selection& selection : chosen.selections) {
-                Json one = {{"folder", selection.folder}, {"name", printable(selection.name)}};
-                one["digest"] = TRY(digest_of(source.tree(), selection.items, plan.attributes));
-                line["sources"].push_back(std::move(one));
-            }
-            contents.push_back(std::move(line));
-        }
-        step.key["contents"] = std::move(contents);
+        step.key["contents"] = TRY(contents_key(plan, source));
         return {};
     };
     auto prepared = prepare();

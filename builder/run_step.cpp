@@ -69,8 +69,7 @@ std::vector<std::string> StageBuilder::run_environment() const {
     };
     for (const auto& [name, value] : state_.args)
         if (!has(name)) env.push_back(name + "=" + value);
-    if (!has("PATH"))
-        env.emplace_back("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    if (!has("PATH")) env.push_back(std::string("PATH=") + kDefaultPath);
     return env;
 }
 
@@ -151,6 +150,31 @@ Result<void> StageBuilder::add_secret(const RunMount& mount, RunRequest& request
     return {};
 }
 
+Result<void> StageBuilder::add_agent(const RunMount& mount, RunRequest& request) {
+    const std::string id = mount.id.empty() ? "default" : mount.id;
+    const auto found = shared_.request->ssh.find(id);
+    if (found == shared_.request->ssh.end()) {
+        // As with docker build: whoever needs one says required.
+        if (!mount.required) return {};
+        return Error(ErrorKind::NotFound, fmt::format("the SSH agent '{}' is not given", id))
+            .help(fmt::format("give it with --ssh {}, or in build.ssh", id));
+    }
+    const std::string target =
+        absolute_path(state_, mount.target.empty()
+                                  ? default_target(mount, static_cast<int>(request.agents.size()))
+                                  : mount.target);
+    const bool set = std::any_of(request.env.begin(), request.env.end(), [](const auto& entry) {
+        return entry.starts_with("SSH_AUTH_SOCK=");
+    });
+    if (!set) request.env.push_back("SSH_AUTH_SOCK=" + target);
+    request.agents.push_back({.socket = found->second,
+                              .target = target,
+                              .mode = mount.mode.value_or(0600),
+                              .uid = mount.uid,
+                              .gid = mount.gid});
+    return {};
+}
+
 Result<void> StageBuilder::add_mounts(const Instruction& instruction, RunRequest& request,
                                       RunMounts& mounts, Json& key) {
     const ExpandOptions options = state_.expansion(instruction);
@@ -174,14 +198,7 @@ Result<void> StageBuilder::add_mounts(const Instruction& instruction, RunRequest
                     request.tmpfs.push_back({target, mount.size_bytes});
                     break;
                 case RunMountType::Secret: TRY(add_secret(mount, request)); break;
-                case RunMountType::Ssh:
-                    // As with BuildKit where no agent is handed in: one that isn't required is
-                    // left out.
-                    if (mount.required)
-                        return Error(ErrorKind::Unsupported,
-                                     "mounts of type ssh are not supported yet")
-                            .help("give a key as a secret");
-                    break;
+                case RunMountType::Ssh: TRY(add_agent(mount, request)); break;
             }
             key.push_back(std::move(line));
             return {};
@@ -247,6 +264,7 @@ Result<void> StageBuilder::apply_run(const Instruction& instruction) {
             for (const RunBind& bind : request.binds) targets.push_back(bind.target);
             for (const RunTmpfs& tmpfs : request.tmpfs) targets.push_back(tmpfs.target);
             for (const RunFile& file : request.files) targets.push_back(file.target);
+            for (const RunAgent& agent : request.agents) targets.push_back(agent.target);
             TRY(stubs->look(lower.root(), std::move(targets)));
         }
         request.folder = folder;

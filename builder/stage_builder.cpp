@@ -31,6 +31,25 @@ Result<std::string> BuildShared::new_folder() {
     return path;
 }
 
+GitOptions BuildShared::git_options() const {
+    GitOptions options;
+    if (const auto agent = request->ssh.find("default"); agent != request->ssh.end())
+        options.agent = agent->second;
+    if (const auto token = request->secrets.find("GIT_AUTH_TOKEN"); token != request->secrets.end())
+        options.token = token->second;
+    options.cancelled = host->cancelled;
+    return options;
+}
+
+Result<std::string> BuildShared::context_folder(const std::string& name) {
+    const std::string& place = request->contexts.at(name);
+    if (!is_remote_context(place)) return place;
+    const std::lock_guard lock(fetching);
+    auto& context = fetched[name];
+    if (!context) context = TRY(fetch_context(host->data_root, place, git_options()));
+    return context->folder;
+}
+
 image::PackOptions pack_options(const BuildRequest& request) {
     image::PackOptions options;
     options.latest_mtime = request.source_date_epoch;
@@ -56,6 +75,8 @@ Result<void> StageBuilder::begin() {
     switch (base.kind) {
         case Origin::Kind::Nothing:
             declare();
+            // As docker build and buildah have it: an image of nothing still has a PATH.
+            state_.config["config"]["Env"] = {std::string("PATH=") + kDefaultPath};
             created_ = shared_.now;
             return {};
         case Origin::Kind::Stage:
@@ -175,6 +196,24 @@ Json StageBuilder::parent_key(const char* kind) const {
     return {{"version", 1}, {"kind", kind}, {"parent", state_.diff_ids}};
 }
 
+std::optional<StepRecord> StageBuilder::find_step(const Step& step, const std::string& key) {
+    if (shared_.request->no_cache) return std::nullopt;
+    if (auto record = shared_.cache.find(key)) return record;
+    if (shared_.imported.empty()) return std::nullopt;
+    const auto bring = [&]() -> Result<std::optional<StepRecord>> {
+        const std::string folder = TRY(shared_.new_folder());
+        return shared_.imported.bring(key, shared_.cache, folder);
+    };
+    auto brought = bring();
+    if (brought) return *std::move(brought);
+    // A cache that is damaged costs time, and nothing else.
+    shared_.tell({.kind = BuildEvent::Kind::Output,
+                  .number = step.number,
+                  .step = step.name,
+                  .output = "the cache is of no use: " + brought.error().to_string() + "\n"});
+    return std::nullopt;
+}
+
 Result<void> StageBuilder::carry_out(Step step, const SourcePos& where) {
     const auto begun = std::chrono::steady_clock::now();
     if (shared_.request->source_date_epoch) step.key["epoch"] = *shared_.request->source_date_epoch;
@@ -187,8 +226,8 @@ Result<void> StageBuilder::carry_out(Step step, const SourcePos& where) {
                       .output = {},
                       .seconds = took.count()});
     };
-    std::optional<StepRecord> record;
-    if (!shared_.request->no_cache) record = shared_.cache.find(key);
+    const std::optional<StepRecord> known = find_step(step, key);
+    std::optional<StepRecord> record = known;
     if (record) {
         tell(BuildEvent::Kind::Cached);
     } else {
@@ -212,8 +251,11 @@ Result<void> StageBuilder::carry_out(Step step, const SourcePos& where) {
         }
         record = *std::move(made);
         tell(BuildEvent::Kind::Done);
+    }
+    {
         const std::lock_guard lock(shared_.mutex);
-        ++shared_.steps_run;
+        if (!known) ++shared_.steps_run;
+        shared_.records[key] = *record;
     }
     const bool empty = record->diff_id.empty();
     if (!empty) {

@@ -1,11 +1,14 @@
 #pragma once
 
 #include "builder/build.h"
+#include "builder/git_source.h"
 #include "builder/graph.h"
 #include "builder/ignore.h"
 #include "builder/image_state.h"
 #include "builder/layer_cache.h"
 #include "builder/merged_root.h"
+#include "builder/remote_context.h"
+#include "builder/remote_file.h"
 #include "builder/run_mount.h"
 #include "builder/tree.h"
 
@@ -17,6 +20,10 @@
 #include <vector>
 
 namespace davit::builder {
+
+/// Of images that say none.
+inline constexpr const char* kDefaultPath =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What the stages of one build share.
 struct BuildShared {
@@ -37,11 +44,20 @@ struct BuildShared {
     int events = 0;
     int folders = 0;
     int steps_run = 0;
+    StepRecords records = {};  ///< Of all steps, those of the cache too.
+
+    ImportedSteps imported = {};  ///< Of --cache-from.
+    std::mutex fetching;          ///< Guards what follows.
+    std::map<std::string, std::shared_ptr<const FetchedContext>> fetched = {};
 
     void tell(BuildEvent event);
     int next_number();
     /// A new folder within the staging folder.
     Result<std::string> new_folder();
+    /// The folder of the additional context `name`, which is brought here when it is first needed.
+    Result<std::string> context_folder(const std::string& name);
+    /// How git(1) is to be run for this build.
+    GitOptions git_options() const;
     bool cancelled() const { return host->cancelled && host->cancelled(); }
 };
 
@@ -73,8 +89,15 @@ private:
         const UniqueFd& root() const { return merged ? merged->root() : folder; }
         TreeSource tree() const { return {&root(), ignore, keep_owners}; }
     };
+    /// A repository that ADD takes, as it is now.
+    struct Repository {
+        GitAddress address = {};
+        std::string commit = {};
+    };
     /// One source word of COPY or ADD, and what it chose.
     struct Chosen {
+        std::optional<RemoteFile> remote = {};
+        std::optional<Repository> repository = {};
         std::vector<Selection> selections = {};
         const Heredoc* heredoc = nullptr;
         std::string text = {};  ///< Of the here-document, expanded.
@@ -86,6 +109,7 @@ private:
         std::string destination = {};
         CopyAttributes attributes = {};
         bool parents = false;
+        bool keep_git_dir = false;
     };
 
     Result<void> begin();
@@ -95,6 +119,7 @@ private:
     Result<void> apply_arg(const Instruction& instruction);
     Result<void> words_only(const Instruction& instruction);
     Result<void> carry_out(Step step, const SourcePos& where);
+    std::optional<StepRecord> find_step(const Step& step, const std::string& key);
     std::string step_name(const Instruction& instruction) const;
     Result<std::vector<std::string>> layers() const {
         return shared_.cache.folders(state_.diff_ids);
@@ -115,6 +140,7 @@ private:
     Result<void> add_caches(const std::map<std::string, std::pair<RunMount, std::string>>& caches,
                             RunRequest& request, RunMounts& mounts);
     Result<void> add_secret(const RunMount& mount, RunRequest& request);
+    Result<void> add_agent(const RunMount& mount, RunRequest& request);
 
     // copy_step.cpp
     Result<void> apply_copy(const Instruction& instruction);
@@ -124,7 +150,16 @@ private:
     Result<CopyPlan> plan_copy(const Instruction& instruction, const OpenSource& source);
     Result<Chosen> choose(const Instruction& instruction, const OpenSource& source,
                           const Word& word, const SelectOptions& options, std::size_t& heredocs);
+    Result<Json> contents_key(const CopyPlan& plan, const OpenSource& source) const;
     Result<void> write_copy(const CopyPlan& plan, const OpenSource& source, const UniqueFd& root);
+
+    // add_step.cpp
+    Result<bool> choose_remote(const Instruction& instruction, const std::string& place,
+                               Chosen& chosen);
+    Result<void> write_remote(const CopyPlan& plan, const Chosen& chosen, const UniqueFd& root,
+                              const std::string& path);
+    Result<void> write_repository(const CopyPlan& plan, const Repository& repository,
+                                  const UniqueFd& root, const std::string& target);
 
     BuildShared& shared_;
     const StageNode& node_;
@@ -137,9 +172,5 @@ private:
 
 /// The packing options that hold for every layer of a build.
 image::PackOptions pack_options(const BuildRequest& request);
-
-/// Unpacks an archive of ADD into `root`; returns false where `file` is none.
-Result<bool> is_archive(const UniqueFd& file);
-Result<void> unpack_archive(UniqueFd file, const UniqueFd& root, const std::string& destination);
 
 }  // namespace davit::builder

@@ -34,6 +34,15 @@ struct RunFile {
     std::uint32_t gid = 0;
 };
 
+/// An SSH agent of the host that the RUN may ask. It sees a socket of its own, not the agent's.
+struct RunAgent {
+    std::string socket = {};  ///< Of the agent.
+    std::string target = {};
+    std::uint32_t mode = 0600;
+    std::uint32_t uid = 0;  ///< As the RUN sees it.
+    std::uint32_t gid = 0;
+};
+
 /// Limits and names that hold for every RUN of a build. @source docker build
 struct RunLimits {
     std::int64_t shm_size_bytes = 0;  ///< 0: the default, 64 MiB.
@@ -54,6 +63,7 @@ struct RunRequest {
     std::vector<RunBind> binds = {};
     std::vector<RunTmpfs> tmpfs = {};
     std::vector<RunFile> files = {};
+    std::vector<RunAgent> agents = {};
     std::string network = "default";  ///< default, none or host
     RunLimits limits = {};
 };

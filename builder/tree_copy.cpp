@@ -8,10 +8,12 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <map>
 #include <sys/sendfile.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+#include <utility>
 
 namespace davit::builder {
 namespace {
@@ -36,6 +38,11 @@ Owner owner_of(const TreeSource& source, const TreeItem& item, const CopyAttribu
     if (source.keep_owners) return {item.info.st_uid, item.info.st_gid};
     return {};
 }
+
+/// Which file a name means.
+using Identity = std::pair<dev_t, ino_t>;
+
+Identity identity(const TreeItem& item) { return {item.info.st_dev, item.info.st_ino}; }
 
 /// Regular files alone are opened: a FIFO would wait for ever, a device would do something.
 Result<UniqueFd> open_file(const TreeSource& source, const TreeItem& item) {
@@ -100,6 +107,10 @@ public:
         const UniqueFd dir = TRY(sys::open_in_root(root_, parent.empty() ? "." : parent,
                                                    O_PATH | O_DIRECTORY | O_CLOEXEC));
         TRY(clear(dir, name, path));
+        if (S_ISREG(item.info.st_mode) && item.info.st_nlink > 1) {
+            const auto [first, fresh] = copies_.try_emplace(identity(item), path);
+            if (!fresh) return link_to(first->second, dir, name, path);
+        }
         const UniqueFd made = TRY(make(item, dir, name, path));
         return finish(item, made, path);
     }
@@ -174,6 +185,16 @@ private:
         return to;
     }
 
+    /// Names of one file stay names of one file.
+    Result<void> link_to(const std::string& first, const UniqueFd& dir, const std::string& name,
+                         const std::string& path) const {
+        const UniqueFd file = TRY(sys::open_in_root(root_, first, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+        const std::string through = fmt::format("/proc/thread-self/fd/{}", file.get());
+        if (::linkat(AT_FDCWD, through.c_str(), dir.get(), name.c_str(), AT_SYMLINK_FOLLOW) == -1)
+            return failed("linkat(2)", path);
+        return {};
+    }
+
     Result<void> finish(const TreeItem& item, const UniqueFd& made, const std::string& path) {
         const Owner owner = owner_of(source_, item, attributes_);
         TRY_DOING(set_owner(made, owner.uid, owner.gid), "write '{}'", printable(path));
@@ -193,6 +214,7 @@ private:
     const TreeSource& source_;
     const UniqueFd& root_;
     const CopyAttributes& attributes_;
+    std::map<Identity, std::string> copies_;  ///< Of files with several names: the first copy.
 };
 
 }  // namespace
@@ -200,6 +222,7 @@ private:
 Result<std::string> digest_of(const TreeSource& source, const std::vector<TreeItem>& items,
                               const CopyAttributes& attributes) {
     Sha256 digest;
+    std::map<Identity, std::string> seen;
     for (const TreeItem& item : items) {
         const Owner owner = owner_of(source, item, attributes);
         const bool link = S_ISLNK(item.info.st_mode);
@@ -216,6 +239,8 @@ Result<std::string> digest_of(const TreeSource& source, const std::vector<TreeIt
         if (S_ISREG(item.info.st_mode)) {
             line["content"] = TRY(content_digest(source, item));
             line["capability"] = sha256_hex(capability_of(source, item));
+            const auto [first, fresh] = seen.try_emplace(identity(item), item.target);
+            if (!fresh) line["same"] = printable(first->second);
         }
         digest.update(line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
     }

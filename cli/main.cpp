@@ -1,10 +1,10 @@
 #include "cli/app.h"
-#include "cli/output_file.h"
+#include "image/output_file.h"
 
 #include <unistd.h>
 
 int main(int argc, char** argv) {
-    davit::cli::take_umask();
+    davit::image::take_umask();
     std::map<std::string, std::string> environment;
     for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
         const std::string text = *entry;

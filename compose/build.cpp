@@ -35,6 +35,9 @@ public:
         build.tags = texts_at(node, "tags");
         build.extra_hosts = texts_at(node, "extra_hosts");
         build.platforms = texts_at(node, "platforms");
+        build.ssh = texts_at(node, "ssh");
+        build.cache_from = texts_at(node, "cache_from");
+        build.cache_to = texts_at(node, "cache_to");
         build.no_cache = text_at(node, "no_cache") == "true";
         build.pull = text_at(node, "pull") == "true";
         build.privileged = text_at(node, "privileged") == "true";
@@ -53,7 +56,8 @@ private:
     }
 
     static bool is_remote(const std::string& place) {
-        return place.find("://") != std::string::npos || place.starts_with("git@");
+        return place.find("://") != std::string::npos || place.starts_with("git@") ||
+               place.starts_with("github.com/");
     }
 
     std::string folder(const std::string& path) const {
@@ -63,10 +67,7 @@ private:
     void bind_context(const Node& node, Build& build) {
         const Node* context = node.find("context");
         const std::string text = context != nullptr ? context->text : ".";
-        if (is_remote(text))
-            error(fmt::format("the build context '{}' is not on this host", printable(text)),
-                  *context, "fetch it first, and name the folder");
-        build.context = folder(text);
+        build.context = is_remote(text) ? text : folder(text);
     }
 
     void bind_network(const Node& node, Build& build) {
@@ -94,13 +95,8 @@ private:
                 }
                 build.context_services.push_back(name);
                 build.contexts[context.key] = "docker-image://" + other->second.image;
-            } else if (place.starts_with("docker-image://")) {
-                build.contexts[context.key] = place;
-            } else if (is_remote(place)) {
-                error(fmt::format("the context '{}' is not on this host", printable(place)),
-                      context, "fetch it first, and name the folder");
             } else {
-                build.contexts[context.key] = folder(place);
+                build.contexts[context.key] = is_remote(place) ? place : folder(place);
             }
         }
     }

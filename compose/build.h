@@ -21,7 +21,7 @@ struct BuildSecret {
 struct Build {
     std::string service = {};
     std::string image = {};       ///< The name that the result gets.
-    std::string context = {};     ///< Absolute folder.
+    std::string context = {};     ///< Absolute folder, or an address.
     std::string dockerfile = {};  ///< Relative to the context, or absolute.
     std::string dockerfile_inline = {};
     std::string target = {};
@@ -29,12 +29,16 @@ struct Build {
     std::map<std::string, std::string> args = {};
     std::map<std::string, std::string> labels = {};
     std::vector<std::string> tags = {};
-    std::vector<std::string> extra_hosts = {};         ///< "name=address"
-    std::map<std::string, std::string> contexts = {};  ///< Absolute folder, "docker-image://…".
-    std::vector<std::string> context_services = {};    ///< Built first: "service:NAME" of contexts.
-    std::map<std::string, BuildSecret> secrets = {};   ///< By id.
+    std::vector<std::string> extra_hosts = {};  ///< "name=address"
+    /// Absolute folder, "docker-image://…", or an address.
+    std::map<std::string, std::string> contexts = {};
+    std::vector<std::string> context_services = {};   ///< Built first: "service:NAME" of contexts.
+    std::map<std::string, BuildSecret> secrets = {};  ///< By id.
     std::map<std::string, Ulimit> ulimits = {};
     std::vector<std::string> platforms = {};
+    std::vector<std::string> ssh = {};  ///< "default", "ID", "ID=SOCKET".
+    std::vector<std::string> cache_from = {};
+    std::vector<std::string> cache_to = {};
     std::int64_t shm_size_bytes = 0;
     bool no_cache = false;
     bool pull = false;

@@ -155,6 +155,24 @@ Result<void> BuildRunner::write_files(const builder::RunRequest& request, const 
     return make_directories(request.folder + "/empty", 0755);
 }
 
+Result<std::vector<std::unique_ptr<AgentRelay>>> BuildRunner::start_agents(
+    const builder::RunRequest& request, const BuildPlace& place, Json& config) {
+    std::vector<std::unique_ptr<AgentRelay>> relays;
+    for (const builder::RunAgent& agent : request.agents) {
+        const std::string name = fmt::format("agent-{}", relays.size());
+        std::unique_ptr<AgentRelay> relay =
+            TRY(AgentRelay::start({.agent = agent.socket,
+                                   .folder = place.run_dir,
+                                   .name = name,
+                                   .uid = place.uid_base + agent.uid,
+                                   .gid = place.uid_base + agent.gid,
+                                   .mode = agent.mode}));
+        config["mounts"].push_back(bind(agent.target, place.run_dir + "/" + name));
+        relays.push_back(std::move(relay));
+    }
+    return relays;
+}
+
 Result<builder::RunOutcome> BuildRunner::wait(
     runtime::Container& container, UniqueFd pipe,
     const std::function<void(std::string_view)>& output) const {
@@ -202,6 +220,7 @@ Result<builder::RunOutcome> BuildRunner::run(const builder::RunRequest& request,
     const BuildPlace place = TRY(network_.admit(own_users, request.network == "default"));
     Json config = TRY(config_of(request, place));
     TRY(write_files(request, place, config));
+    const auto agents = TRY(start_agents(request, place, config));
     config["linux"]["cgroupsPath"] = build_cgroup(place.id);
     runtime::Spec spec = TRY(runtime::parse_spec(config));
     int ends[2];

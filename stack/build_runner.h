@@ -2,11 +2,14 @@
 
 #include "builder/step_runner.h"
 #include "runtime/container.h"
+#include "stack/agent_relay.h"
 #include "stack/build_network.h"
 #include "stack/operations.h"
 
 #include <functional>
+#include <memory>
 #include <mutex>
+#include <vector>
 
 namespace davit::stack {
 
@@ -29,6 +32,9 @@ private:
     Result<Json> config_of(const builder::RunRequest& request, const BuildPlace& place) const;
     Result<void> write_files(const builder::RunRequest& request, const BuildPlace& place,
                              Json& config) const;
+    /// They relay as long as they are held.
+    static Result<std::vector<std::unique_ptr<AgentRelay>>> start_agents(
+        const builder::RunRequest& request, const BuildPlace& place, Json& config);
     Result<builder::RunOutcome> wait(runtime::Container& container, UniqueFd pipe,
                                      const std::function<void(std::string_view)>& output) const;
 

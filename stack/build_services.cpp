@@ -2,9 +2,11 @@
 
 #include "base/file.h"
 #include "base/strings.h"
+#include "builder/remote_context.h"
 #include "compose/build.h"
 #include "image/store_files.h"
 #include "stack/build.h"
+#include "stack/ssh_agents.h"
 
 #include <algorithm>
 #include <set>
@@ -20,30 +22,84 @@ bool is_folder(const std::string& path) {
     return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-Result<builder::BuildRequest> request_of(const compose::Build& build,
-                                         const BuildServicesRequest& wanted) {
-    builder::BuildRequest request;
+/// A build, and the context that was brought here for it, if any.
+struct ServiceBuild {
+    builder::BuildRequest request = {};
+    std::shared_ptr<const builder::FetchedContext> fetched = {};
+};
+
+Result<void> check_platforms(const compose::Build& build) {
+    const std::string own = fmt::format("linux/{}", image::own_architecture());
+    for (const std::string& platform : build.platforms) {
+        if (platform == own) continue;
+        return Error(ErrorKind::Unsupported,
+                     fmt::format("an image for '{}' can't be built here", printable(platform)))
+            .help(fmt::format("leave {} alone in 'platforms'", own));
+    }
+    return {};
+}
+
+/// The Dockerfile of a context of this host, and what of it is left out.
+Result<void> read_folder(const compose::Build& build, builder::BuildRequest& request) {
     if (!is_folder(build.context))
         return Error(ErrorKind::NotFound,
                      fmt::format("the build context '{}' is no folder", build.context))
             .help("make it, or correct 'context'");
-    for (const std::string& platform : build.platforms) {
-        if (platform == fmt::format("linux/{}", image::own_architecture())) continue;
-        return Error(ErrorKind::Unsupported,
-                     fmt::format("an image for '{}' can't be built here", printable(platform)))
-            .help(fmt::format("leave linux/{} alone in 'platforms'", image::own_architecture()));
-    }
     request.context = build.context;
-    const std::string path = join_path(build.context, build.dockerfile);
-    if (build.dockerfile_inline.empty()) {
-        request.dockerfile = TRY(builder::read_source(path));
-        request.ignore_file = TRY(builder::find_ignore_file(path, build.context));
-    } else {
-        request.dockerfile = std::make_shared<const SourceFile>(SourceFile{
-            fmt::format("dockerfile_inline of {}", build.service), build.dockerfile_inline});
-        request.ignore_file =
-            TRY(builder::find_ignore_file(build.context + "/Dockerfile", build.context));
+    const bool own = build.dockerfile_inline.empty();
+    const std::string path = join_path(build.context, own ? build.dockerfile : "Dockerfile");
+    if (own) request.dockerfile = TRY(builder::read_source(path));
+    request.ignore_file = TRY(builder::find_ignore_file(path, build.context));
+    return {};
+}
+
+/// The same of a context that comes from elsewhere.
+Result<void> fetch_folder(const Environment& environment, const compose::Build& build,
+                          const BuildServicesRequest& wanted, ServiceBuild& result) {
+    builder::BuildRequest& request = result.request;
+    builder::GitOptions git;
+    git.cancelled = wanted.cancelled;
+    if (const auto agent = request.ssh.find("default"); agent != request.ssh.end())
+        git.agent = agent->second;
+    if (const auto token = request.secrets.find("GIT_AUTH_TOKEN"); token != request.secrets.end())
+        git.token = token->second;
+    result.fetched = TRY(builder::fetch_context(environment.paths.data_root, build.context, git));
+    request.context = result.fetched->folder;
+    const std::string name = build.dockerfile.empty() ? "Dockerfile" : build.dockerfile;
+    request.dockerfile = result.fetched->dockerfile;
+    if (!request.dockerfile && build.dockerfile_inline.empty())
+        request.dockerfile = TRY(builder::read_source_in(request.context, name));
+    request.ignore_file = TRY(builder::find_ignore_file_in(request.context, name));
+    return {};
+}
+
+Result<void> add_caches(const compose::Build& build, const std::string& working_dir,
+                        builder::BuildRequest& request) {
+    for (const std::string& text : build.cache_from) {
+        builder::CachePlace place = TRY(builder::parse_cache_from(text, working_dir));
+        request.cache_from.push_back(std::move(place));
     }
+    for (const std::string& text : build.cache_to) {
+        builder::CachePlace place = TRY(builder::parse_cache_to(text, working_dir));
+        request.cache_to.push_back(std::move(place));
+    }
+    return {};
+}
+
+Result<void> add_agents(const compose::Build& build, const BuildServicesRequest& wanted,
+                        builder::BuildRequest& request) {
+    const auto& environment = wanted.loaded->environment;
+    const auto own = environment.find("SSH_AUTH_SOCK");
+    const std::string socket = own == environment.end() ? std::string() : own->second;
+    request.ssh = TRY(parse_ssh(build.ssh, socket));
+    return {};
+}
+
+Result<ServiceBuild> request_of(const Environment& environment, const compose::Build& build,
+                                const BuildServicesRequest& wanted) {
+    ServiceBuild result;
+    builder::BuildRequest& request = result.request;
+    TRY(check_platforms(build));
     request.target = build.target;
     request.args = build.args;
     for (const auto& [name, value] : wanted.args) request.args[name] = value;
@@ -65,7 +121,16 @@ Result<builder::BuildRequest> request_of(const compose::Build& build,
     for (const auto& [name, limit] : build.ulimits)
         request.limits.ulimits[name] = {limit.soft, limit.hard};
     request.source_date_epoch = wanted.source_date_epoch;
-    return request;
+    TRY(add_caches(build, wanted.loaded->project.working_dir, request));
+    TRY(add_agents(build, wanted, request));
+    if (builder::is_remote_context(build.context))
+        TRY(fetch_folder(environment, build, wanted, result));
+    else
+        TRY(read_folder(build, request));
+    if (!build.dockerfile_inline.empty())
+        request.dockerfile = std::make_shared<const SourceFile>(SourceFile{
+            fmt::format("dockerfile_inline of {}", build.service), build.dockerfile_inline});
+    return result;
 }
 
 /// Puts services into the order in which they are built: those whose images others use as contexts
@@ -136,7 +201,7 @@ Result<std::vector<BuiltService>> services_to_build(const Environment& environme
     std::vector<BuiltService> wanted;
     for (const std::string& name : order.services())
         if (!TRY(is_there(environment, request, builds.at(name))))
-            wanted.push_back({name, builds.at(name).image, {}});
+            wanted.push_back({name, builds.at(name).image, {}, {}});
     return wanted;
 }
 
@@ -151,17 +216,17 @@ Result<std::vector<BuiltService>> build_services(const Environment& environment,
     for (const std::string& name : order.services()) {
         const compose::Build& build = builds.at(name);
         if (TRY(is_there(environment, request, build))) continue;
-        auto wanted = request_of(build, request);
+        auto wanted = request_of(environment, build, request);
         if (!wanted)
             return std::move(wanted).error().doing("build service '{}'", name).at(build.place);
         auto result = build_image(
-            environment, *wanted,
+            environment, wanted->request,
             [&](const builder::BuildEvent& event) {
                 if (request.on_event) request.on_event(name, event);
             },
             request.cancelled, request.bring, diagnostics);
         if (!result) return std::move(result).error().doing("build service '{}'", name);
-        built.push_back({name, build.image, result->image_id});
+        built.push_back({name, build.image, result->image_id, result->caches});
     }
     return built;
 }

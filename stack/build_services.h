@@ -33,6 +33,7 @@ struct BuiltService {
     std::string service = {};
     std::string image = {};
     std::string image_id = {};
+    std::vector<std::string> caches = {};  ///< Names of caches that are to be pushed.
 };
 
 /// What `build_services` would build, in order, without ids. Changes nothing.

@@ -3,7 +3,7 @@
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
 #include "cli/intents.h"
-#include "cli/output_file.h"
+#include "image/output_file.h"
 #include "cli/render.h"
 #include "cli/target.h"
 #include "compose/config_hash.h"
@@ -183,7 +183,7 @@ Result<int> run(const Context& context, const ConfigFlags& flags) {
     } else if (context.globals.dry_run) {
         return tell_intents({{'+', "write", "file", flags.output}});
     } else {
-        TRY(write_atomically(join_path(context.working_dir, flags.output), text, users_mode(0666),
+        TRY(write_atomically(join_path(context.working_dir, flags.output), text, image::users_mode(0666),
                              Sync::No));
     }
     return kOk;

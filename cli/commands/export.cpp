@@ -1,8 +1,8 @@
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
 #include "cli/intents.h"
-#include "cli/output_file.h"
 #include "cli/selection.h"
+#include "image/output_file.h"
 #include "stack/container_image.h"
 
 #include <CLI/CLI.hpp>
@@ -25,7 +25,7 @@ Result<int> run(const Context& context, const ExportFlags& flags) {
     if (context.globals.dry_run)
         return tell_intents({{'+', "write", "archive", flags.output.empty() ? "-" : flags.output,
                               fmt::format("of container {}", view.record.name)}});
-    TRY(write_output(flags.output, "export", [&](image::ByteSink& sink) {
+    TRY(image::write_out(flags.output, "export", [&](image::ByteSink& sink) {
         return stack::export_root(found.target->environment, view, sink);
     }));
     return kOk;

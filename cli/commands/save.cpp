@@ -3,9 +3,9 @@
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
 #include "cli/intents.h"
-#include "cli/output_file.h"
 #include "cli/target.h"
 #include "image/gzip_sink.h"
+#include "image/output_file.h"
 
 #include <CLI/CLI.hpp>
 
@@ -35,7 +35,7 @@ Result<int> run(const Context& context, const SaveFlags& flags) {
         TRY(image::save(store, flags.images, format, gzip));
         return gzip.finish();
     };
-    TRY(write_output(flags.output, "save", write));
+    TRY(image::write_out(flags.output, "save", write));
     return kOk;
 }
 

@@ -3,6 +3,7 @@
 #include "tests/support/command.h"
 #include "tests/support/sandbox.h"
 #include "tests/support/text.h"
+#include "tests/system/build_steps.h"
 
 #include <algorithm>
 #include <csignal>
@@ -15,39 +16,13 @@
 
 // Images from Dockerfiles, as users build them.
 using namespace davit;
+using davit::testing::build;
 using davit::testing::contains;
+using davit::testing::count;
 using davit::testing::eventually;
+using davit::testing::in_image;
 using davit::testing::Outcome;
 using davit::testing::Sandbox;
-
-namespace {
-
-int count(const std::string& text, const std::string& part) {
-    int found = 0;
-    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
-        ++found;
-    return found;
-}
-
-/// Builds the project folder; fails the test unless it works. Returns what was printed.
-std::string build(const Sandbox& box, std::vector<std::string> more = {}) {
-    std::vector<std::string> arguments = {"build", "-t", "local/built:1", "."};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    const Outcome outcome = box.davit(arguments);
-    REQUIRE_MESSAGE(outcome.status == 0, outcome.out, outcome.err);
-    return outcome.err;
-}
-
-/// What `command` prints in a container of the built image.
-std::string in_image(const Sandbox& box, const std::string& command) {
-    box.compose("services:\n  a:\n    image: local/built:1\n    entrypoint: [sleep, '1000']\n");
-    box.davit_ok({"up", "-d"});
-    const std::string out = box.davit_ok({"exec", "a", "sh", "-c", command});
-    box.davit_ok({"down", "-t", "0"});
-    return out;
-}
-
-}  // namespace
 
 TEST_CASE("an image is built, listed, run, and built again without a step") {
     const Sandbox box("dt-build");

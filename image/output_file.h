@@ -7,7 +7,7 @@
 #include <string>
 #include <sys/types.h>
 
-namespace davit::cli {
+namespace davit::image {
 
 /// Takes the umask for davit's own: folders of containers and what lies in them are as open as they
 /// are meant to be, whoever runs the command. Called once, at the beginning.
@@ -20,7 +20,7 @@ mode_t users_mode(mode_t mode);
 /// A regular file appears under its name only when it is whole: half an archive must not look like
 /// one. What is there and isn't one (a pipe, /dev/null) is written to directly.
 /// @errors InvalidInput where standard output is a terminal; `what` ("save") is named in errors
-Result<void> write_output(const std::string& path, const char* what,
-                          const std::function<Result<void>(image::ByteSink&)>& write);
+Result<void> write_out(const std::string& path, const char* what,
+                       const std::function<Result<void>(ByteSink&)>& write);
 
-}  // namespace davit::cli
+}  // namespace davit::image

@@ -1,4 +1,4 @@
-#include "cli/output_file.h"
+#include "image/output_file.h"
 
 #include "base/random.h"
 #include "base/sys.h"
@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-namespace davit::cli {
+namespace davit::image {
 namespace {
 
 mode_t users_mask = 0022;  // NOLINT: set once, before there are threads
@@ -19,8 +19,8 @@ bool is_special(const std::string& path) {
     return ::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode);
 }
 
-Result<void> write_to(UniqueFd fd, const std::function<Result<void>(image::ByteSink&)>& write) {
-    image::FileSink sink(std::move(fd));
+Result<void> write_to(UniqueFd fd, const std::function<Result<void>(ByteSink&)>& write) {
+    FileSink sink(std::move(fd));
     TRY(write(sink));
     return sink.flush();
 }
@@ -31,8 +31,8 @@ void take_umask() { users_mask = ::umask(0022); }
 
 mode_t users_mode(mode_t mode) { return mode & ~users_mask; }
 
-Result<void> write_output(const std::string& path, const char* what,
-                          const std::function<Result<void>(image::ByteSink&)>& write) {
+Result<void> write_out(const std::string& path, const char* what,
+                       const std::function<Result<void>(ByteSink&)>& write) {
     if (path.empty() || path == "-") {
         if (::isatty(STDOUT_FILENO) == 1)
             return Error(ErrorKind::InvalidInput, "standard output is a terminal")
@@ -57,4 +57,4 @@ Result<void> write_output(const std::string& path, const char* what,
     return std::move(written).error().doing("{} to '{}'", what, path);
 }
 
-}  // namespace davit::cli
+}  // namespace davit::image

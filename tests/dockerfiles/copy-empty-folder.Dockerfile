@@ -1,0 +1,3 @@
+FROM local/busybox:1
+COPY empty /empty
+COPY nested /nested

@@ -1,0 +1,2 @@
+FROM local/busybox:1
+COPY ["with blank.txt", "a1.txt", "/in to/"]

@@ -1,0 +1,3 @@
+FROM local/busybox:1
+ENV A=1
+RUN echo x > /x

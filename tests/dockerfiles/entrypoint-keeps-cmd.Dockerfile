@@ -1,0 +1,3 @@
+FROM local/busybox:1
+CMD ["kept"]
+ENTRYPOINT ["/bin/echo"]

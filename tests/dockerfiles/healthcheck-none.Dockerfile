@@ -1,0 +1,3 @@
+FROM local/busybox:1
+HEALTHCHECK CMD true
+HEALTHCHECK NONE

@@ -1,0 +1,2 @@
+FROM local/case-onbuild-base:1
+RUN cat /triggered /copied > /both

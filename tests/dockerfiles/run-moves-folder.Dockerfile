@@ -1,0 +1,3 @@
+FROM local/busybox:1
+RUN mkdir -p /from/deep && echo x > /from/deep/file
+RUN mv /from /to && mkdir /from

@@ -1,0 +1,3 @@
+FROM local/busybox:1
+RUN mkdir -p /d/old && echo old > /d/old/file
+RUN rm -r /d && mkdir -p /d/new && echo new > /d/new/file

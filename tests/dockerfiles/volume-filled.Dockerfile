@@ -1,0 +1,3 @@
+FROM local/busybox:1
+RUN mkdir /data && echo before > /data/before
+VOLUME /data
