@@ -1,5 +1,6 @@
 #include "builder/build.h"
 
+#include "base/digest.h"
 #include "base/duration.h"
 #include "base/file.h"
 #include "base/strings.h"
@@ -21,6 +22,13 @@ namespace davit::builder {
 namespace {
 
 constexpr std::size_t kLargestFile = 16U << 20U;
+
+std::vector<std::string> names_of(const BuildRequest& request) {
+    std::vector<std::string> names = request.names;
+    for (const Output& output : request.outputs)
+        names.insert(names.end(), output.names.begin(), output.names.end());
+    return names;
+}
 
 /// Stages side by side: each begins when somebody asks for it, and runs in a thread of its own.
 class StageRunner {
@@ -93,7 +101,7 @@ Result<image::StagedImage> finished_image(const BuildShared& shared, const Image
         blobs.push_back(*blob);
         staged.layers.push_back({id, "", *blob, ""});
     }
-    for (const std::string& name : request.names) {
+    for (const std::string& name : names_of(request)) {
         const image::Reference reference = TRY(image::parse_reference(name));
         staged.names.push_back(image::canonical(reference));
     }
@@ -101,6 +109,17 @@ Result<image::StagedImage> finished_image(const BuildShared& shared, const Image
     staged.config = config.dump(-1, ' ', false, Json::error_handler_t::replace);
     staged.manifest = image::make_manifest(staged.config, blobs);
     return staged;
+}
+
+Result<void> write_outputs(BuildShared& shared, const image::StagedImage& image) {
+    const BuildRequest& request = *shared.request;
+    const std::string& root = shared.cache.data_root();
+    if (wants_store(request.outputs)) TRY(image::publish(root, image));
+    for (const Output& output : request.outputs) {
+        const std::string scratch = TRY(shared.new_folder());
+        TRY(write_output(output, root, image, request.source_date_epoch, scratch));
+    }
+    return {};
 }
 
 /// `--cache-to`. Returns the names of caches that are to be pushed.
@@ -154,7 +173,7 @@ void warn_ignored_caches(const BuildRequest& request, Diagnostics& diagnostics) 
 }
 
 Result<void> check_names(const BuildRequest& request) {
-    for (const std::string& name : request.names) {
+    for (const std::string& name : names_of(request)) {
         const image::Reference reference =
             TRY_DOING(image::parse_reference(name), "name the image");
         if (!reference.digest.empty())
@@ -237,8 +256,9 @@ Result<BuildResult> build(const BuildHost& host, const BuildRequest& request,
     StageRunner runner(shared);
     const ImageState state = TRY(runner.run());
     const image::StagedImage image = TRY(finished_image(shared, state));
+    TRY(write_outputs(shared, image));
     BuildResult result;
-    result.image_id = TRY(image::publish(host.data_root, image));
+    result.image_id = sha256_hex(image.config);
     result.steps_run = shared.steps_run;
     result.caches = TRY(write_caches(shared, state));
     return result;

@@ -3,6 +3,7 @@
 #include "base/diagnostic.h"
 #include "base/result.h"
 #include "builder/cache_transfer.h"
+#include "builder/output.h"
 #include "builder/step_runner.h"
 #include "image/store.h"
 
@@ -33,6 +34,7 @@ struct BuildRequest {
     std::map<std::string, std::string> ssh = {};      ///< Sockets of SSH agents, by id.
     /// Additional contexts: an absolute folder, "docker-image://NAME", or an address.
     std::map<std::string, std::string> contexts = {};
+    std::vector<Output> outputs = {};  ///< Empty: an image of the store.
     std::vector<CachePlace> cache_from = {};
     std::vector<CachePlace> cache_to = {};
     RunLimits limits = {};
@@ -59,7 +61,7 @@ struct BuildHost {
 };
 
 struct BuildResult {
-    std::string image_id = {};  ///< 64 hex digits.
+    std::string image_id = {};  ///< 64 hex digits, also where the store does not get the image.
     int steps_run = 0;          ///< That were not in the cache.
     /// Names of caches (`--cache-to type=registry`) that are in the store now, to be pushed.
     std::vector<std::string> caches = {};
@@ -70,6 +72,10 @@ struct BuildResult {
 /// @errors InvalidInput with the place in the Dockerfile, NotFound for a missing base image
 Result<BuildResult> build(const BuildHost& host, const BuildRequest& request,
                           Diagnostics& diagnostics);
+
+/// Reads the Dockerfile, and what is amiss with it goes to `diagnostics`: mistakes, and habits that
+/// cost somebody an afternoon. Builds nothing. @errors InvalidInput where it can't be built
+Result<void> check(const BuildRequest& request, Diagnostics& diagnostics);
 
 /// Reads the Dockerfile `path` as a source; "-" is standard input. @errors NotFound
 Result<std::shared_ptr<const SourceFile>> read_source(const std::string& path);

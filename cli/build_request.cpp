@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/strings.h"
 #include "cli/interrupts.h"
+#include "stack/ssh_agents.h"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -119,6 +120,18 @@ Result<void> fetch_folder(const Context& context, const std::string& word,
 
 Result<void> add_places(const Context& context, const BuildFlags& flags,
                         builder::BuildRequest& request) {
+    for (const std::string& text : flags.outputs) {
+        builder::Output output = TRY(builder::parse_output(text, context.working_dir));
+        request.outputs.push_back(std::move(output));
+    }
+    for (const std::string& text : flags.cache_from) {
+        builder::CachePlace place = TRY(builder::parse_cache_from(text, context.working_dir));
+        request.cache_from.push_back(std::move(place));
+    }
+    for (const std::string& text : flags.cache_to) {
+        builder::CachePlace place = TRY(builder::parse_cache_to(text, context.working_dir));
+        request.cache_to.push_back(std::move(place));
+    }
     for (const std::string& text : flags.contexts) {
         const auto [name, place] = TRY(name_and_value(text, "build context"));
         const bool elsewhere =
@@ -161,6 +174,7 @@ Result<FolderBuild> read_folder_build(const Context& context, const BuildFlags& 
     }
     for (const std::string& secret : flags.secrets)
         TRY(add_secret(context, secret, request.secrets));
+    request.ssh = TRY(stack::parse_ssh(flags.ssh, context.variable("SSH_AUTH_SOCK")));
     TRY(add_places(context, flags, request));
     TRY(add_limits(flags, request.limits));
     const std::string& word = flags.words.front();

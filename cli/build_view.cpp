@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/strings.h"
+#include "cli/exit_code.h"
 #include "cli/interrupts.h"
 #include "cli/pull_images.h"
 #include "cli/render.h"
@@ -116,6 +117,7 @@ Result<std::vector<stack::BuiltService>> build_services(const Context& context,
     request.no_cache = builds.no_cache;
     request.pull = builds.pull;
     request.args = builds.args;
+    request.ssh = builds.ssh;
     request.source_date_epoch = TRY(source_date_epoch(context, builds.args));
     request.cancelled = [] { return Interrupts::count() > 0; };
     const BuildView::Style style = builds.quiet ? BuildView::Style::Quiet : builds.style;
@@ -139,6 +141,29 @@ Result<std::vector<stack::BuiltService>> build_services(const Context& context,
         if (style == BuildView::Style::Plain)
             to_stderr(fmt::format(" Image {}  Built\n", harmless(one.image)));
     return built;
+}
+
+int tell_remarks(const Context& context, Diagnostics diagnostics) {
+    diagnostics.sort_by_place();
+    to_stderr(render(diagnostics, Severity::Error, context.terminal.err_colour));
+    if (!diagnostics.list().empty()) return kFailed;
+    to_stderr("no remarks\n");
+    return kOk;
+}
+
+Result<int> lint_services(const Context& context, const Target& target,
+                          const ServiceBuilds& builds) {
+    stack::BuildServicesRequest request;
+    request.loaded = &*target.loaded;
+    request.services = builds.services;
+    request.dependencies = builds.dependencies;
+    request.args = builds.args;
+    request.ssh = builds.ssh;
+    Diagnostics diagnostics;
+    const Result<void> checked = stack::check_builds(target.environment, request, diagnostics);
+    const int code = tell_remarks(context, std::move(diagnostics));
+    TRY(checked);
+    return code;
 }
 
 Result<std::vector<Intent>> intents_to_build(const Target& target, const ServiceBuilds& builds) {

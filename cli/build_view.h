@@ -47,6 +47,7 @@ private:
 struct ServiceBuilds {
     std::vector<std::string> services = {};
     std::map<std::string, std::string> args = {};
+    std::vector<std::string> ssh = {};  ///< As `--ssh` has them.
     bool dependencies = false;
     bool only_missing = false;
     bool no_cache = false;
@@ -61,6 +62,13 @@ struct ServiceBuilds {
 Result<std::vector<stack::BuiltService>> build_services(const Context& context,
                                                         const Target& target,
                                                         const ServiceBuilds& builds);
+
+/// `--check`: prints what is amiss with the services' Dockerfiles. Returns the exit status.
+Result<int> lint_services(const Context& context, const Target& target,
+                          const ServiceBuilds& builds);
+
+/// Prints remarks that were asked for. Returns the exit status: one remark is a failure.
+int tell_remarks(const Context& context, Diagnostics diagnostics);
 
 /// What is said of that under --dry-run.
 Result<std::vector<Intent>> intents_to_build(const Target& target, const ServiceBuilds& builds);

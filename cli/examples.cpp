@@ -71,6 +71,8 @@ constexpr Row kRows[] = {
     {"images", {"davit images", "images of the store"}},
     {"build", {"davit build", "build the services that have 'build:'"}},
     {"build", {"davit build -t shop/web:2 .", "build a folder"}},
+    {"build", {"davit build -o out .", "build, and take the files out"}},
+    {"build", {"davit build --check .", "say what is amiss with the Dockerfile"}},
     {"load", {"davit load -i nginx.tar", "an archive of 'docker save'"}},
     {"load", {"davit load < nginx.tar.gz", "compressed, from a pipe"}},
     {"import", {"davit import rootfs.tar local/base:1", "an image of a root file system"}},

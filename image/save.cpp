@@ -1,5 +1,6 @@
 #include "image/save.h"
 
+#include "base/digest.h"
 #include "base/file.h"
 #include "base/sys.h"
 #include "image/digests.h"
@@ -132,6 +133,13 @@ Json docker_list(const std::vector<Chosen>& images) {
     return list;
 }
 
+Result<void> finish(Archive& archive, const std::vector<Chosen>& images, SaveFormat format) {
+    TRY(archive.document("index.json", index_of(images).dump()));
+    if (format == SaveFormat::Docker)
+        TRY(archive.document("manifest.json", docker_list(images).dump()));
+    return archive.finish();
+}
+
 }  // namespace
 
 Result<void> save(const Store& store, const std::vector<std::string>& images, SaveFormat format,
@@ -146,10 +154,26 @@ Result<void> save(const Store& store, const std::vector<std::string>& images, Sa
         TRY(archive.blob(image.config));
         for (const Blob& layer : image.layers) TRY(archive.blob(layer.digest));
     }
-    TRY(archive.document("index.json", index_of(chosen).dump()));
-    if (format == SaveFormat::Docker)
-        TRY(archive.document("manifest.json", docker_list(chosen).dump()));
-    return archive.finish();
+    return finish(archive, chosen, format);
+}
+
+Result<void> save_staged(const std::string& data_root, const StagedImage& image, SaveFormat format,
+                         ByteSink& sink) {
+    Chosen one;
+    one.entry.image_id = sha256_hex(image.config);
+    one.entry.manifest_digest = "sha256:" + sha256_hex(image.manifest);
+    one.entry.manifest_size = static_cast<std::int64_t>(image.manifest.size());
+    for (const std::string& name : image.names) {
+        Reference reference = TRY(parse_reference(name));
+        one.names.push_back(std::move(reference));
+    }
+    for (const StagedLayer& layer : image.layers) one.layers.push_back(layer.blob);
+    Archive archive(data_root, sink);
+    TRY(archive.document("oci-layout", R"({"imageLayoutVersion":"1.0.0"})"));
+    TRY(archive.document(blob_name(sha256_hex(image.manifest)), image.manifest));
+    TRY(archive.document(blob_name(one.entry.image_id), image.config));
+    for (const Blob& layer : one.layers) TRY(archive.blob(layer.digest));
+    return finish(archive, {one}, format);
 }
 
 }  // namespace davit::image

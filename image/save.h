@@ -3,6 +3,7 @@
 #include "base/result.h"
 #include "image/byte_sink.h"
 #include "image/store.h"
+#include "image/store_files.h"
 
 #include <string>
 #include <vector>
@@ -19,5 +20,9 @@ enum class SaveFormat {
 /// none. @errors NotFound, also for a layer whose blob is gone
 Result<void> save(const Store& store, const std::vector<std::string>& images, SaveFormat format,
                   ByteSink& sink);
+
+/// As `save`, of an image that is not in the store: its layers' blobs are.
+Result<void> save_staged(const std::string& data_root, const StagedImage& image, SaveFormat format,
+                         ByteSink& sink);
 
 }  // namespace davit::image

@@ -92,6 +92,8 @@ Result<void> add_agents(const compose::Build& build, const BuildServicesRequest&
     const auto own = environment.find("SSH_AUTH_SOCK");
     const std::string socket = own == environment.end() ? std::string() : own->second;
     request.ssh = TRY(parse_ssh(build.ssh, socket));
+    const auto given = TRY(parse_ssh(wanted.ssh, socket));
+    for (const auto& [id, place] : given) request.ssh[id] = place;
     return {};
 }
 
@@ -203,6 +205,22 @@ Result<std::vector<BuiltService>> services_to_build(const Environment& environme
         if (!TRY(is_there(environment, request, builds.at(name))))
             wanted.push_back({name, builds.at(name).image, {}, {}});
     return wanted;
+}
+
+Result<void> check_builds(const Environment& environment, const BuildServicesRequest& request,
+                          Diagnostics& diagnostics) {
+    const auto builds = compose::find_builds(*request.loaded, diagnostics);
+    if (!diagnostics.ok()) return Error(ErrorKind::InvalidInput, "the services can't be built");
+    for (const std::string& name : selected(request)) {
+        const auto build = builds.find(name);
+        if (build == builds.end()) continue;
+        const auto wanted = request_of(environment, build->second, request);
+        if (!wanted)
+            return Error(wanted.error()).doing("check service '{}'", name).at(build->second.place);
+        const Result<void> checked = builder::check(wanted->request, diagnostics);
+        if (!checked) return Error(checked.error()).doing("check service '{}'", name);
+    }
+    return {};
 }
 
 Result<std::vector<BuiltService>> build_services(const Environment& environment,

@@ -23,6 +23,7 @@ struct BuildServicesRequest {
     bool no_cache = false;
     bool pull = false;                             ///< Base images are brought anew.
     std::map<std::string, std::string> args = {};  ///< Over those of the file.
+    std::vector<std::string> ssh = {};             ///< As `--ssh` has them; over those of the file.
     std::optional<std::int64_t> source_date_epoch = {};
     std::function<void(const std::string& service, const builder::BuildEvent&)> on_event = {};
     std::function<bool()> cancelled = {};
@@ -40,6 +41,11 @@ struct BuiltService {
 /// @errors InvalidInput for mistakes of the file
 Result<std::vector<BuiltService>> services_to_build(const Environment& environment,
                                                     const BuildServicesRequest& request);
+
+/// Looks at the Dockerfiles of services as builder::check does, and builds nothing.
+/// @errors as builder::check, naming the service
+Result<void> check_builds(const Environment& environment, const BuildServicesRequest& request,
+                          Diagnostics& diagnostics);
 
 /// Builds the images of services, those that others need first. Mistakes of the file and of
 /// Dockerfiles go to `diagnostics`. Returns what was built, in order.

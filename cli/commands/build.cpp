@@ -14,6 +14,7 @@
 #include "cli/target.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <fmt/format.h>
 #include <set>
 
@@ -28,7 +29,8 @@ bool means_folder(const BuildFlags& flags) {
                            !flags.secrets.empty() || !flags.iid_file.empty() ||
                            !flags.contexts.empty() || !flags.network.empty() ||
                            !flags.add_hosts.empty() || !flags.ulimits.empty() ||
-                           !flags.shm_size.empty();
+                           !flags.shm_size.empty() || !flags.outputs.empty() ||
+                           !flags.cache_from.empty() || !flags.cache_to.empty();
     if (own_flags) return true;
     if (flags.words.size() != 1) return false;
     const std::string& word = flags.words.front();
@@ -51,6 +53,15 @@ Result<builder::BuildResult> build_one(const Context& context,
     return built;
 }
 
+/// `--check`: remarks are what was asked for, so that one alone is a failure.
+Result<int> check_one(const Context& context, const builder::BuildRequest& request) {
+    Diagnostics diagnostics;
+    const Result<void> checked = builder::check(request, diagnostics);
+    const int code = tell_remarks(context, std::move(diagnostics));
+    TRY(checked);
+    return code;
+}
+
 Result<void> write_notes(const Context& context, const BuildFlags& flags, const std::string& id) {
     if (!flags.iid_file.empty())
         TRY(write_in_place(join_path(context.working_dir, flags.iid_file), id, 0644));
@@ -61,8 +72,17 @@ Result<void> write_notes(const Context& context, const BuildFlags& flags, const 
                           metadata.dump(2) + "\n", 0644);
 }
 
-void tell_result(const BuildFlags& flags, BuildView::Style style, const std::string& id) {
-    if (style == BuildView::Style::Quiet) return to_stdout(id + "\n");
+void tell_result(const BuildFlags& flags, const std::vector<builder::Output>& outputs,
+                 BuildView::Style style, const std::string& id) {
+    const bool piped =
+        std::any_of(outputs.begin(), outputs.end(),
+                    [](const builder::Output& output) { return output.dest == "-"; });
+    if (style == BuildView::Style::Quiet && !piped) to_stdout(id + "\n");
+    if (style == BuildView::Style::Quiet) return;
+    for (const builder::Output& output : outputs)
+        if (output.kind != builder::Output::Kind::Store && output.dest != "-")
+            to_stderr(fmt::format("writing {}\n", harmless(output.dest)));
+    if (!builder::wants_store(outputs)) return;
     to_stderr(fmt::format("writing image {}\n", id));
     for (const std::string& tag : flags.tags) to_stderr(fmt::format("naming to {}\n", tag));
 }
@@ -77,15 +97,18 @@ Result<int> build_folder(const Context& context, const BuildFlags& flags, BuildV
               fmt::format("from {}", flags.words.empty() ? "." : flags.words.front())}});
     const Interrupts interrupts = TRY(Interrupts::install(2));
     FolderBuild build = TRY(read_folder_build(context, flags, environment.paths.data_root));
+    if (flags.check) return check_one(context, build.request);
     environment.runtime_program = TRY(find_runtime(context));
-    if (flags.push && flags.tags.empty())
-        return Error(ErrorKind::InvalidInput, "--push needs a name").help("add -t NAME");
+    if (flags.push && (flags.tags.empty() || !builder::wants_store(build.request.outputs)))
+        return Error(ErrorKind::InvalidInput, "--push needs an image of the store with a name")
+            .help("add -t NAME, and no --output but type=image");
+    const std::vector<builder::Output> outputs = build.request.outputs;
     BuildView view(style, context.terminal.err_colour, "");
     const builder::BuildResult built = TRY(build_one(context, environment, std::move(build.request),
                                                      view, style != BuildView::Style::Plain));
     const std::string id = "sha256:" + built.image_id;
     TRY(write_notes(context, flags, id));
-    tell_result(flags, style, id);
+    tell_result(flags, outputs, style, id);
     PushRequest push;
     push.images = built.caches;
     if (flags.push) push.images.insert(push.images.end(), flags.tags.begin(), flags.tags.end());
@@ -104,6 +127,17 @@ void declare(CLI::App& command, BuildFlags& flags) {
     list("--build-arg", flags.args, "Value of an ARG; may be repeated")->type_name("NAME=VALUE");
     list("--label", flags.labels, "Label of the image; may be repeated")->type_name("NAME=VALUE");
     list("--secret", flags.secrets, "id=NAME,src=FILE or id=NAME,env=VARIABLE; may be repeated");
+    list("-o,--output", flags.outputs,
+         "Where the result goes: type=docker|oci|local|tar,dest=PATH, or a folder")
+        ->type_name("OUTPUT");
+    list("--ssh", flags.ssh, "SSH agent for RUN --mount=type=ssh: default, or ID=SOCKET")
+        ->type_name("AGENT");
+    list("--cache-from", flags.cache_from,
+         "Steps that were done elsewhere: type=local,src=FOLDER, or an image")
+        ->type_name("CACHE");
+    list("--cache-to", flags.cache_to,
+         "Keep the steps for others: type=local,dest=FOLDER, type=registry,ref=NAME, type=inline")
+        ->type_name("CACHE");
     list("--build-context", flags.contexts, "One more context; may be repeated")
         ->type_name("NAME=FOLDER");
     list("--add-host", flags.add_hosts, "A name for /etc/hosts while it builds")
@@ -114,6 +148,7 @@ void declare(CLI::App& command, BuildFlags& flags) {
     command.add_option("--shm-size", flags.shm_size, "Size of /dev/shm");
     command.add_flag("--no-cache", flags.no_cache, "Carry out every step");
     command.add_flag("--pull", flags.pull, "Bring base images anew");
+    command.add_flag("--check", flags.check, "Only say what is amiss with the Dockerfile");
     command.add_flag("--push", flags.push, "Push what was built");
     command.add_flag("-q,--quiet", flags.quiet, "Print the image's id alone");
     command.add_flag("--with-dependencies", flags.with_dependencies,
@@ -140,8 +175,10 @@ Result<int> run(const Context& context, const BuildFlags& flags) {
     builds.no_cache = flags.no_cache;
     builds.pull = flags.pull;
     builds.style = style;
+    builds.ssh = flags.ssh;
     TRY(add_build_args(context, flags.args, builds.args));
     if (context.globals.dry_run) return tell_intents(TRY(intents_to_build(*found.target, builds)));
+    if (flags.check) return lint_services(context, *found.target, builds);
     const auto built = TRY(build_services(context, *found.target, builds));
     if (built.empty())
         to_stderr(render_warning("No services to build", context.terminal.err_colour));

@@ -208,6 +208,10 @@ struct BuildFlags {
     std::vector<std::string> contexts = {};
     std::vector<std::string> add_hosts = {};
     std::vector<std::string> ulimits = {};
+    std::vector<std::string> outputs = {};
+    std::vector<std::string> ssh = {};
+    std::vector<std::string> cache_from = {};
+    std::vector<std::string> cache_to = {};
     std::string target = {};
     std::string network = {};
     std::string shm_size = {};
@@ -218,6 +222,7 @@ struct BuildFlags {
     bool push = false;
     bool quiet = false;
     bool with_dependencies = false;
+    bool check = false;
     bool parallel = false;  ///< Accepted: stages always are.
 };
 
