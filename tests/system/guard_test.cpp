@@ -26,13 +26,18 @@ bool nft(const std::string& words) {
     return davit::testing::run({.argv = {"nft", words}}).status == 0;
 }
 
+std::string mac_in(const std::string& link) {
+    const std::string word = "link/ether ";
+    return link.substr(link.find(word) + word.size(), 17);
+}
+
 /// A service as its neighbours know it.
 struct Neighbour {
     Neighbour(const Sandbox& box, const std::string& service)
         : machine(Machine::of_process(
               box.inspect(box.project() + "-" + service + "-1", "{{.State.Pid}}"))),
           ip(address(box, service, "eth0")),
-          mac(machine.run("cat /sys/class/net/eth0/address").substr(0, 17)) {}
+          mac(mac_in(machine.run("ip -o link show eth0"))) {}
     Machine machine;
     std::string ip;
     std::string mac;
