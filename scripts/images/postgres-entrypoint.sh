@@ -16,7 +16,7 @@ fi
 
 # value_of NAME: of the variable, or of the file that NAME_FILE names.
 value_of() {
-    value= file=
+    value='' file=''
     eval "value=\${$1:-} file=\${$1_FILE:-}"
     if [ -n "$file" ]; then cat "$file"; else printf '%s' "$value"; fi
 }
