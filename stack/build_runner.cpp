@@ -167,7 +167,8 @@ Result<std::vector<std::unique_ptr<AgentRelay>>> BuildRunner::start_agents(
                                    .uid = place.uid_base + agent.uid,
                                    .gid = place.uid_base + agent.gid,
                                    .mode = agent.mode}));
-        config["mounts"].push_back(bind(agent.target, place.run_dir + "/" + name));
+        const std::string socket = place.run_dir + "/" + name;
+        config["mounts"].push_back(bind(agent.target, socket));
         relays.push_back(std::move(relay));
     }
     return relays;
