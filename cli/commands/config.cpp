@@ -3,11 +3,11 @@
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
 #include "cli/intents.h"
-#include "image/output_file.h"
 #include "cli/render.h"
 #include "cli/target.h"
 #include "compose/config_hash.h"
 #include "compose/model_output.h"
+#include "image/output_file.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -183,8 +183,8 @@ Result<int> run(const Context& context, const ConfigFlags& flags) {
     } else if (context.globals.dry_run) {
         return tell_intents({{'+', "write", "file", flags.output}});
     } else {
-        TRY(write_atomically(join_path(context.working_dir, flags.output), text, image::users_mode(0666),
-                             Sync::No));
+        TRY(write_atomically(join_path(context.working_dir, flags.output), text,
+                             image::users_mode(0666), Sync::No));
     }
     return kOk;
 }

@@ -15,7 +15,7 @@ parent = root.parent.as_posix()
 MACHINE_PATH = re.compile(r"""(^|[\s"'=(`])""" + re.escape(parent) + "/") if parent not in COMMON else None
 LINK = re.compile(r"\]\(([^)#\s]+)")
 # `folder/file.cpp` in running text; patterns such as `decode_*.cpp` are not looked up.
-NAMED = re.compile(r"`((?:base|compose|image|network|runtime|stack|cli|tests|scripts|bench|cmake)/"
+NAMED = re.compile(r"`((?:base|compose|image|network|runtime|builder|stack|cli|tests|scripts|bench|cmake)/"
                    r"[\w./-]+\.(?:h|cpp|py|sh|cmake))")
 
 

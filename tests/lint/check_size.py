@@ -4,7 +4,8 @@ import pathlib
 import sys
 
 LIMIT = 500
-FOLDERS = ["base", "compose", "image", "network", "runtime", "stack", "cli", "tests", "fuzz"]
+FOLDERS = ["base", "compose", "image", "network", "runtime", "builder", "stack", "cli", "tests",
+           "fuzz"]
 
 root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 found = []

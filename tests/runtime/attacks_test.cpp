@@ -184,10 +184,9 @@ TEST_CASE("who enters a container can't be looked into from inside [root]") {
     NEED_ROOT_AND_BUSYBOX();
     // There is one process inside, and the one that enters: what the first can open of another is
     // the runtime's. CVE-2016-9962
-    GuardedContainer box(
-        {"sh", "-c",
-         "echo ready; while :; do for p in /proc/[0-9]*; do "
-         "[ $p = /proc/1 ] || [ ! -e $p/exe ] || echo opened $p; done; done"});
+    GuardedContainer box({"sh", "-c",
+                          "echo ready; while :; do for p in /proc/[0-9]*; do "
+                          "[ $p = /proc/1 ] || [ ! -e $p/exe ] || echo opened $p; done; done"});
     // Without a user namespace both have the same user and, before the program is executed, the
     // same capabilities: nothing else keeps them apart.
     Json& linux_part = box.config["linux"];

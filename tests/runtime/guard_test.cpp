@@ -122,7 +122,8 @@ TEST_CASE("a program that is paused is let go on to hear that it has to end [roo
     CHECK(box.leftovers() == "");
 }
 
-TEST_CASE("where memory is short the guard is the last to be ended, and its program is not [root]") {
+TEST_CASE(
+    "where memory is short the guard is the last to be ended, and its program is not [root]") {
     NEED_ROOT_AND_BUSYBOX();
     if (::prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE, 0, 0, 0) != 1)
         SKIP_ON_THIS_MACHINE("needs CAP_SYS_RESOURCE");
