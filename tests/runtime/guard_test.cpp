@@ -10,6 +10,7 @@
 // The life of a guard: start, output, end, restart, stop, and what is left after accidents.
 
 using namespace davit;
+using davit::testing::contains;
 using davit::testing::eventually;
 using davit::testing::GuardedContainer;
 using davit::testing::sh;
