@@ -80,7 +80,13 @@ Error explain(const ChildReport& report, const Spec& spec) {
         case ChildStage::TimeNamespace:
             return Error::from_errno(number, "unshare(2)").doing("make the time namespace");
         case ChildStage::Label:
-            return Error::from_errno(number, "write(2)").doing("set the label of the program");
+            if (!spec.apparmor_profile.empty() && number == ENOENT)
+                return Error(ErrorKind::NotFound,
+                             fmt::format("AppArmor knows no profile '{}'", spec.apparmor_profile))
+                    .help("load it with apparmor_parser, or take it out of security_opt");
+            return Error::from_errno(number, "write(2)")
+                .doing("set the label of the program to '{}'",
+                       spec.selinux_label.empty() ? spec.apparmor_profile : spec.selinux_label);
         case ChildStage::CloneInit:
             return Error::from_errno(number, "clone3(2)").doing("make the init process");
         case ChildStage::PrivateMounts:

@@ -159,15 +159,17 @@ TEST_CASE("systemd stops a project and brings it back") {
     // The unit is systemd's, so that all of this happens in the host's namespaces.
     const auto host = [&](std::vector<std::string> words) {
         davit::testing::Command command = box.davit_command(words);
-        command.argv.insert(command.argv.begin(), {"nsenter", "-t", "1", "-n", "-m", "--"});
-        return run(command);
+        command.argv.insert(command.argv.begin(),
+                            {"nsenter", "-t", "1", "-n", "-m", "--wdns=" + box.folder(), "--"});
+        const davit::testing::Outcome outcome = run(command);
+        CHECK_MESSAGE(outcome.status == 0, words.front(), outcome.err);
     };
     const auto systemctl = [](std::vector<std::string> words) {
         words.insert(words.begin(), "systemctl");
         return run({.argv = words});
     };
-    CHECK(host({"up", "-d", "-f", box.folder() + "/compose.yaml"}).status == 0);
-    CHECK(host({"enable", "dt-systemd"}).status == 0);
+    host({"up", "-d"});
+    host({"enable", "dt-systemd"});
     const std::string folder = "/etc/systemd/system/davit@dt-systemd.service.d";
     REQUIRE(write_in_place(folder + "/test.conf",
                            "[Service]\nEnvironment=\"DAVIT_RUN_ROOT=" + box.run_root() + "\"\n",
@@ -175,14 +177,14 @@ TEST_CASE("systemd stops a project and brings it back") {
                 .ok());
     CHECK(systemctl({"daemon-reload"}).status == 0);
     CHECK(systemctl({"is-enabled", "davit@dt-systemd"}).status == 0);
-    CHECK(host({"stop", "stopped"}).status == 0);
+    host({"stop", "stopped"});
     CHECK(systemctl({"restart", "davit@dt-systemd"}).status == 0);
     check_what_came_back(box);
     CHECK(systemctl({"stop", "davit@dt-systemd"}).status == 0);
     CHECK(status_of(box, "always") == "exited");
     CHECK(systemctl({"start", "davit@dt-systemd"}).status == 0);
     check_what_came_back(box);
-    CHECK(host({"disable", "dt-systemd"}).status == 0);
+    host({"disable", "dt-systemd"});
     systemctl({"stop", "davit@dt-systemd"});
-    CHECK(host({"down"}).status == 0);
+    host({"down"});
 }

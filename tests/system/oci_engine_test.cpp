@@ -220,7 +220,7 @@ TEST_CASE("systemd makes the cgroup where an engine asks it to") {
     bundle.config["linux"]["cgroupsPath"] = "davit-tests.slice:oci:" + bundle.id();
     bundle.config["linux"]["resources"]["memory"] = {{"limit", 67108864}};
     bundle.config["linux"]["namespaces"] =
-        Json::array({{{"type", "pid"}}, {{"type", "mount"}}, {{"type", "ipc"}}});
+        Json::array({{{"type", "pid"}}, {{"type", "mount"}}, {{"type", "ipc"}}, {{"type", "uts"}}});
     const std::string unit = "oci-" + bundle.id() + ".scope";
     bundle.save();
     const Outcome created = davit::testing::run(
