@@ -7,7 +7,9 @@
 #include "tests/support/temp_dir.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 namespace davit::builder {
 namespace {
@@ -29,6 +31,10 @@ struct Root {
             REQUIRE(make_directories(path, 0755).ok());
         }
         REQUIRE(write_in_place(upper + "/file", content, 0644).ok());
+        // Times are part of a layer.
+        const timespec then[2] = {{1'600'000'000, 0}, {1'600'000'000, 0}};
+        REQUIRE(::utimensat(AT_FDCWD, (upper + "/file").c_str(), then, 0) == 0);
+        REQUIRE(::utimensat(AT_FDCWD, upper.c_str(), then, 0) == 0);
         const auto added = cache.add_layer(upper, staging, {});
         REQUIRE_MESSAGE(added.ok(), added.error().to_string());
         return *added;

@@ -156,7 +156,7 @@ TEST_CASE("remarks about habits, each with its rule") {
                      remark.message.substr(open + 1, remark.message.size() - open - 2);
             CHECK(!remark.help.empty());
         }
-        CHECK(rules == one.rules);
+        CHECK_MESSAGE(rules == one.rules, std::string(one.text), " has ", rules);
     }
 }
 
