@@ -39,6 +39,17 @@ std::string first_word(const std::string& text) {
     return text.substr(0, text.find_first_of(" \t"));
 }
 
+/// The keyword as it is written: an instruction's own text has it in capitals.
+std::string keyword_as_written(const Instruction& instruction) {
+    const SourcePos& where = instruction.where;
+    if (!where) return {};
+    std::string_view text = where.file->text;
+    for (std::uint32_t line = 1; line < where.line; ++line)
+        text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+    return std::string(
+        text.substr(std::min<std::size_t>(where.column - 1, text.size()), where.length));
+}
+
 /// One pass over the file, from stage to stage.
 class Linter {
 public:
@@ -180,7 +191,7 @@ private:
             for (const Instruction& step : stage.steps) all.push_back(&step);
         }
         const auto is_lower = [](const Instruction* one) {
-            const std::string word = first_word(one->text);
+            const std::string word = keyword_as_written(*one);
             return word == lower(word);
         };
         const auto few = std::count_if(all.begin(), all.end(), is_lower);
@@ -188,7 +199,7 @@ private:
         for (const Instruction* one : all)
             if (is_lower(one) != wanted)
                 warn(fmt::format("'{}' is written in another way than most keywords",
-                                 first_word(one->text)),
+                                 keyword_as_written(*one)),
                      one->where, wanted ? "write it in small letters" : "write it in capitals",
                      "ConsistentInstructionCasing");
     }
