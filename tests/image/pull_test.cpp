@@ -213,9 +213,13 @@ TEST_CASE("what a registry gives that it should not is refused and nothing is le
         words = "more than";
     }
     SUBCASE("another diff id") {
-        const Json other = w.image({kUpper, kUpper});
-        image["layers"][0] = other["layers"][1];
+        const std::string third = davit::testing::TarWriter().file("third", "x").finish();
+        image["layers"][0] = w.image({third, kUpper})["layers"][0];
         words = "and the image says";
+    }
+    SUBCASE("one blob for two diff ids") {
+        image["layers"][0] = image["layers"][1];
+        words = "has two contents";
     }
     SUBCASE("layers and manifests") {
         image["manifests"] = Json::array();
