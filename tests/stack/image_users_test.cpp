@@ -18,6 +18,7 @@ struct World {
         image.id = "abc";
         image.layers = {dir / "data/layers/one/diff"};
         REQUIRE(make_directories(image.layers.front(), 0755).ok());
+        record.id = std::string(64, 'a');
         record.project = "shop";
         record.name = "shop-web-1";
         record.image_id = image.id;
