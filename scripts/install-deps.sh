@@ -33,7 +33,7 @@ build_packages=(
     libssl-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev libisal-dev libtomlplusplus-dev
     # What the demo and the tests use: a host's tools, and the stuff of images.
     nftables iproute2 curl python3 busybox-static ca-certificates procps util-linux skopeo
-    docker-registry openssl bind9-dnsutils podman strace zstd)
+    docker-registry openssl openssh-client bind9-dnsutils podman strace zstd)
 dev_packages=('clang-format-14|clang-format' clang-tidy shellcheck)
 
 packages=("${build_packages[@]}")

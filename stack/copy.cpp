@@ -66,13 +66,20 @@ public:
         return {};
     }
 
+    /// Of a folder only itself.
+    Result<void> copy_alone(const FileObject& from, const UniqueFd& folder,
+                            const std::string& name) const {
+        return S_ISDIR(from.info.st_mode) ? copy_folder(from, folder, name, false)
+                                          : copy(from, folder, name);
+    }
+
 private:
     Result<void> copy_folder(const FileObject& from, const UniqueFd& folder,
-                             const std::string& name) const {
+                             const std::string& name, bool with_contents = true) const {
         if (::mkdirat(folder.get(), name.c_str(), 0700) == -1 && errno != EEXIST)
             return failed("mkdir(2)", name);
         const UniqueFd made = TRY(sys::open_at(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-        TRY(copy_contents(from, made));
+        if (with_contents) TRY(copy_contents(from, made));
         return finish(from, made, name);
     }
 
@@ -171,13 +178,16 @@ Result<UniqueFd> folder_in(const UniqueFd& root, const std::string& path) {
     return reopen(folder.fd, O_RDONLY | O_DIRECTORY);
 }
 
-Result<void> copy_exactly(const FileObject& source, const UniqueFd& to_root, const std::string& to,
-                          const Copier& copier) {
-    const std::string clean = clean_path("/" + to);
+Result<void> copy_exactly(const FileObject& source, const UniqueFd& to_root,
+                          const CopyRequest& request, const Copier& copier) {
+    const std::string clean = clean_path("/" + request.to);
+    if (clean == "/" && request.alone) return {};  // it is there
     if (clean == "/") return copier.copy_contents(source, TRY(folder_in(to_root, "")));
     const std::size_t slash = clean.rfind('/');
     const UniqueFd folder = TRY(folder_in(to_root, clean.substr(0, slash)));
-    return copier.copy(source, folder, clean.substr(slash + 1));
+    const std::string name = clean.substr(slash + 1);
+    return request.alone ? copier.copy_alone(source, folder, name)
+                         : copier.copy(source, folder, name);
 }
 
 /// The copy itself, between two roots. @source docker cp, "Description"
@@ -187,7 +197,7 @@ Result<void> copy_between(const UniqueFd& from_root, const UniqueFd& to_root,
     const FileObject source =
         TRY(look_up(from_root, request.from, request.follow_link || contents));
     const bool is_folder = S_ISDIR(source.info.st_mode);
-    if (request.exactly) return copy_exactly(source, to_root, request.to, copier);
+    if (request.exactly) return copy_exactly(source, to_root, request, copier);
     const Result<FileObject> there = look_up(to_root, request.to, true);
     if (there && S_ISDIR(there->info.st_mode)) {
         const UniqueFd folder = TRY(reopen(there->fd, O_RDONLY | O_DIRECTORY));

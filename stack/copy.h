@@ -14,6 +14,7 @@ struct CopyRequest {
     bool follow_link = false;  ///< Copy what `from` leads to, where it is a link.
     bool exactly = false;      ///< `to` is what it is called there, also where that is a folder;
                                ///< folders above it are made.
+    bool alone = false;        ///< With `exactly`: of a folder only itself, not what is in it.
 };
 
 /// Copies a file or folder out of a running container, mounts and all, as `docker cp` does: into

@@ -15,6 +15,7 @@
 #include <CLI/CLI.hpp>
 #include <map>
 #include <poll.h>
+#include <sys/stat.h>
 
 namespace davit::cli {
 namespace {
@@ -73,6 +74,7 @@ Result<void> sync(const stack::ContainerView& view, const Work& work) {
         request.from = path;
         request.to = place;
         request.exactly = true;
+        request.alone = true;  // what is in a folder is asked about one by one, see add_contents
         const Result<void> copied = stack::copy_in(view, request);
         // Gone again meanwhile: that is another change.
         if (!copied && exists(path)) return copied;
@@ -124,9 +126,22 @@ Result<void> carry_out(const Watcher& watcher, const std::string& service, const
     return {};
 }
 
+/// What is in `folder`: a rule may leave out some of it, so that it isn't copied as a whole.
+void add_contents(const std::string& folder, std::set<std::string>& paths) {
+    struct stat info {};
+    if (::lstat(folder.c_str(), &info) == -1 || !S_ISDIR(info.st_mode)) return;
+    const Result<std::vector<std::string>> names = list_directory(folder);
+    for (const std::string& name : names ? *names : std::vector<std::string>()) {
+        const std::string path = folder + "/" + name;
+        if (name != ".git" && paths.insert(path).second) add_contents(path, paths);
+    }
+}
+
 /// One that fails is told, and waiting goes on: the next change may mend it.
 void carry_out_all(const Watcher& watcher, const std::set<std::string>& changed) {
-    for (const auto& [service, work] : work_of(watcher, changed))
+    std::set<std::string> all = changed;
+    for (const std::string& path : changed) add_contents(path, all);
+    for (const auto& [service, work] : work_of(watcher, all))
         if (const Result<void> done = carry_out(watcher, service, work); !done)
             to_stderr(render(done.error(), watcher.context.terminal.err_colour));
 }

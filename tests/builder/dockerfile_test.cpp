@@ -84,7 +84,8 @@ TEST_CASE("instructions and where they stand") {
     }
 }
 
-TEST_CASE("lines go on after the escape character; comments and empty lines within are nothing") {
+TEST_CASE(
+    "lines go on after the escape character, and comments and empty lines within are nothing") {
     CHECK(steps("RUN a \\\n  # note\n\n  b \\ \n  && c\nUSER x") ==
           "2:1 RUN 2:5[a   b   && c]\n7:1 USER 7:6[x]\n");
     CHECK(steps("COPY a \\\n   b") == "2:1 COPY 2:6[a] 3:4[b]\n");

@@ -53,7 +53,7 @@ TEST_CASE("FROM is expanded with the ARGs before it and the arguments of the bui
           "Dockerfile:1:6: a stage for 'linux/s390x' can't be built on linux/amd64\n");
 }
 
-TEST_CASE("names mean stages, then contexts, then images; only an earlier stage is a base") {
+TEST_CASE("names mean stages, then contexts, then images, and only an earlier stage is a base") {
     CHECK(planned("FROM later\nFROM x AS later\nFROM 0\n") == "stage-2: image 0\n");
     CHECK(planned("FROM b\nCOPY --from=more x y", {.contexts = {"b", "more"}}) ==
           "stage-0: context b\n");

@@ -131,7 +131,7 @@ TEST_CASE("ADD takes files of a server, and takes them again only when they have
 }
 
 TEST_CASE(
-    "contexts and ADD from repositories: branch, tag, folder, submodule; no hooks, no links") {
+    "contexts and ADD from repositories: branch, tag, folder and submodule, without hooks and links") {
     const Sandbox box("dt-build-git");
     box.load_busybox();
     const TempDir repositories;

@@ -51,7 +51,7 @@ TEST_CASE("an image is built, listed, run, and built again without a step") {
     CHECK(box.world() == before);
 }
 
-TEST_CASE("a changed file runs its step and those after it; a new time alone runs none") {
+TEST_CASE("a changed file runs its step and those after it, and a new time alone runs none") {
     const Sandbox box("dt-build-cache");
     box.load_busybox();
     box.write("Dockerfile",

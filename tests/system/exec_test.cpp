@@ -88,7 +88,7 @@ TEST_CASE("what can't be executed has the status that shells give it") {
     CHECK(box.davit({"exec", "a", "sh", "-c", "kill -9 $$"}).status == 137);
     outcome = box.davit({"exec", "b", "true"});
     CHECK(outcome.status == 1);
-    CHECK(contains(outcome.err, "service 'b'"));
+    CHECK(contains(outcome.err, "no such service: b"));
     CHECK(contains(box.davit({"exec", "--index", "2", "a", "true"}).err, "no container 2"));
     CHECK(contains(box.davit({"exec", "-u", "nobody-here", "a", "true"}).err, "nobody-here"));
     box.davit_ok({"stop"});

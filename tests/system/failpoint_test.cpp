@@ -393,10 +393,12 @@ TEST_CASE("whatever fails wherever davit changes the world is told and mended (K
 TEST_CASE("a fault that can't be understood is not passed over") {
     NEEDS_FAILPOINTS();
     const Sandbox box("dt-points-bad");
+    box.load_busybox();
+    box.compose("services: {a: {image: 'local/busybox:1', command: sleep 1000}}\n");
     for (const char* text :
          {"guard.known", "guard.known=explode", "guard.known=kill@0", "guard.known=delay:soon"}) {
         CAPTURE(text);
-        Command command = box.davit_command({"down"});
+        Command command = box.davit_command({"up", "-d"});
         command.environment.push_back(std::string("DAVIT_FAILPOINTS=file.write=EIO@9,") + text);
         const Outcome outcome = run(command);
         CHECK(outcome.status == 2);

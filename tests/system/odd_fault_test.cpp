@@ -203,8 +203,10 @@ TEST_CASE("a container that never came to be claims nothing (K1)") {
     }
     // What rests on another data root is not taken for something that never came to be.
     box.davit_ok({"stop", "-t", "0"});
-    const Outcome elsewhere =
-        bounded(box, {"--data-root", box.folder() + "/elsewhere", "up", "-d"});
+    const std::string other = box.folder() + "/elsewhere";
+    box.davit_ok({"save", "-o", "image.tar", "local/busybox:1"});
+    box.davit_ok({"--data-root", other, "load", "-i", "image.tar"});
+    const Outcome elsewhere = bounded(box, {"--data-root", other, "up", "-d"});
     CHECK(elsewhere.status == 1);
     CHECK_MESSAGE(contains(elsewhere.err, "is up with data root"), elsewhere.err);
     CHECK(box.inspect("dt-unmade-db-1", "{{.State.Status}} {{.State.ExitCode}}") == "exited 137");

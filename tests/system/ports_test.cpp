@@ -160,13 +160,12 @@ TEST_CASE("a port of another project is told with that project's name [ns]") {
         CHECK(box.inspect("dt-wants-app-1", "{{.State.Pid}}") == pid);
     }
     // Nor does a new service of the same project get it, and nothing has begun.
-    box.compose("services:\n" + sleeper("web", "    ports: [\"18613:80\"]\n") +
-                sleeper("late", "    ports: [\"18613:80\"]\n"));
+    box.compose("services:\n" + sleeper("late", "    ports: [\"18613:80\"]\n"));
     const Outcome same = box.davit({"up", "-d"});
     CHECK(same.status == 1);
     CHECK_MESSAGE(contains(same.err, "published by container 'dt-holds-web-1'"), same.err);
-    CHECK_FALSE(contains(box.davit_ok({"ps", "-a"}), "dt-holds-late-1"));
-    box.davit_ok({"down"});
+    CHECK_FALSE(contains(box.davit_ok({"-p", "dt-holds", "ps", "-a"}), "dt-holds-late-1"));
+    box.davit_ok({"down", "--remove-orphans"});
     // Free again.
     box.davit_ok({"-f", "two.yaml", "up", "-d"});
 }

@@ -35,6 +35,7 @@ TEST_CASE("files that change are brought in taken away and left alone as the fil
     make_folder(box, "src/old");
     box.write("src/page", "one\n");
     box.write("src/old/gone", "x\n");
+    box.write("src/old/first.log", "left out\n");
     box.write("src/hook", "g\n");
     box.write("settings", "a\n");
     box.compose(R"(
@@ -67,6 +68,15 @@ services:
     CHECK(eventually_inside("/srv/app/new/deep/file", "deep\n"));
     CHECK(eventually_inside("/srv/app/old/gone", ""));
     CHECK(inside(box, "web", "/srv/app/noise.log").empty());
+    CHECK(inside(box, "web", "/srv/app/old/first.log").empty());
+    // One that is moved in brings nothing along that the rule leaves out.
+    make_folder(box, "outside");
+    box.write("outside/file", "moved\n");
+    box.write("outside/other.log", "left out\n");
+    REQUIRE(::rename((box.folder() + "/outside").c_str(), (box.folder() + "/src/moved").c_str()) ==
+            0);
+    CHECK(eventually_inside("/srv/app/moved/file", "moved\n"));
+    CHECK(inside(box, "web", "/srv/app/moved/other.log").empty());
     // An editor that writes another file and renames it.
     box.write("settings.tmp", "b\n");
     const std::string started = inside(box, "web", "/started");
