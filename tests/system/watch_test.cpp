@@ -46,7 +46,7 @@ services:
     stop_signal: SIGKILL
     develop:
       watch:
-        - {path: ./src, action: sync, target: /srv/app, ignore: ["*.log"], initial_sync: true}
+        - {path: ./src, action: sync, target: /srv/app, ignore: ["**/*.log"], initial_sync: true}
         - {path: ./settings, action: sync+restart, target: /etc/settings}
         - {path: ./src/hook, action: sync+exec, target: /srv/hook,
            exec: {command: "sh -c 'echo ran >> /hooks'"}}
@@ -64,11 +64,12 @@ services:
     make_folder(box, "src/new/deep");
     box.write("src/new/deep/file", "deep\n");
     box.write("src/noise.log", "noise\n");
+    CHECK(eventually_inside("/srv/app/old/gone", "x\n"));
+    CHECK(inside(box, "web", "/srv/app/old/first.log").empty());
     REQUIRE(run({.argv = {"rm", "-r", box.folder() + "/src/old"}}).status == 0);
     CHECK(eventually_inside("/srv/app/new/deep/file", "deep\n"));
     CHECK(eventually_inside("/srv/app/old/gone", ""));
     CHECK(inside(box, "web", "/srv/app/noise.log").empty());
-    CHECK(inside(box, "web", "/srv/app/old/first.log").empty());
     // One that is moved in brings nothing along that the rule leaves out.
     make_folder(box, "outside");
     box.write("outside/file", "moved\n");
