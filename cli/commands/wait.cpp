@@ -11,8 +11,11 @@
 namespace davit::cli {
 namespace {
 
+/// Between the end of the process and the guard's word about it there is neither a pid nor an exit
+/// status yet.
 bool ended(const runtime::ContainerState& state) {
-    return state.status == runtime::Status::Exited || state.pid == 0;
+    return state.status == runtime::Status::Exited ||
+           (state.status == runtime::Status::Created && state.pid == 0);
 }
 
 bool restarts(const runtime::ContainerState& state) {
