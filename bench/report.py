@@ -26,13 +26,17 @@ COLUMNS = ("up -d", "up -d again", "ps", "down")
 COLOURS = {"davit": "#1f6f8b", "docker": "#b0b0b0", "podman": "#d8a25e"}
 
 
+def is_number(text):
+    return text.replace(".", "", 1).isdigit()
+
+
 def rows_of(text):
     """The stacks' table: (services, engine, [milliseconds])."""
     rows = []
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) == 6 and cells[0].isdigit() and all(cell.isdigit() for cell in cells[2:]):
-            rows.append((int(cells[0]), cells[1], [int(cell) for cell in cells[2:]]))
+        if len(cells) == 6 and cells[0].isdigit() and all(is_number(cell) for cell in cells[2:]):
+            rows.append((int(cells[0]), cells[1], [float(cell) for cell in cells[2:]]))
     return rows
 
 
@@ -50,7 +54,7 @@ def bars(rows):
                 length = max(times[index] ** 0.5 / most * width, 1)
                 parts.append(f'<text x="{left - 8}" y="{y + 11}" text-anchor="end">{services} × {column}, {engine}</text>')
                 parts.append(f'<rect x="{left}" y="{y}" width="{length:.0f}" height="{height}" fill="{COLOURS.get(engine, "#888")}"/>')
-                parts.append(f'<text x="{left + length + 6:.0f}" y="{y + 11}">{times[index]} ms</text>')
+                parts.append(f'<text x="{left + length + 6:.0f}" y="{y + 11}">{times[index]:.0f} ms</text>')
                 y += height + 3
             y += gap
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 90}" height="{y}" '
