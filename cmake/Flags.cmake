@@ -1,7 +1,13 @@
 # Compiler and linker flags, carried by one interface target that every folder's target links to.
 add_library(davit_flags INTERFACE)
 target_compile_features(davit_flags INTERFACE cxx_std_20)
-target_compile_definitions(davit_flags INTERFACE _GNU_SOURCE FMT_HEADER_ONLY)
+target_compile_definitions(davit_flags INTERFACE _GNU_SOURCE)
+
+# Whether base/fmt.cpp has what fmt declares as being elsewhere: what that is differs by release.
+find_package(fmt CONFIG REQUIRED)
+if(fmt_VERSION VERSION_GREATER_EQUAL 10)
+    target_compile_definitions(davit_flags INTERFACE FMT_HEADER_ONLY)
+endif()
 target_compile_options(davit_flags INTERFACE
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast
     -Wnon-virtual-dtor -Woverloaded-virtual -Wformat=2 -Wimplicit-fallthrough -Wcast-qual)
@@ -32,9 +38,10 @@ endif()
 # ccache halves the time of every second build; without it nothing changes.
 find_program(DAVIT_CCACHE ccache)
 if(DAVIT_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-    # Precompiled headers need these two: their time stamps and defines are CMake's business.
+    # Precompiled headers need these two: their time stamps and defines are CMake's business. What a
+    # file includes is known from the compiler afterwards: no preprocessing beforehand.
     set(CMAKE_CXX_COMPILER_LAUNCHER
-        ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${DAVIT_CCACHE})
+        ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_DEPEND=1 ${DAVIT_CCACHE})
 endif()
 
 # davit_folder(NAME SOURCES... USES targets... PRIVATE_USES targets...):
