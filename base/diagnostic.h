@@ -9,7 +9,7 @@ namespace davit {
 
 enum class Severity { Warning, Error };
 
-/// One remark about the user's input. All three texts follow the message rules in HACKING.md.
+/// One remark about the user's input. All three texts say what is wrong, where, and the cure.
 struct Diagnostic {
     Severity severity = Severity::Error;
     std::string message = {};  ///< What is wrong: "unknown key 'imgae' in service 'web'".

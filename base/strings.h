@@ -10,6 +10,9 @@ namespace davit {
 /// `text` without blanks, tabs and line breaks at both ends.
 std::string_view trim(std::string_view text);
 
+/// `text` with its ASCII letters small, whatever the locale.
+std::string lowered(std::string_view text);
+
 /// The parts of `text` between `separator`s; one empty part for an empty text.
 std::vector<std::string> split(std::string_view text, char separator);
 

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <fmt/format.h>
 #include <map>
 #include <optional>
@@ -16,18 +15,12 @@
 namespace davit::builder {
 namespace {
 
-std::string lower(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return text;
-}
-
 /// "API_TOKEN" has a part that says that its value is nobody's business. "PUBLIC_KEY" has not.
 bool names_a_secret(const std::string& name) {
     constexpr std::array<std::string_view, 9> kParts = {"apikey",      "auth",   "credential",
                                                         "credentials", "key",    "password",
                                                         "passwd",      "secret", "token"};
-    const std::vector<std::string> parts = split(lower(name), '_');
+    const std::vector<std::string> parts = split(lowered(name), '_');
     const auto is_secret = [&](const std::string& part) {
         return std::find(kParts.begin(), kParts.end(), part) != kParts.end();
     };
@@ -82,7 +75,7 @@ private:
         look_at_name(stage);
         look_at_base(stage);
         Known known;
-        if (const auto base = stages_.find(lower(stage.base.text)); base != stages_.end())
+        if (const auto base = stages_.find(lowered(stage.base.text)); base != stages_.end())
             known = base->second;
         std::map<Keyword, int> seen;
         for (const Instruction& step : stage.steps) {
@@ -192,7 +185,7 @@ private:
         }
         const auto is_lower = [](const Instruction* one) {
             const std::string word = keyword_as_written(*one);
-            return word == lower(word);
+            return word == lowered(word);
         };
         const auto few = std::count_if(all.begin(), all.end(), is_lower);
         const bool wanted = few * 2 > static_cast<std::ptrdiff_t>(all.size());

@@ -20,9 +20,7 @@ std::optional<std::uint16_t> port_number(const std::string& text) {
 void bind_port(const Node& node, Service& service, Diagnostics& diagnostics) {
     Port port;
     port.host_ip = text_at(node, "host_ip");
-    port.protocol = text_at(node, "protocol");
-    std::transform(port.protocol.begin(), port.protocol.end(), port.protocol.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    port.protocol = lowered(text_at(node, "protocol"));
     if (port.protocol != "tcp" && port.protocol != "udp" && port.protocol != "sctp") {
         diagnostics.error(fmt::format("'{}' is not a protocol", printable(port.protocol)),
                           place_of_item(node), "use tcp, udp or sctp");

@@ -13,12 +13,6 @@
 namespace davit::compose {
 namespace {
 
-std::string lower_case(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return text;
-}
-
 std::optional<double> parse_number(const std::string& text) {
     double value = 0;
     const char* end = text.data() + text.size();
@@ -152,7 +146,7 @@ void Canonicalizer::boolean(Node& node, const Shape& shape, const NodePath& path
     const ScalarType type = scalar_type(node);
     constexpr std::array<std::string_view, 4> kYes = {"true", "yes", "y", "on"};
     constexpr std::array<std::string_view, 4> kNo = {"false", "no", "n", "off"};
-    const std::string word = lower_case(node.text);
+    const std::string word = lowered(node.text);
     const bool yes = std::find(kYes.begin(), kYes.end(), word) != kYes.end();
     const bool no = std::find(kNo.begin(), kNo.end(), word) != kNo.end();
     const bool accepted =

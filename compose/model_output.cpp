@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <charconv>
 #include <fmt/format.h>
 #include <map>
@@ -168,10 +167,7 @@ bool is_plain(const std::string& text) {
         return false;
     constexpr std::array<std::string_view, 8> kWords = {"yes", "no", "on", "off",
                                                         "y",   "n",  "=",  "null"};
-    std::string lower = text;
-    std::transform(lower.begin(), lower.end(), lower.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    if (std::find(kWords.begin(), kWords.end(), lower) != kWords.end()) return false;
+    if (std::find(kWords.begin(), kWords.end(), lowered(text)) != kWords.end()) return false;
     // 12:30:45 and 2001-01-01 are numbers to YAML 1.1.
     return text.find_first_not_of("0123456789:.-_+eE ") != std::string::npos;
 }

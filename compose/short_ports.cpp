@@ -55,9 +55,7 @@ Result<std::string> parse_host_ip(std::string_view text) {
 }
 
 Result<std::string> parse_protocol(std::string_view text) {
-    std::string protocol(text.substr(0, text.find('/')));
-    std::transform(protocol.begin(), protocol.end(), protocol.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::string protocol = lowered(text.substr(0, text.find('/')));
     if (protocol == "tcp" || protocol == "udp" || protocol == "sctp") return protocol;
     return Error(ErrorKind::InvalidInput, fmt::format("'{}' is not a protocol", printable(text)))
         .help("use tcp, udp or sctp");

@@ -3,7 +3,6 @@
 #include "base/strings.h"
 #include "base/sys.h"
 
-#include <cctype>
 #include <cstdio>
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -118,9 +117,7 @@ std::size_t take_header(char* text, std::size_t, std::size_t size, void* context
     }
     const std::size_t colon = line.find(':');
     if (colon == std::string_view::npos) return size;
-    std::string name(line.substr(0, colon));
-    for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    transfer.response.headers[name] = trim(line.substr(colon + 1));
+    transfer.response.headers[lowered(line.substr(0, colon))] = trim(line.substr(colon + 1));
     return size;
 }
 

@@ -29,16 +29,13 @@ std::map<std::string, std::string> parse_challenge(std::string_view header) {
     std::map<std::string, std::string> parts;
     header = trim(header);
     const std::size_t blank = header.find(' ');
-    std::string scheme(header.substr(0, blank));
-    for (char& c : scheme) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    parts["scheme"] = scheme;
+    parts["scheme"] = lowered(header.substr(0, blank));
     if (blank == std::string_view::npos) return parts;
     header.remove_prefix(blank + 1);
     while (!(header = trim(header)).empty()) {
         const std::size_t equals = header.find('=');
         if (equals == std::string_view::npos) break;
-        std::string name(trim(header.substr(0, equals)));
-        for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+        const std::string name = lowered(trim(header.substr(0, equals)));
         header = trim(header.substr(equals + 1));
         std::string value;
         std::size_t at = 0;

@@ -3,18 +3,10 @@
 #include "base/file.h"
 #include "base/strings.h"
 
-#include <algorithm>
-#include <cctype>
 #include <sys/stat.h>
 
 namespace davit::runtime {
 namespace {
-
-std::string lower(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return text;
-}
 
 std::vector<std::string> words_of(std::string_view line) {
     std::vector<std::string> words;
@@ -89,7 +81,7 @@ void DnsZone::refresh() {
         const std::vector<std::string> addresses = words_of(lines[0]);
         const std::vector<std::string> names = words_of(lines[1]);
         for (const std::string& name : names) {
-            std::vector<std::string>& known = addresses_of_[lower(name)];
+            std::vector<std::string>& known = addresses_of_[lowered(name)];
             known.insert(known.end(), addresses.begin(), addresses.end());
         }
         for (const std::string& address : addresses)
@@ -113,7 +105,7 @@ DnsNames::DnsNames(DnsSettings settings) : settings_(std::move(settings)) {
     for (const DnsSettings::Network& network : settings_.networks)
         zones_.emplace_back(network.folder);
     std::map<std::string, std::string> links;
-    for (auto& [alias, name] : settings_.links) links[lower(alias)] = lower(name);
+    for (auto& [alias, name] : settings_.links) links[lowered(alias)] = lowered(name);
     settings_.links = std::move(links);
 }
 
@@ -124,7 +116,7 @@ std::optional<std::vector<std::string>> DnsNames::find(const std::string& name) 
     const std::string& wanted = link == settings_.links.end() ? name : link->second;
     for (std::size_t i = 0; i < zones_.size(); ++i) {
         if (const auto* found = zones_[i].find(wanted)) return *found;
-        const std::string suffix = "." + lower(settings_.networks[i].name);
+        const std::string suffix = "." + lowered(settings_.networks[i].name);
         if (!wanted.ends_with(suffix)) continue;
         if (const auto* found = zones_[i].find(wanted.substr(0, wanted.size() - suffix.size())))
             return *found;

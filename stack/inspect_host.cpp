@@ -1,8 +1,8 @@
 #include "stack/inspect_host.h"
 
 #include "base/bytes.h"
+#include "base/strings.h"
 
-#include <cctype>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -21,9 +21,8 @@ const Json& part(const Json& json, const char* key) {
 Json ulimits_of(const Json& process) {
     Json list = Json::array();
     for (const Json& limit : part(process, "rlimits")) {
-        std::string name = string_or(limit, "type");
-        if (name.starts_with("RLIMIT_")) name.erase(0, 7);
-        for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+        std::string name = lowered(string_or(limit, "type"));
+        if (name.starts_with("rlimit_")) name.erase(0, 7);
         list.push_back(
             {{"Name", name},
              {"Hard", static_cast<std::int64_t>(limit.value("hard", std::uint64_t{0}))},
