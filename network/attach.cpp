@@ -95,6 +95,24 @@ Result<void> add_inside(const AttachSpec& spec, Batch& batch) {
     return {};
 }
 
+/// Sets up a link that shares the wire of others. The last run of the container may have had its
+/// MAC address: the kernel takes the links of a dead namespace away some 50 ms later, or more.
+Result<void> set_up_shared(nl_sock& socket, const AttachSpec& spec) {
+    constexpr int kTries = 150;
+    constexpr timespec kPause{0, 20'000'000};
+    for (int i = 0;; ++i) {
+        Batch batch;
+        batch.add(set_up(spec.interface), fmt::format("set '{}' up", spec.interface));
+        Result<void> done = std::move(batch).commit(socket);
+        if (done || done.error().kind() != ErrorKind::Busy) return done;
+        if (i == kTries)
+            return Error(ErrorKind::Busy, fmt::format("another link on '{}' has the MAC address {}",
+                                                      spec.bridge, spec.mac))
+                .help("give the service another 'mac_address' on this network");
+        ::ppoll(nullptr, 0, &kPause, nullptr);
+    }
+}
+
 /// The inside of a container's network namespace, on a socket of that namespace: one batch for all
 /// interfaces.
 Result<void> configure_inside(const UniqueFd& netns, const Specs& specs) {
@@ -107,6 +125,8 @@ Result<void> configure_inside(const UniqueFd& netns, const Specs& specs) {
             TRY(set_needed(path, value));
         }
     }
+    for (const AttachSpec& spec : specs)
+        if (spec.driver == "macvlan") TRY(set_up_shared(*socket, spec));
     Batch batch;
     batch.add(set_up("lo"), "set 'lo' up");
     for (const AttachSpec& spec : specs) TRY(add_inside(spec, batch));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <doctest/doctest.h>
 #include <net/if.h>
@@ -75,6 +76,33 @@ TEST_CASE("the link of a run that has just ended gives way to the next [ns]") {
         if (!done(attach(second, {spec}))) return 3;
         const UniqueFd web = listen_in(second, 80);
         return reaches("172.17.0.2", 80, web) ? 0 : 4;
+    });
+}
+
+TEST_CASE("a MAC address on a shared wire is waited for until the last run's link is gone [ns]") {
+    IN_OWN_NAMESPACES([] {
+        if (!done(ensure_bridge(bridge("dvb-a", "172.17.0.1/16")))) return 1;
+        AttachSpec spec = attachment("dvb-a", "", "172.17.0.2/16", "172.17.0.1");
+        spec.driver = "macvlan";
+        UniqueFd first = new_netns();
+        const Result<void> made = attach(first, {spec});
+        if (!made.ok() && made.error().kind() == ErrorKind::Unsupported)
+            return kNoNftables;  // nor macvlan: skipped
+        if (!done(made)) return 2;
+        std::thread ends([&first] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(300));
+            first.reset();
+        });
+        const UniqueFd second = new_netns();
+        const Result<void> again = attach(second, {spec});
+        ends.join();
+        if (!done(again)) return 3;
+        const UniqueFd third = new_netns();
+        const Result<void> never = attach(third, {spec});
+        return !never.ok() && never.error().kind() == ErrorKind::Busy &&
+                       never.error().to_string().find(spec.mac) != std::string::npos
+                   ? 0
+                   : 4;
     });
 }
 
