@@ -1,11 +1,14 @@
 #include "network/port_guard.h"
 
 #include "base/log.h"
+#include "base/nft_batch.h"
 
 #include <array>
 #include <atomic>
+#include <cstdint>
 #include <cstdio>
 #include <fmt/format.h>
+#include <net/if.h>
 
 namespace davit::network {
 namespace {
@@ -48,6 +51,25 @@ struct Elements {
     std::vector<std::string> own6 = {};
 };
 
+constexpr std::size_t kMacLength = 6;
+
+Result<std::array<std::uint8_t, kMacLength>> parse_mac(const std::string& mac) {
+    std::array<unsigned, kMacLength> part{};
+    int end = 0;
+    if (std::sscanf(mac.c_str(), "%2x:%2x:%2x:%2x:%2x:%2x%n", &part[0], &part[1], &part[2],
+                    &part[3], &part[4], &part[5], &end) != kMacLength ||
+        mac.size() != static_cast<std::size_t>(end))
+        return Error(ErrorKind::InvalidInput, fmt::format("'{}' is not a MAC address", mac));
+    std::array<std::uint8_t, kMacLength> bytes{};
+    for (std::size_t i = 0; i < kMacLength; ++i) bytes[i] = static_cast<std::uint8_t>(part[i]);
+    return bytes;
+}
+
+std::string filled(std::string bytes, std::size_t size) {
+    bytes.resize(size, '\0');
+    return bytes;
+}
+
 /// As nft wants a key that it knows as bytes only.
 std::string hexadecimal(const Ip& ip) {
     std::string text = "0x";
@@ -87,13 +109,7 @@ void for_each_set(const std::vector<GuardedPort>& ports, const Visit& visit) {
 }  // namespace
 
 Result<Ip> link_local_of(const std::string& mac) {
-    constexpr std::size_t kLength = 6;
-    std::array<unsigned, kLength> part{};
-    int end = 0;
-    if (std::sscanf(mac.c_str(), "%2x:%2x:%2x:%2x:%2x:%2x%n", &part[0], &part[1], &part[2],
-                    &part[3], &part[4], &part[5], &end) != kLength ||
-        mac.size() != static_cast<std::size_t>(end))
-        return Error(ErrorKind::InvalidInput, fmt::format("'{}' is not a MAC address", mac));
+    const std::array<std::uint8_t, kMacLength> part = TRY(parse_mac(mac));
     constexpr unsigned kUniversal = 0x02;
     const std::array<unsigned, 8> host = {
         part[0] ^ kUniversal, part[1], part[2], 0xff, 0xfe, part[3], part[4], part[5]};
@@ -117,16 +133,6 @@ std::string render_guard(const Ruleset& rules) {
     return script + kChains + "}\n";
 }
 
-std::string render_guarded(const std::vector<GuardedPort>& ports) {
-    std::string script;
-    for_each_set(ports, [&](const char* set, const char*, const auto& elements) {
-        if (!elements.empty())
-            script += fmt::format("add element bridge davit {} {{ {} }}\n", set,
-                                  fmt::join(elements, ", "));
-    });
-    return script;
-}
-
 Result<bool> apply_through(const Loader& load, const Ruleset& rules) {
     TRY(check(rules));
     const std::string script = render(rules);
@@ -148,9 +154,22 @@ Result<void> apply(const Ruleset& rules) {
     return {};
 }
 
+/// Not as a script: for each container that starts, libnftables would take milliseconds.
 Result<void> guard_ports(const std::vector<GuardedPort>& ports) {
     if (ports.empty() || kernel_cannot_guard) return {};
-    return load_script(render_guarded(ports));
+    NftBatch batch("davit", NftFamily::Bridge);
+    for (const GuardedPort& port : ports) {
+        // The parts of a key begin at multiples of four bytes, the name is 16.
+        const std::string link = filled(port.link, IFNAMSIZ);
+        const std::array<std::uint8_t, kMacLength> mac = TRY(parse_mac(port.mac));
+        const std::string mac_bytes(mac.begin(), mac.end());
+        batch.elements("ports", {link});
+        batch.elements("macs", {link + filled(mac_bytes, 8)});
+        std::vector<Ip> addresses = port.addresses;
+        addresses.push_back(TRY(link_local_of(port.mac)));
+        for (const Ip& ip : addresses) batch.elements(ip.v6 ? "own6" : "own4", {link + ip.bytes()});
+    }
+    return batch.send(TRY(open_netfilter()));
 }
 
 Result<bool> can_guard() {

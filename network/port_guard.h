@@ -16,9 +16,6 @@ namespace davit::network {
 /// network it removes the table. Pure; golden-tested.
 std::string render_guard(const Ruleset& rules);
 
-/// The nft script that adds ports to the table, which must be there. Pure.
-std::string render_guarded(const std::vector<GuardedPort>& ports);
-
 /// The address of its link that Linux makes of a MAC address. @source RFC 4291, appendix A
 /// @errors InvalidInput
 Result<Ip> link_local_of(const std::string& mac);

@@ -1,8 +1,8 @@
 #include "runtime/fence.h"
 
 #include "base/log.h"
+#include "base/nft_batch.h"
 #include "base/sys.h"
-#include "runtime/nft_batch.h"
 
 #include <cerrno>
 #include <cstddef>

@@ -2,9 +2,9 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/nft_batch.h"
 #include "base/sys.h"
 #include "runtime/clone.h"
-#include "runtime/nft_batch.h"
 
 #include <algorithm>
 #include <arpa/inet.h>

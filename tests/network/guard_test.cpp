@@ -1,10 +1,13 @@
 #include "base/file.h"
+#include "base/json.h"
 #include "base/strings.h"
+#include "network/foreign_rules.h"
 #include "network/port_guard.h"
 #include "tests/network/forge.h"
 #include "tests/support/text.h"
 
 #include <doctest/doctest.h>
+#include <set>
 
 using namespace davit;
 using namespace davit::network;
@@ -207,13 +210,34 @@ table bridge davit {
 )");
 }
 
-TEST_CASE("a port is added to the guard with few words") {
-    CHECK(render_guarded({own_port()}) ==
-          "add element bridge davit ports { \"dvv-1\" }\n"
-          "add element bridge davit macs { \"dvv-1\" . 02:42:ac:11:00:02 }\n"
-          "add element bridge davit own4 { \"dvv-1\" . 172.17.0.2 }\n"
-          "add element bridge davit own6 { \"dvv-1\" . 0xfd770000000000000000000000000002, "
-          "\"dvv-1\" . 0xfe800000000000000042acfffe110002 }\n");
+TEST_CASE("a port that is added to the guard is one as nft would have written it [ns]") {
+    IN_OWN_NAMESPACES([] {
+        const Result<bool> guards = can_guard();
+        if (!guards) return 1;
+        if (!*guards) return kNoNftables;
+        const auto elements = [] {
+            std::set<std::string> all;
+            const Result<Json> rules = list_ruleset();
+            for (const Json& item : rules ? rules->at("nftables") : Json::array()) {
+                if (!item.contains("set") || !item["set"].contains("elem")) continue;
+                for (const Json& element : item["set"]["elem"])
+                    all.insert(item["set"]["name"].dump() + element.dump());
+            }
+            return all;
+        };
+        if (!done(load_script(render_guard(guarded_rules())))) return 2;
+        const std::set<std::string> written = elements();
+        if (written.size() != 5) return 9;
+        Ruleset without = guarded_rules();
+        without.guarded.clear();
+        if (!done(load_script(render_guard(without))) || elements() == written) return 3;
+        if (!done(guard_ports({own_port()}))) return 4;
+        if (elements() != written) return 5;
+        // Once more is no mistake, and without the table it is one: somebody has flushed all.
+        if (!done(guard_ports({own_port()})) || elements() != written) return 6;
+        if (!done(load_script("flush ruleset\n"))) return 7;
+        return guard_ports({own_port()}).ok() ? 8 : 0;
+    });
 }
 
 TEST_CASE("ports that no kernel would take are refused with what is wrong") {

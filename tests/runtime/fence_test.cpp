@@ -1,6 +1,6 @@
 #include "runtime/fence.h"
 
-#include "runtime/nft_batch.h"
+#include "base/nft_batch.h"
 #include "runtime/rules_watch.h"
 #include "tests/network/forge.h"
 #include "tests/network/lab.h"

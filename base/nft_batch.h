@@ -8,9 +8,10 @@
 #include <string_view>
 #include <vector>
 
-/// A small part of nftables' netlink language, for a guard: libnftables is much too large for it.
+/// A small part of nftables' netlink language: for guards, which libnftables is much too large for,
+/// and for what happens once for each container, which it takes milliseconds for.
 /// @source linux/include/uapi/linux/netfilter/nf_tables.h
-namespace davit::runtime {
+namespace davit {
 
 /// A netlink socket for nf_tables, with an address of its own. What is asked with it ends within
 /// two seconds. @errors System, Unsupported
@@ -41,17 +42,23 @@ private:
     std::string expressions_;
 };
 
-/// Changes of one table of the family inet, carried out together or not at all.
+enum class NftFamily : std::uint8_t { Inet, Bridge };
+
+/// Changes of one table, carried out together or not at all.
 class NftBatch {
 public:
-    explicit NftBatch(std::string table) : table_(std::move(table)) {}
+    explicit NftBatch(std::string table, NftFamily family = NftFamily::Inet)
+        : table_(std::move(table)), family_(family) {}
 
     /// The table, which nobody but the socket that sends this may change, and which ends with it.
     void own_table();
     void delete_table();
-    /// A set of `elements`, each `key_length` bytes.
+    /// A set of `keys`, each `key_length` bytes.
     void set(const std::string& name, std::uint32_t key_length, std::uint32_t key_type,
-             const std::vector<std::string>& elements);
+             const std::vector<std::string>& keys);
+    /// More elements of a set that is there: keys of as many bytes as it has. Those that are in it
+    /// already stay.
+    void elements(const std::string& set, const std::vector<std::string>& keys);
     /// A chain for filtering.
     void chain(const std::string& name, std::uint32_t hook, std::int32_t priority);
     void rule(const std::string& chain, const NftRule& rule);
@@ -62,6 +69,7 @@ public:
 private:
     void message(int type, int flags, const std::string& attributes);
     std::string table_;
+    NftFamily family_;
     std::uint32_t sets_ = 0;
     std::uint32_t sequence_ = 0;
     std::string messages_;
@@ -72,4 +80,4 @@ private:
 Result<std::vector<std::string>> keys_of_set(const UniqueFd& socket, const std::string& table,
                                              const std::string& set);
 
-}  // namespace davit::runtime
+}  // namespace davit

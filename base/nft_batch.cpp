@@ -1,4 +1,4 @@
-#include "runtime/nft_batch.h"
+#include "base/nft_batch.h"
 
 #include "base/sys.h"
 
@@ -12,7 +12,7 @@
 #include <linux/netlink.h>
 #include <sys/socket.h>
 
-namespace davit::runtime {
+namespace davit {
 namespace {
 
 /// For nft(8) alone, which stores here in what order it has to show a set's bytes: type, length,
@@ -200,7 +200,8 @@ NftRule& NftRule::verdict(std::uint32_t code) {
 }
 
 void NftBatch::message(int type, int flags, const std::string& attributes) {
-    messages_ += message_of(tables_type(type), flags, NFPROTO_INET, 0, ++sequence_, attributes);
+    const std::uint8_t family = family_ == NftFamily::Inet ? NFPROTO_INET : NFPROTO_BRIDGE;
+    messages_ += message_of(tables_type(type), flags, family, 0, ++sequence_, attributes);
 }
 
 void NftBatch::own_table() {
@@ -211,16 +212,20 @@ void NftBatch::own_table() {
 void NftBatch::delete_table() { message(NFT_MSG_DELTABLE, 0, text(NFTA_TABLE_NAME, table_)); }
 
 void NftBatch::set(const std::string& name, std::uint32_t key_length, std::uint32_t key_type,
-                   const std::vector<std::string>& elements) {
+                   const std::vector<std::string>& keys) {
     message(NFT_MSG_NEWSET, NLM_F_CREATE,
             text(NFTA_SET_TABLE, table_) + text(NFTA_SET_NAME, name) +
                 number(NFTA_SET_KEY_TYPE, key_type) + number(NFTA_SET_KEY_LEN, key_length) +
                 number(NFTA_SET_ID, ++sets_) + attribute(NFTA_SET_USERDATA, kAsInHost));
+    elements(name, keys);
+}
+
+void NftBatch::elements(const std::string& set, const std::vector<std::string>& keys) {
     // One message each: a list that grows long would not fit into one attribute.
-    for (const std::string& element : elements) {
-        const std::string key = nested(NFTA_SET_ELEM_KEY, attribute(NFTA_DATA_VALUE, element));
+    for (const std::string& value : keys) {
+        const std::string key = nested(NFTA_SET_ELEM_KEY, attribute(NFTA_DATA_VALUE, value));
         message(NFT_MSG_NEWSETELEM, NLM_F_CREATE,
-                text(NFTA_SET_ELEM_LIST_TABLE, table_) + text(NFTA_SET_ELEM_LIST_SET, name) +
+                text(NFTA_SET_ELEM_LIST_TABLE, table_) + text(NFTA_SET_ELEM_LIST_SET, set) +
                     nested(NFTA_SET_ELEM_LIST_ELEMENTS, nested(NFTA_LIST_ELEM, key)));
     }
 }
@@ -285,4 +290,4 @@ Result<std::vector<std::string>> keys_of_set(const UniqueFd& socket, const std::
     }
 }
 
-}  // namespace davit::runtime
+}  // namespace davit
