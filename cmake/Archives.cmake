@@ -7,8 +7,11 @@ set(davit_is_release OFF)
 if(davit_build_type MATCHES "^(RELEASE|RELWITHDEBINFO|MINSIZEREL)$" AND NOT DAVIT_SANITIZE)
     set(davit_is_release ON)
 endif()
-option(DAVIT_ARCHIVES "Link yaml-cpp, zstd, libnl, libcrypto's digests and libstdc++ statically" ${davit_is_release})
+option(DAVIT_ARCHIVES "Link yaml-cpp, zstd, liblzma, bzip2, libnl, libcrypto's digests and libstdc++ statically" ${davit_is_release})
 set(OPENSSL_USE_STATIC_LIBS ${DAVIT_ARCHIVES})
+if(DAVIT_ARCHIVES AND OPENSSL_CRYPTO_LIBRARY MATCHES "\\.so$")
+    unset(OPENSSL_CRYPTO_LIBRARY CACHE)  # found before archives were asked for
+endif()
 
 # davit_archives(TARGET NAMES...): makes an imported target stand for these archives, where all of
 # them are there; else it stays what it is.

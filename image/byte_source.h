@@ -43,8 +43,8 @@ private:
     std::int64_t size_ = 0;
 };
 
-/// The plain bytes of `source`, which is gzip (several members in a row are one), zstd or plain, as
-/// its first bytes say. `source` must outlive the result.
+/// The plain bytes of `source`, which is gzip (several members in a row are one), zstd, xz, bzip2
+/// or plain, as its first bytes say. `source` must outlive the result.
 /// @errors InvalidInput for data that is damaged or cut short
 Result<std::unique_ptr<ByteSource>> decompress(ByteSource& source);
 

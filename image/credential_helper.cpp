@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <future>
 
-// The only file of this folder that includes Boost.Process: it costs seconds to compile.
+// With stack/ssh_agents.cpp the only file that includes Boost.Process: it costs seconds to compile.
 
 namespace davit::image {
 

@@ -22,7 +22,7 @@ if [ "$(id -u)" -ne 0 ]; then as_root=(sudo); fi
 
 # a|b: the name differs between releases, and the first that there is will do.
 runtime_packages=(
-    'libyaml-cpp0.7|libyaml-cpp0.8' 'libssl3|libssl3t64' libzstd1 libisal2
+    'libyaml-cpp0.7|libyaml-cpp0.8' 'libssl3|libssl3t64' libzstd1 liblzma5 libbz2-1.0 libisal2
     'libcurl4|libcurl4t64' libnftables1 libnl-3-200 ca-certificates iproute2)
 build_packages=(
     g++ cmake ninja-build pkg-config ccache git
@@ -30,7 +30,7 @@ build_packages=(
     'libboost1.81-dev|libboost1.83-dev'
     libyaml-cpp-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libcli11-dev doctest-dev
     libnl-3-dev libnl-route-3-dev libnftables-dev libseccomp-dev
-    libssl-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev libisal-dev libtomlplusplus-dev
+    libssl-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev liblzma-dev libbz2-dev libisal-dev libtomlplusplus-dev
     # What the demo and the tests use: a host's tools, and the stuff of images.
     nftables iproute2 curl python3 busybox-static ca-certificates procps util-linux skopeo
     docker-registry openssl openssh-client bind9-dnsutils podman strace zstd)

@@ -164,7 +164,8 @@ def make_context(name, place):
     (place / "closed" / "in").write_text("in")
     os.chmod(place / "closed", 0o750)
     os.chmod(place / "closed" / "in", 0o640)
-    for file, mode in (("archive.tar", "w"), ("archive.tar.gz", "w:gz")):
+    for file, mode in (("archive.tar", "w"), ("archive.tar.gz", "w:gz"), ("archive.tar.xz", "w:xz"),
+                       ("archive.tar.bz2", "w:bz2")):
         with tarfile.open(place / file, mode) as archive:
             for entry, kind, owner, bits in (("in", tarfile.DIRTYPE, 3, 0o750), ("in/file", tarfile.REGTYPE, 4, 0o640),
                                              ("in/link", tarfile.SYMTYPE, 0, 0o777)):

@@ -11,6 +11,7 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <lzma.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -249,13 +250,38 @@ TEST_CASE("bombs are put out before they fill anything (H2)") {
     }
 }
 
-TEST_CASE("a window of zstd that takes all memory is refused (H2)") {
+TEST_CASE("windows of zstd and xz that take all memory are refused (H2)") {
     // A frame of 2 GiB of window with one block of nothing. @source RFC 8878 3.1.1
     MemorySource source(std::string("\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00", 9));
     const auto plain = decompress(source);
     REQUIRE(plain.ok());
     char buffer[16];
     CHECK_FALSE((*plain)->read(buffer, sizeof buffer).ok());
+
+    // An xz of one byte, whose block says that its dictionary has 1 GiB. @source xz file format 3.1
+    std::string packed(1000, '\0');
+    std::size_t size = 0;
+    const std::uint8_t byte = 'x';
+    REQUIRE(lzma_easy_buffer_encode(0, LZMA_CHECK_CRC32, nullptr, &byte, 1,
+                                    reinterpret_cast<std::uint8_t*>(packed.data()), &size,
+                                    packed.size()) == LZMA_OK);
+    packed.resize(size);
+    constexpr std::size_t kBlock = 12;  // behind the header of the stream
+    const std::size_t length = (static_cast<unsigned char>(packed[kBlock]) + 1U) * 4U;
+    const std::size_t filter = packed.find("\x21\x01", kBlock);  // LZMA2, one byte of properties
+    REQUIRE(filter < kBlock + length);
+    packed[filter + 2] = 36;
+    const std::uint32_t sum =
+        lzma_crc32(reinterpret_cast<const std::uint8_t*>(&packed[kBlock]), length - 4, 0);
+    for (unsigned i = 0; i < 4; ++i)
+        packed[kBlock + length - 4 + i] = static_cast<char>(sum >> (8 * i));
+    MemorySource xz(packed);
+    const auto unpacked = decompress(xz);
+    REQUIRE(unpacked.ok());
+    const auto got = (*unpacked)->read(buffer, sizeof buffer);
+    REQUIRE_FALSE(got.ok());
+    CHECK(got.error().to_string() ==
+          "the xz data needs more than 256 MiB of memory to be unpacked");
 }
 
 TEST_CASE("the last bytes of a disk are not for layers (H2)") {
