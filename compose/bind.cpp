@@ -206,6 +206,7 @@ void bind_project(const Node& model, const std::map<std::string, std::string>& e
         for (const Node& node : networks->items)
             bind_network(node, project.networks[node.key], diagnostics);
     settle_networks(model, project, diagnostics);
+    settle_volumes_from(model, project, diagnostics);
     if (project.services.empty()) return;
     Network& everyone = project.networks["default"];
     if (everyone.name.empty()) everyone.name = project.name + "_default";

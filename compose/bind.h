@@ -43,6 +43,8 @@ void bind_networks(const Node& node, Service& service, Diagnostics& diagnostics)
 void bind_network_mode(const Node& node, Service& service, Diagnostics& diagnostics);
 /// Once services and networks are bound: what the networks' drivers and modes mean to the services.
 void settle_networks(const Node& model, Project& project, Diagnostics& diagnostics);
+/// Once services are bound: the mounts that they have from each other.
+void settle_volumes_from(const Node& model, Project& project, Diagnostics& diagnostics);
 void bind_mounts(const Node& node, Service& service, Diagnostics& diagnostics);
 void bind_ports(const Node& node, Service& service, Diagnostics& diagnostics);
 void bind_volume(const Node& node, Volume& volume, Diagnostics& diagnostics);

@@ -250,7 +250,8 @@ constexpr Attribute kServiceKeys[] = {
     {"userns_mode", &kString},
     {"uts", &kString},
     {"volumes", &kVolumes, kPartly},
-    {"volumes_from", &kRepeatedStrings, kNotYet, "name the volumes in 'volumes' of both services"},
+    {"volumes_from", &kRepeatedStrings, kPartly,
+     "binds and volumes with a name; not what only the image has as VOLUME, and no container:NAME"},
     {"working_dir", &kString},
     {"x-davit", &kExtension},
 };

@@ -51,8 +51,7 @@ TEST_CASE("mistakes of one service") {
         {"    cgroup_parent: ../x\n", "4:20: a cgroup can't be named with '..'"},
         {"    cpuset: all\n", "4:13: 'all' is not a list of processors"},
         {"    blkio_config: {weight: 7}\n", "4:28: the weight 7 is not 10 to 1000"},
-        {"    build: {entitlements: [network.host]}\n",
-         "4:13: 'entitlements' is not supported yet"},
+        {"    provider: {type: x}\n", "4:5: 'provider' is not supported yet"},
         {"    pid: mine\n", "4:10: 'pid: mine' is unknown"},
         {"    networks: {default: {ipv4_address: 10.0.0}}\n",
          "4:40: '10.0.0' is not an IPv4 address"},
@@ -130,8 +129,8 @@ TEST_CASE("mistakes between services and at the top") {
     };
     const Case cases[] = {
         {"services:\n  web: {user: x}\n", "2:3: service 'web' has no image"},
-        {"services:\n  web: {build: {entitlements: [network.host]}}\n",
-         "2:17: 'entitlements' is not supported yet"},
+        {"services:\n  web: {image: x, provider: {type: x}}\n",
+         "2:19: 'provider' is not supported yet"},
         {"services:\n  web:\n", "2:3: 'services.web' must be a mapping, found nothing"},
         {"services:\n  \"a b\": {image: x}\n", "2:3: 'a b' can't be the name of a service"},
         {"services:\n  ..: {image: x}\n", "2:3: '..' can't be the name of a service"},

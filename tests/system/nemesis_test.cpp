@@ -177,7 +177,20 @@ private:
         CHECK_MESSAGE(down.status == 0, down.err);
     }
 
+    /// What enters a container that is paused meanwhile waits with it, as with Docker.
+    void release_waiting() {
+        const auto is = [](const Running& one, const char* word) {
+            return contains(one.words, word);
+        };
+        for (Running& one : running_)
+            if (is(one, " pause")) one.process->wait();
+        for (const Running& one : running_)
+            if (is(one, " exec "))
+                (void)box_.davit({"-p", std::string(split(one.words, ' ').at(1)), "unpause"});
+    }
+
     void await_all() {
+        release_waiting();
         for (std::size_t i = 0; i < running_.size(); ++i) {
             Running& one = running_[i];
             const int status = one.process->wait();
