@@ -179,6 +179,18 @@ std::string data_root_of_running(const Paths& paths, const std::string& project)
 
 namespace {
 
+/// What was seen as list_containers would tell it: the records are sorted by name already.
+std::vector<ContainerView> views_of(Observation seen) {
+    std::vector<ContainerView> views;
+    for (auto& [name, record] : seen.containers) {
+        ContainerView& view = views.emplace_back();
+        view.supervised = runtime::guard_alive(seen.states.at(name));
+        view.record = std::move(record);
+        view.state = std::move(seen.states.at(name));
+    }
+    return views;
+}
+
 std::string fingerprint(const Prepared& prepared) {
     const auto& images = prepared.seen.state.image_ids;
     Json json = {{"plan", compose::to_string(prepared.plan)}};
@@ -217,7 +229,7 @@ Result<UpPreview> preview_up(const Environment& environment, const UpRequest& re
 
 Result<std::vector<FailedStep>> up(const Environment& environment, const UpRequest& request,
                                    const ExecuteOptions& execute_options, const OnEvent& on_event,
-                                   std::vector<std::string>& warnings) {
+                                   UpNotes& notes) {
     const Paths& paths = environment.paths;
     const std::string& project = request.loaded->project.name;
     // The lock comes before the first look: another `up` of this project may be halfway.
@@ -226,8 +238,8 @@ Result<std::vector<FailedStep>> up(const Environment& environment, const UpReque
     ScopeGuard undo([&] { tidy_project(paths, project); });
     sweep_project(paths, project);
     TRY(check_data_root(environment, project));
-    const Prepared prepared = TRY(prepare(environment, request));
-    warnings = prepared.plan.warnings;
+    Prepared prepared = TRY(prepare(environment, request));
+    notes.warnings = prepared.plan.warnings;
     if (!request.expected.empty() && request.expected != fingerprint(prepared))
         return Error(ErrorKind::Busy,
                      fmt::format("project '{}', its file or its images have changed "
@@ -236,6 +248,7 @@ Result<std::vector<FailedStep>> up(const Environment& environment, const UpReque
             .help("look at what is to be done now with 'davit plan', and make another plan file");
     if (prepared.plan.empty()) {
         if (!prepared.seen.containers.empty()) undo.commit();  // the folder is in use
+        notes.unchanged = views_of(std::move(prepared.seen));
         return std::vector<FailedStep>();
     }
     const ChoiceRequest choice = choice_request(environment, request, prepared);
@@ -248,7 +261,7 @@ Result<std::vector<FailedStep>> up(const Environment& environment, const UpReque
         return std::move(chosen).error();
     }
     undo.commit();
-    warnings.insert(warnings.end(), choices.warnings.begin(), choices.warnings.end());
+    notes.warnings.insert(notes.warnings.end(), choices.warnings.begin(), choices.warnings.end());
 
     KernelActuator::World world;
     world.environment = &environment;

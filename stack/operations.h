@@ -50,12 +50,20 @@ struct UpPreview {
 };
 Result<UpPreview> preview_up(const Environment& environment, const UpRequest& request);
 
+/// What `up` has to tell beside what failed.
+struct UpNotes {
+    std::vector<std::string> warnings = {};
+    /// The project's containers, sorted by name, where nothing had to be done: nobody needs to look
+    /// at them once more.
+    std::optional<std::vector<ContainerView>> unchanged = {};
+};
+
 /// Brings the project up: locks, observes, plans, checks everything that can be checked beforehand
 /// (images, host ports, bind sources), and only then acts. Returns what failed.
 /// @errors what makes the whole attempt impossible; then nothing has changed
 Result<std::vector<FailedStep>> up(const Environment& environment, const UpRequest& request,
                                    const ExecuteOptions& execute_options, const OnEvent& on_event,
-                                   std::vector<std::string>& warnings);
+                                   UpNotes& notes);
 
 struct DownRequest {
     std::string project = {};

@@ -64,10 +64,10 @@ Result<int> bring_up_needs(const OneOff& run, const Interrupts& interrupts) {
     request.cancel_fd = interrupts.fd();
     stack::ExecuteOptions options;
     options.cancelled = [] { return Interrupts::count() > 0; };
-    std::vector<std::string> warnings;
+    stack::UpNotes notes;
     std::vector<stack::FailedStep> failed =
-        TRY(stack::up(run.target.environment, request, options, progress.listener(), warnings));
-    for (const std::string& warning : warnings) to_stderr(render_warning(warning, colour));
+        TRY(stack::up(run.target.environment, request, options, progress.listener(), notes));
+    for (const std::string& warning : notes.warnings) to_stderr(render_warning(warning, colour));
     const stack::Paths& paths = run.target.environment.paths;
     stack::AwaitOptions await;
     await.cancel_fd = interrupts.fd();
@@ -160,11 +160,11 @@ Result<int> create(const OneOff& run) {
     request.loaded = &*run.target.loaded;
     request.desired = &run.desired;
     request.options.no_start = true;
-    std::vector<std::string> warnings;
+    stack::UpNotes notes;
     const auto failed = TRY(stack::up(
-        run.target.environment, request, {}, [](const auto&) {}, warnings));
+        run.target.environment, request, {}, [](const auto&) {}, notes));
     const bool colour = run.context.terminal.err_colour;
-    for (const std::string& warning : warnings) to_stderr(render_warning(warning, colour));
+    for (const std::string& warning : notes.warnings) to_stderr(render_warning(warning, colour));
     return report_failures(run.target.environment.paths, run.target.project, failed, colour);
 }
 
