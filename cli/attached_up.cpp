@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <poll.h>
 #include <thread>
 
 namespace davit::cli {
@@ -89,6 +90,7 @@ private:
     }
 
     Result<stack::Failures> stop() {
+        if (up_.watcher != nullptr) up_.watcher->end();  // or it would start some again
         stack::LifeRequest request;
         request.project = up_.target.project;
         request.containers = {containers_.begin(), containers_.end()};
@@ -147,9 +149,9 @@ Result<int> status_of(const AttachedUp& up, const std::string& service) {
     return kFailed;
 }
 
-}  // namespace
-
-Result<int> attach_to_all(const AttachedUp& up) {
+/// Attaches to what runs now. `again`: the watcher has done something to containers, so that they
+/// are to be looked at anew.
+Result<int> attach_once(const AttachedUp& up, bool first_time, bool& again) {
     const stack::Paths& paths = up.target.environment.paths;
     std::vector<ContainerView> all = TRY(stack::list_containers(paths, up.target.project));
     std::erase_if(all, [&](const ContainerView& view) {
@@ -160,15 +162,22 @@ Result<int> attach_to_all(const AttachedUp& up) {
     std::string names;
     for (const ContainerView& view : shown)
         names += (names.empty() ? "" : ", ") + short_name(view.record.name, up.target.project);
-    if (Interrupts::count() == 0) to_stdout(fmt::format("Attaching to {}\n", harmless(names)));
+    if (first_time && Interrupts::count() == 0)
+        to_stdout(fmt::format("Attaching to {}\n", harmless(names)));
 
     std::vector<std::string> to_stop;
     for (const ContainerView& view : all) to_stop.push_back(view.record.name);
-    const ContainerWatch watch = TRY(ContainerWatch::create(up.interrupts, run_dirs(paths, all)));
+    std::vector<int> more;
+    if (up.watcher != nullptr && up.watcher->lives()) more.push_back(up.watcher->fd());
+    const ContainerWatch watch =
+        TRY(ContainerWatch::create(up.interrupts, run_dirs(paths, all), more));
     FirstEnd first(up, std::move(all));
     Stopper stopper(up, std::move(to_stop));
-    const Result<void> streamed = stream(stream_request(up, std::move(shown)), &watch,
-                                         [&] { return stopper.step(watch, first); });
+    const Result<void> streamed = stream(stream_request(up, std::move(shown)), &watch, [&] {
+        const bool told = up.watcher != nullptr && up.watcher->take();
+        again = told && Interrupts::count() == 0;
+        return stopper.step(watch, first) || again;
+    });
     stopper.wait();
     TRY(streamed);
     if (Interrupts::count() > 0) return kInterrupted;
@@ -176,6 +185,31 @@ Result<int> attach_to_all(const AttachedUp& up) {
     // All may have ended before anybody looked.
     first.look();
     return first.done() ? first.status() : kOk;
+}
+
+/// Waits until the watcher has done something, or has ended, or for Ctrl-C.
+void await_watcher(const AttachedUp& up) {
+    pollfd fds[2] = {{up.watcher->fd(), POLLIN, 0}, {up.interrupts.fd(), POLLIN, 0}};
+    while (Interrupts::count() == 0 && up.watcher->lives() && !up.watcher->take())
+        (void)::poll(fds, 2, -1);
+}
+
+}  // namespace
+
+Result<int> attach_to_all(const AttachedUp& up) {
+    AttachedUp now = up;
+    for (bool first_time = true;; first_time = false) {
+        bool again = false;
+        const int status = TRY(attach_once(now, first_time, again));
+        now.since = std::chrono::system_clock::now();
+        if (up.watcher == nullptr || Interrupts::count() > 0) return status;
+        if (!again) await_watcher(up);
+        if (Interrupts::count() > 0) {
+            up.watcher->end();  // what it has started meanwhile is stopped like the others
+            return attach_once(now, false, again);
+        }
+        if (!again && !up.watcher->lives()) return status;
+    }
 }
 
 namespace {

@@ -17,7 +17,8 @@ Error failed(std::string_view call) {
 }  // namespace
 
 Result<ContainerWatch> ContainerWatch::create(const Interrupts& interrupts,
-                                              const std::vector<std::string>& run_dirs) {
+                                              const std::vector<std::string>& run_dirs,
+                                              const std::vector<int>& more) {
     ContainerWatch watch;
     watch.interrupts_ = &interrupts;
     watch.epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
@@ -26,7 +27,9 @@ Result<ContainerWatch> ContainerWatch::create(const Interrupts& interrupts,
     if (!watch.inotify_) return failed("inotify_init1(2)");
     watch.event_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!watch.event_) return failed("eventfd(2)");
-    for (const int fd : {watch.inotify_.get(), watch.event_.get(), interrupts.fd()}) {
+    std::vector<int> fds = {watch.inotify_.get(), watch.event_.get(), interrupts.fd()};
+    fds.insert(fds.end(), more.begin(), more.end());
+    for (const int fd : fds) {
         epoll_event wanted{};
         wanted.events = EPOLLIN;
         wanted.data.fd = fd;

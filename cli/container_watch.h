@@ -14,9 +14,11 @@ namespace davit::cli {
 /// folders are watched (inotify).
 class ContainerWatch {
 public:
-    /// Watches the run folders of containers; one that is gone already is fine.
+    /// Watches the run folders of containers; one that is gone already is fine. `more`: descriptors
+    /// that also are something to look at, which the caller drains.
     static Result<ContainerWatch> create(const Interrupts& interrupts,
-                                         const std::vector<std::string>& run_dirs);
+                                         const std::vector<std::string>& run_dirs,
+                                         const std::vector<int>& more = {});
 
     int fd() const { return epoll_.get(); }
     /// Takes what was reported; `fd` is quiet until something new happens.

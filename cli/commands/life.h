@@ -147,6 +147,10 @@ struct WatchFlags {
     bool quiet = false;
     bool prune = true;  ///< Accepted.
     std::vector<std::string> services = {};
+    // Of the `up --watch` beside which it runs; see watch_beside.h.
+    std::vector<std::string> scale = {};
+    std::optional<int> timeout_s = {};
+    int tell_fd = -1;  ///< A pipe that gets a byte after whatever was done to containers.
 };
 
 struct EnableFlags {

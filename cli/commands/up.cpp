@@ -10,6 +10,8 @@
 #include "cli/scale_words.h"
 #include "cli/up_images.h"
 #include "cli/wait_for_all.h"
+#include "cli/watch_beside.h"
+#include "compose/watch.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -81,11 +83,14 @@ Result<int> wait_for_services(const AttachedUp& up, const Deadline& deadline) {
                         up.progress);
 }
 
-/// Which containers run that nothing had to be done for, and, with `ports`, from where the ports of
-/// all that run are reachable.
-Result<void> tell_what_runs(const AttachedUp& up, bool ports) {
+/// Which containers run that nothing had to be done for, and, unless there are warnings to be read,
+/// from where the ports of all that run are reachable.
+Result<void> tell_what_runs(const AttachedUp& up, stack::UpNotes notes) {
+    const bool ports = notes.warnings.empty();
     std::vector<stack::ContainerView> views =
-        TRY(stack::list_containers(up.target.environment.paths, up.target.project));
+        notes.unchanged
+            ? *std::move(notes.unchanged)
+            : TRY(stack::list_containers(up.target.environment.paths, up.target.project));
     std::erase_if(views, [&](const stack::ContainerView& view) {
         return view.state.status != runtime::Status::Running ||
                !up.started.contains(view.record.service);
@@ -96,6 +101,17 @@ Result<void> tell_what_runs(const AttachedUp& up, bool ports) {
         for (const std::string& line : port_reach(view.record)) up.progress.note(line);
     }
     return {};
+}
+
+/// Whether there is something to be watched, and a file that can be read twice.
+Result<void> check_watch(const Context& context, const Target& target, const UpFlags& flags) {
+    for (const std::string& file : context.globals.files)
+        if (file == "-")
+            return Error(ErrorKind::InvalidInput, "--watch can't read standard input once more")
+                .help("name the Compose file with -f");
+    if (!compose::find_watch_rules(*target.loaded, flags.services).empty()) return {};
+    return Error(ErrorKind::NotFound, "none of the services has something to be watched")
+        .help("add 'develop' with 'watch' to one of them");
 }
 
 void declare_attaching(CLI::App& command, UpFlags& flags) {
@@ -114,6 +130,8 @@ void declare_attaching(CLI::App& command, UpFlags& flags) {
     command.add_flag("--no-log-prefix", flags.no_log_prefix, "Leave the names out of the logs");
     command.add_flag("--no-color", flags.no_color, "No colours in the logs");
     command.add_flag("--timestamps", flags.timestamps, "Show when each line was written");
+    command.add_flag("-w,--watch", flags.watch,
+                     "Bring changed files into the containers meanwhile, as 'davit watch' does");
 }
 
 }  // namespace
@@ -133,6 +151,10 @@ Result<void> check_flags(const UpFlags& flags) {
         return both("--renew-anon-volumes", "--no-recreate");
     if (flags.detach && (aborts || !flags.attach.empty() || flags.attach_dependencies))
         return both("--detach", aborts ? "--abort-on-container-exit" : "--attach");
+    if (flags.detach && flags.watch) return both("--detach", "--watch");
+    if (flags.wait && flags.watch) return both("--wait", "--watch");
+    if (flags.no_start && flags.watch) return both("--no-start", "--watch");
+    if (flags.watch && aborts) return both("--watch", "--abort-on-container-exit");
     if (flags.wait && aborts) return both("--wait", "--abort-on-container-exit");
     if (!flags.attach.empty() && flags.attach_dependencies)
         return both("--attach", "--attach-dependencies");
@@ -216,6 +238,7 @@ Result<int> run(const Context& context, const UpFlags& given) {
     for (const auto* words : {&flags.services, &flags.attach, &flags.no_attach})
         TRY(check_services(target, *words, {}));
     if (!flags.exit_code_from.empty()) TRY(check_services(target, {flags.exit_code_from}, {}));
+    if (flags.watch) TRY(check_watch(context, target, flags));
     stack::UpRequest request = TRY(up_request_of(context, target, flags));
     if (agreed) {
         if (agreed->project != target.project)
@@ -241,19 +264,23 @@ Result<int> run(const Context& context, const UpFlags& given) {
     if (Interrupts::count() > 0) return kInterrupted;
     const bool colour = context.terminal.err_colour;
     Progress progress(style, colour);
-    std::vector<std::string> warnings;
+    stack::UpNotes notes;
     AttachedUp up{context, target, flags, interrupts, progress};
     up.since = std::chrono::system_clock::now();
     up.started = selected_services(target.loaded->project, flags);
     const auto failed =
-        stack::up(target.environment, request, execute_options, progress.listener(), warnings);
+        stack::up(target.environment, request, execute_options, progress.listener(), notes);
     progress.finish();
-    for (const std::string& warning : warnings) to_stderr(render_warning(warning, colour));
+    for (const std::string& warning : notes.warnings) to_stderr(render_warning(warning, colour));
     if (!failed) return std::move(failed).error();
     const int status = report_failures(target.environment.paths, target.project, *failed, colour);
     if (status != kOk) return status;
-    TRY(tell_what_runs(up, warnings.empty()));
-    if (attached) return attach_to_all(up);
+    TRY(tell_what_runs(up, std::move(notes)));
+    if (attached) {
+        std::optional<WatchBeside> watch;
+        if (flags.watch) up.watcher = &watch.emplace(TRY(WatchBeside::start(context, flags)));
+        return attach_to_all(up);
+    }
     if (Interrupts::count() > 0) return kInterrupted;
     return flags.wait && !flags.no_start ? wait_for_services(up, request.wait_until)
                                          : Result<int>(kOk);

@@ -16,6 +16,7 @@
 #include <map>
 #include <poll.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace davit::cli {
 namespace {
@@ -101,13 +102,17 @@ Result<void> rebuild(const Watcher& watcher, const std::string& service) {
     up.no_deps = true;
     up.quiet_build = watcher.flags.quiet;
     up.services = {service};
+    up.timeout_s = watcher.flags.timeout_s;
+    for (const std::string& scale : watcher.flags.scale)
+        if (scale.starts_with(service + "=")) up.scale.push_back(scale);
     if (TRY(run(watcher.context, up)) == kOk)
         watcher.say(fmt::format("service \"{}\" successfully built\n", service));
     return {};
 }
 
-Result<void> carry_out(const Watcher& watcher, const std::string& service, const Work& work) {
-    if (work.rebuild) return rebuild(watcher, service);
+/// Brings in what has changed and carries out hooks. A signal waits until that is done.
+Result<void> sync_all(const Watcher& watcher, const std::string& service, const Work& work) {
+    const Interrupts interrupts = TRY(Interrupts::install(2));
     if (!work.copies.empty())
         watcher.say(fmt::format("Syncing service \"{}\" after {} changes were detected\n", service,
                                 work.copies.size()));
@@ -117,9 +122,16 @@ Result<void> carry_out(const Watcher& watcher, const std::string& service, const
         TRY_DOING(sync(view, work), "sync '{}'", view.record.name);
         TRY(run_hooks(watcher, view, work));
     }
-    if (!work.restart) return {};
+    return {};
+}
+
+Result<void> carry_out(const Watcher& watcher, const std::string& service, const Work& work) {
+    if (work.rebuild) return rebuild(watcher, service);
+    TRY(sync_all(watcher, service, work));
+    if (!work.restart || Interrupts::count() > 0) return {};
     RestartFlags restart;
     restart.no_deps = true;
+    restart.timeout_s = watcher.flags.timeout_s;
     restart.services = {service};
     (void)TRY(run(watcher.context, restart));
     watcher.say(fmt::format("service(s) [\"{}\"] restarted\n", service));
@@ -137,13 +149,26 @@ void add_contents(const std::string& folder, std::set<std::string>& paths) {
     }
 }
 
-/// One that fails is told, and waiting goes on: the next change may mend it.
-void carry_out_all(const Watcher& watcher, const std::set<std::string>& changed) {
+/// Says to the `up` beside it that containers are to be looked at anew.
+void tell(const Watcher& watcher) {
+    if (watcher.flags.tell_fd < 0) return;
+    // A pipe that is full says it already.
+    [[maybe_unused]] const ssize_t put = ::write(watcher.flags.tell_fd, "", 1);
+}
+
+/// One that fails is told, and waiting goes on: the next change may mend it. False where a signal
+/// came meanwhile: to be ended is all that is left.
+bool carry_out_all(const Watcher& watcher, const std::set<std::string>& changed) {
     std::set<std::string> all = changed;
     for (const std::string& path : changed) add_contents(path, all);
-    for (const auto& [service, work] : work_of(watcher, all))
+    for (const auto& [service, work] : work_of(watcher, all)) {
         if (const Result<void> done = carry_out(watcher, service, work); !done)
             to_stderr(render(done.error(), watcher.context.terminal.err_colour));
+        if (work.rebuild || work.restart) tell(watcher);
+        // Those that did it have had handlers of their own; the count is of the last.
+        if (Interrupts::count() > 0) return false;
+    }
+    return true;
 }
 
 /// Waits for changes, until there are none for a moment: who saves writes more than one file.
@@ -169,12 +194,11 @@ Result<int> watch_files(const Watcher& watcher) {
         if (match.rule().initial_sync) first.insert(match.rule().path);
     }
     FileWatch watch = TRY(FileWatch::create(roots));
-    carry_out_all(watcher, first);
+    if (!carry_out_all(watcher, first)) return kInterrupted;
     watcher.say("Watch enabled\n");
     for (;;) {
         const std::set<std::string> changed = TRY(next_changes(watch));
-        if (changed.empty()) return kInterrupted;
-        carry_out_all(watcher, changed);
+        if (changed.empty() || !carry_out_all(watcher, changed)) return kInterrupted;
     }
 }
 
@@ -185,6 +209,10 @@ void declare(CLI::App& command, WatchFlags& flags) {
     command.add_flag("--quiet", flags.quiet, "Say nothing but mistakes");
     command.add_flag("--prune,!--no-prune", flags.prune,
                      "Accepted: an image that lost its name is kept until 'image prune'");
+    // For `up --watch`.
+    command.add_option("--scale", flags.scale)->allow_extra_args(false)->group("");
+    command.add_option("--timeout", flags.timeout_s)->group("");
+    command.add_option("--tell-fd", flags.tell_fd)->group("");
     command.add_option("SERVICE", flags.services, "Only these services");
 }
 

@@ -1,6 +1,7 @@
 #include "cli/app.h"
 
 #include "cli/exit_code.h"
+#include "cli/watch_beside.h"
 
 #include <doctest/doctest.h>
 
@@ -54,6 +55,33 @@ TEST_CASE("global flags stand before the command and after it") {
     CHECK(globals_of({"--log-level", "debug", "--log-format", "json", "--ansi", "never",
                       "--progress", "quiet", "ps"})
               .log_level == "debug");
+}
+
+TEST_CASE("the watcher beside up is given what up was given") {
+    Globals globals;
+    globals.files = {"a.yaml", "b.yaml"};
+    globals.project_name = "shop";
+    globals.project_directory = "/srv/shop";
+    globals.env_files = {"one.env", "two.env"};
+    globals.profiles = {"debug"};
+    globals.data_root = "/big";
+    globals.ansi = "never";
+    globals.progress = "plain";
+    globals.parallel = 3;
+    UpFlags up;
+    up.services = {"web", "db"};
+    up.scale = {"web=3", "db=1"};
+    up.timeout_s = 0;
+    for (const Globals& given : {Globals{}, globals}) {
+        const Words words = watch_arguments(given, up, 7);
+        CHECK(globals_of(words) == given);
+        const WatchFlags flags = flags_of<WatchFlags>(words);
+        CHECK(flags.no_up);
+        CHECK(flags.services == up.services);
+        CHECK(flags.scale == up.scale);
+        CHECK(flags.timeout_s == 0);
+        CHECK(flags.tell_fd == 7);
+    }
 }
 
 TEST_CASE("up takes its flags and services") {

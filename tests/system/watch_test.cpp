@@ -1,4 +1,5 @@
 #include "base/file.h"
+#include "base/strings.h"
 #include "tests/support/sandbox.h"
 #include "tests/support/text.h"
 
@@ -127,4 +128,69 @@ services:
     const Outcome nothing = box.davit({"watch"});
     CHECK(nothing.status == 1);
     CHECK(contains(nothing.err, "none of the services has something to be watched"));
+}
+
+TEST_CASE("up --watch shows the logs of what is synced restarted and rebuilt meanwhile") {
+    const Sandbox box("dt-upwatch");
+    box.load_busybox();
+    make_folder(box, "src");
+    make_folder(box, "app");
+    box.write("src/page", "one\n");
+    box.write("settings", "a\n");
+    box.write("app/Dockerfile", "FROM local/busybox:1\nCOPY word /word\n");
+    box.write("app/word", "first\n");
+    box.compose(R"(
+services:
+  web:
+    build: app
+    command: sh -c 'echo word is $$(cat /word), settings $$(cat /settings); exec sleep 1000'
+    stop_signal: SIGKILL
+    develop:
+      watch:
+        - {path: ./src, action: sync, target: /srv}
+        - {path: ./settings, action: sync+restart, target: /settings}
+        - {path: ./app/word, action: rebuild}
+  other:
+    image: local/busybox:1
+    command: sleep 1000
+    stop_signal: SIGKILL
+)");
+    const Outcome nothing = box.davit({"up", "--watch", "other"});
+    CHECK(nothing.status == 1);
+    CHECK(contains(nothing.err, "none of the services has something to be watched"));
+    CHECK(contains(box.davit({"up", "-d", "-w"}).err, "--detach and --watch are incompatible"));
+    CHECK(box.davit_ok({"ps", "-aq"}).empty());
+
+    const std::string said = box.folder() + "/said";
+    const auto says = [&](const std::string& words) {
+        return eventually([&] { return contains(*read_file(said), words); });
+    };
+    const auto watchers = [] {
+        int count = 0;
+        for (const std::string& line : split(run({.argv = {"ps", "-eo", "args"}}).out, '\n'))
+            if (contains(line, "dt-upwatch") && contains(line, " watch --no-up")) ++count;
+        return count;
+    };
+    // One service alone: when it is restarted, nothing runs for a moment.
+    Background up(
+        box.davit_command({"-p", "dt-upwatch", "up", "--watch", "--scale", "web=2", "web"}), said);
+    CHECK(says("word is first"));
+    CHECK(says("Watch enabled"));
+    CHECK(watchers() == 1);
+    box.write("src/page", "two\n");
+    CHECK(eventually([&] { return inside(box, "web", "/srv/page") == "two\n"; }));
+    CHECK(says("Syncing service \"web\" after"));
+    box.write("settings", "b\n");
+    CHECK(says("word is first, settings b"));
+    box.write("app/word", "second\n");
+    CHECK(says("web-1  | word is second"));
+    CHECK(says("web-2  | word is second"));
+    CHECK(watchers() == 1);
+    box.write("settings", "c\n");
+    CHECK(says("word is second, settings c"));
+    up.signal(SIGINT);
+    CHECK(up.wait() == 130);
+    CHECK(watchers() == 0);
+    CHECK(box.davit_ok({"ps", "-q"}).empty());
+    box.davit_ok({"down"});
 }
