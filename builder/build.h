@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,11 @@ struct BuildRequest {
     std::map<std::string, std::string> labels = {};
     std::vector<std::string> names = {};  ///< The image's; may be empty.
     bool no_cache = false;
+    std::set<std::string> no_cache_stages =
+        {};  ///< Small letters; every step of these is carried out.
+    /// What a RUN may ask for beyond the usual: "network.host" for --network=host,
+    /// "security.insecure" for --security=insecure. @source docker buildx build --allow
+    std::set<std::string> entitlements = {};
     bool pull = false;                                ///< Base images are brought anew.
     std::string network = "default";                  ///< default, none or host
     std::map<std::string, std::string> secrets = {};  ///< Content, by id.
@@ -76,6 +82,13 @@ Result<BuildResult> build(const BuildHost& host, const BuildRequest& request,
 /// Reads the Dockerfile, and what is amiss with it goes to `diagnostics`: mistakes, and habits that
 /// cost somebody an afternoon. Builds nothing. @errors InvalidInput where it can't be built
 Result<void> check(const BuildRequest& request, Diagnostics& diagnostics);
+
+/// `--allow` and `build.entitlements`. @errors InvalidInput for one that davit does not know
+Result<std::set<std::string>> parse_entitlements(const std::vector<std::string>& words);
+
+/// `--no-cache-filter` and `build.no_cache_filter`: names of stages, which may stand in one word
+/// with commas between them.
+std::set<std::string> stage_names(const std::vector<std::string>& words);
 
 /// Reads the Dockerfile `path` as a source; "-" is standard input. @errors NotFound
 Result<std::shared_ptr<const SourceFile>> read_source(const std::string& path);

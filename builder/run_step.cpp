@@ -39,6 +39,34 @@ bool is_script(const Instruction& instruction) {
     return text.find_first_of(" \t") == std::string::npos && text.find("<<") != std::string::npos;
 }
 
+SourcePos place_of_flag(const Instruction& instruction, std::string_view name) {
+    for (const Flag& flag : instruction.flags)
+        if (flag.name == name) return flag.where;
+    return instruction.where;
+}
+
+/// Whether the RUN may have what its flags ask for; gives it that.
+/// @source docker/buildx, --allow; moby/buildkit, entitlements
+Result<void> allow(const Instruction& instruction, const BuildRequest& wanted,
+                   RunRequest& request) {
+    const auto check = [&](const char* name, const char* value, const char* right) -> Result<void> {
+        if (wanted.entitlements.contains(right)) return {};
+        return Error(ErrorKind::InvalidInput,
+                     fmt::format("RUN --{}={} needs the entitlement {}", name, value, right))
+            .at(place_of_flag(instruction, name))
+            .help(fmt::format("where you trust this Dockerfile: davit build --allow {0}, or "
+                              "build.entitlements: [{0}]",
+                              right));
+    };
+    if (instruction.flag("network").value_or("") == "host" && wanted.network != "host" &&
+        !wanted.limits.privileged)
+        TRY(check("network", "host", "network.host"));
+    if (instruction.flag("security").value_or("sandbox") != "insecure") return {};
+    if (!wanted.limits.privileged) TRY(check("security", "insecure", "security.insecure"));
+    request.limits.privileged = true;
+    return {};
+}
+
 }  // namespace
 
 /// Held while the RUN runs.
@@ -211,10 +239,9 @@ Result<void> StageBuilder::add_mounts(const Instruction& instruction, RunRequest
 
 Result<void> StageBuilder::apply_run(const Instruction& instruction) {
     const BuildRequest& wanted = *shared_.request;
-    if (instruction.flag("security").value_or("sandbox") != "sandbox" || instruction.flag("device"))
-        return Error(ErrorKind::Unsupported,
-                     "RUN --security=insecure and --device are not supported")
-            .at(instruction.flags.front().where)
+    if (instruction.flag("device"))
+        return Error(ErrorKind::Unsupported, "RUN --device is not supported")
+            .at(place_of_flag(instruction, "device"))
             .help("set build.privileged, or do without");
     RunRequest request;
     RunMounts mounts;
@@ -226,6 +253,7 @@ Result<void> StageBuilder::apply_run(const Instruction& instruction) {
     request.network = instruction.flag("network").value_or("default");
     if (request.network == "default") request.network = wanted.network;
     request.limits = wanted.limits;
+    TRY(allow(instruction, wanted, request));
     request.layers = TRY(layers());
 
     Step step;
@@ -239,7 +267,7 @@ Result<void> StageBuilder::apply_run(const Instruction& instruction) {
     step.key["user"] = request.user;
     step.key["network"] = request.network;
     step.key["hosts"] = wanted.limits.extra_hosts;
-    step.key["limits"] = {wanted.limits.shm_size_bytes, wanted.limits.privileged,
+    step.key["limits"] = {wanted.limits.shm_size_bytes, request.limits.privileged,
                           wanted.limits.ulimits};
     if (is_script(instruction)) step.key["script"] = instruction.heredocs.front().body;
     Json mount_keys = Json::array();

@@ -197,7 +197,9 @@ Json StageBuilder::parent_key(const char* kind) const {
 }
 
 std::optional<StepRecord> StageBuilder::find_step(const Step& step, const std::string& key) {
-    if (shared_.request->no_cache) return std::nullopt;
+    const BuildRequest& wanted = *shared_.request;
+    if (wanted.no_cache || wanted.no_cache_stages.contains(lowered(node_.label)))
+        return std::nullopt;
     if (auto record = shared_.cache.find(key)) return record;
     if (shared_.imported.empty()) return std::nullopt;
     const auto bring = [&]() -> Result<std::optional<StepRecord>> {

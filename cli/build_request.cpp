@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/strings.h"
+#include "cli/data_root.h"
 #include "cli/interrupts.h"
 #include "stack/ssh_agents.h"
 
@@ -163,6 +164,8 @@ Result<FolderBuild> read_folder_build(const Context& context, const BuildFlags& 
     request.target = flags.target;
     request.names = flags.tags;
     request.no_cache = flags.no_cache;
+    request.no_cache_stages = builder::stage_names(flags.no_cache_filter);
+    request.entitlements = TRY(builder::parse_entitlements(flags.allow));
     request.pull = flags.pull;
     if (!flags.network.empty()) request.network = flags.network;
     TRY(check_network(request));
@@ -174,11 +177,17 @@ Result<FolderBuild> read_folder_build(const Context& context, const BuildFlags& 
     }
     for (const std::string& secret : flags.secrets)
         TRY(add_secret(context, secret, request.secrets));
-    request.ssh = TRY(stack::parse_ssh(flags.ssh, context.variable("SSH_AUTH_SOCK")));
+    const std::string& word = flags.words.front();
+    const bool remote = builder::is_remote_context(word);
+    if (remote || !flags.check)
+        build.agents =
+            TRY(stack::open_ssh_agents(flags.ssh, {.socket = context.variable("SSH_AUTH_SOCK"),
+                                                   .run_root = run_root(context),
+                                                   .folder = context.working_dir}));
+    request.ssh = build.agents.sockets;
     TRY(add_places(context, flags, request));
     TRY(add_limits(flags, request.limits));
-    const std::string& word = flags.words.front();
-    if (builder::is_remote_context(word))
+    if (remote)
         TRY(fetch_folder(context, word, data_root, build));
     else
         TRY(open_folder(context, word, build));

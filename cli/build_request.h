@@ -4,6 +4,7 @@
 #include "builder/build.h"
 #include "builder/remote_context.h"
 #include "cli/commands/commands.h"
+#include "stack/ssh_agents.h"
 
 #include <map>
 #include <memory>
@@ -16,6 +17,7 @@ struct FolderBuild {
     builder::BuildRequest request = {};
     /// Holds the folder of a context that was brought here; null for one of this host.
     std::shared_ptr<const builder::FetchedContext> fetched = {};
+    stack::SshAgents agents = {};
 };
 
 /// Reads the words and flags of `davit build -t NAME FOLDER`; brings the context here where it is

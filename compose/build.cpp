@@ -38,6 +38,8 @@ public:
         build.ssh = texts_at(node, "ssh");
         build.cache_from = texts_at(node, "cache_from");
         build.cache_to = texts_at(node, "cache_to");
+        build.entitlements = texts_at(node, "entitlements");
+        build.no_cache_filter = texts_at(node, "no_cache_filter");
         build.no_cache = text_at(node, "no_cache") == "true";
         build.pull = text_at(node, "pull") == "true";
         build.privileged = text_at(node, "privileged") == "true";

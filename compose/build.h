@@ -36,9 +36,11 @@ struct Build {
     std::map<std::string, BuildSecret> secrets = {};  ///< By id.
     std::map<std::string, Ulimit> ulimits = {};
     std::vector<std::string> platforms = {};
-    std::vector<std::string> ssh = {};  ///< "default", "ID", "ID=SOCKET".
+    std::vector<std::string> ssh = {};  ///< "default", "ID", "ID=SOCKET", "ID=KEY,KEY".
     std::vector<std::string> cache_from = {};
     std::vector<std::string> cache_to = {};
+    std::vector<std::string> entitlements = {};     ///< "network.host", "security.insecure"
+    std::vector<std::string> no_cache_filter = {};  ///< Stages whose every step is carried out.
     std::int64_t shm_size_bytes = 0;
     bool no_cache = false;
     bool pull = false;

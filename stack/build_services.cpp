@@ -26,6 +26,7 @@ bool is_folder(const std::string& path) {
 struct ServiceBuild {
     builder::BuildRequest request = {};
     std::shared_ptr<const builder::FetchedContext> fetched = {};
+    SshAgents agents = {};
 };
 
 Result<void> check_platforms(const compose::Build& build) {
@@ -86,19 +87,26 @@ Result<void> add_caches(const compose::Build& build, const std::string& working_
     return {};
 }
 
-Result<void> add_agents(const compose::Build& build, const BuildServicesRequest& wanted,
-                        builder::BuildRequest& request) {
+Result<void> add_agents(const Environment& host, const compose::Build& build,
+                        const BuildServicesRequest& wanted, ServiceBuild& result) {
     const auto& environment = wanted.loaded->environment;
     const auto own = environment.find("SSH_AUTH_SOCK");
-    const std::string socket = own == environment.end() ? std::string() : own->second;
-    request.ssh = TRY(parse_ssh(build.ssh, socket));
-    const auto given = TRY(parse_ssh(wanted.ssh, socket));
-    for (const auto& [id, place] : given) request.ssh[id] = place;
+    const SshPlace place = {
+        .socket = own == environment.end() ? std::string() : own->second,
+        .run_root = host.paths.run_root,
+        .folder = wanted.loaded->project.working_dir,
+    };
+    // Those of the command line come last, and so win.
+    std::vector<std::string> words = build.ssh;
+    words.insert(words.end(), wanted.ssh.begin(), wanted.ssh.end());
+    result.agents = TRY(open_ssh_agents(words, place));
+    result.request.ssh = result.agents.sockets;
     return {};
 }
 
+/// @param runs whether it is to be built, not only looked at
 Result<ServiceBuild> request_of(const Environment& environment, const compose::Build& build,
-                                const BuildServicesRequest& wanted) {
+                                const BuildServicesRequest& wanted, bool runs) {
     ServiceBuild result;
     builder::BuildRequest& request = result.request;
     TRY(check_platforms(build));
@@ -110,6 +118,8 @@ Result<ServiceBuild> request_of(const Environment& environment, const compose::B
     if (std::find(build.tags.begin(), build.tags.end(), build.image) == build.tags.end())
         request.names.insert(request.names.begin(), build.image);
     request.no_cache = build.no_cache || wanted.no_cache;
+    request.no_cache_stages = builder::stage_names(build.no_cache_filter);
+    request.entitlements = TRY(builder::parse_entitlements(build.entitlements));
     request.pull = build.pull || wanted.pull;
     if (!build.network.empty()) request.network = build.network;
     for (const auto& [id, secret] : build.secrets)
@@ -124,7 +134,8 @@ Result<ServiceBuild> request_of(const Environment& environment, const compose::B
         request.limits.ulimits[name] = {limit.soft, limit.hard};
     request.source_date_epoch = wanted.source_date_epoch;
     TRY(add_caches(build, wanted.loaded->project.working_dir, request));
-    TRY(add_agents(build, wanted, request));
+    if (runs || builder::is_remote_context(build.context))
+        TRY(add_agents(environment, build, wanted, result));
     if (builder::is_remote_context(build.context))
         TRY(fetch_folder(environment, build, wanted, result));
     else
@@ -214,7 +225,7 @@ Result<void> check_builds(const Environment& environment, const BuildServicesReq
     for (const std::string& name : selected(request)) {
         const auto build = builds.find(name);
         if (build == builds.end()) continue;
-        const auto wanted = request_of(environment, build->second, request);
+        const auto wanted = request_of(environment, build->second, request, false);
         if (!wanted)
             return Error(wanted.error()).doing("check service '{}'", name).at(build->second.place);
         const Result<void> checked = builder::check(wanted->request, diagnostics);
@@ -234,7 +245,7 @@ Result<std::vector<BuiltService>> build_services(const Environment& environment,
     for (const std::string& name : order.services()) {
         const compose::Build& build = builds.at(name);
         if (TRY(is_there(environment, request, build))) continue;
-        auto wanted = request_of(environment, build, request);
+        auto wanted = request_of(environment, build, request, true);
         if (!wanted)
             return std::move(wanted).error().doing("build service '{}'", name).at(build.place);
         auto result = build_image(

@@ -25,12 +25,12 @@ namespace {
 
 /// Whether a folder is meant and not services of the project.
 bool means_folder(const BuildFlags& flags) {
-    const bool own_flags = !flags.tags.empty() || !flags.target.empty() || !flags.labels.empty() ||
-                           !flags.secrets.empty() || !flags.iid_file.empty() ||
-                           !flags.contexts.empty() || !flags.network.empty() ||
-                           !flags.add_hosts.empty() || !flags.ulimits.empty() ||
-                           !flags.shm_size.empty() || !flags.outputs.empty() ||
-                           !flags.cache_from.empty() || !flags.cache_to.empty();
+    const bool own_flags =
+        !flags.tags.empty() || !flags.target.empty() || !flags.labels.empty() ||
+        !flags.secrets.empty() || !flags.iid_file.empty() || !flags.contexts.empty() ||
+        !flags.network.empty() || !flags.add_hosts.empty() || !flags.ulimits.empty() ||
+        !flags.shm_size.empty() || !flags.outputs.empty() || !flags.cache_from.empty() ||
+        !flags.cache_to.empty() || !flags.allow.empty() || !flags.no_cache_filter.empty();
     if (own_flags) return true;
     if (flags.words.size() != 1) return false;
     const std::string& word = flags.words.front();
@@ -130,7 +130,7 @@ void declare(CLI::App& command, BuildFlags& flags) {
     list("-o,--output", flags.outputs,
          "Where the result goes: type=docker|oci|local|tar,dest=PATH, or a folder")
         ->type_name("OUTPUT");
-    list("--ssh", flags.ssh, "SSH agent for RUN --mount=type=ssh: default, or ID=SOCKET")
+    list("--ssh", flags.ssh, "SSH agent for RUN --mount=type=ssh: default, ID=SOCKET or ID=KEY")
         ->type_name("AGENT");
     list("--cache-from", flags.cache_from,
          "Steps that were done elsewhere: type=local,src=FOLDER, or an image")
@@ -138,6 +138,11 @@ void declare(CLI::App& command, BuildFlags& flags) {
     list("--cache-to", flags.cache_to,
          "Keep the steps for others: type=local,dest=FOLDER, type=registry,ref=NAME, type=inline")
         ->type_name("CACHE");
+    list("--no-cache-filter", flags.no_cache_filter, "Carry out every step of these stages")
+        ->type_name("STAGE");
+    list("--allow", flags.allow,
+         "What RUN may ask for: network.host, security.insecure; may be repeated")
+        ->type_name("RIGHT");
     list("--build-context", flags.contexts, "One more context; may be repeated")
         ->type_name("NAME=FOLDER");
     list("--add-host", flags.add_hosts, "A name for /etc/hosts while it builds")

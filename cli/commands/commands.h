@@ -47,6 +47,7 @@ struct UpFlags {
     std::vector<std::string> attach = {};
     std::vector<std::string> no_attach = {};
     std::vector<std::string> scale = {};  ///< "web=3"
+    bool watch = false;                   ///< Beside the logs, as `davit watch` does.
     bool yes = false;                     ///< Accepted: nothing is asked.
     std::string plan = {};                ///< A file that `davit plan --out` has written.
     std::vector<std::string> services = {};
@@ -212,6 +213,8 @@ struct BuildFlags {
     std::vector<std::string> ssh = {};
     std::vector<std::string> cache_from = {};
     std::vector<std::string> cache_to = {};
+    std::vector<std::string> allow = {};            ///< Entitlements.
+    std::vector<std::string> no_cache_filter = {};  ///< Stages.
     std::string target = {};
     std::string network = {};
     std::string shm_size = {};

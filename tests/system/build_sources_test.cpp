@@ -223,6 +223,20 @@ TEST_CASE("a RUN asks the SSH agent that it is given, and no other RUN can") {
     const Outcome without = box.davit({"build", "--no-cache", "."});
     CHECK(without.status == 1);
     CHECK(contains(without.err, "the SSH agent 'default' is not given"));
-    const Outcome file = box.davit({"build", "--ssh", "default=" + keys / "id", "."});
-    CHECK(contains(file.err, "is no socket of an SSH agent"));
+
+    // An agent of the build's own, with one key; it is gone afterwards.
+    build(box, {"--no-cache", "--ssh", "default=" + keys / "id"});
+    CHECK(contains(in_image(box, "cat /listed"), "the-key (ED25519)"));
+    CHECK(!contains(run({.argv = {"ps", "-eo", "args"}}).out, box.run_root()));
+    CHECK(!exists(box.run_root()));
+    const Outcome locked =
+        run({.argv = sh("ssh-keygen -q -t ed25519 -N secret -f '" + keys / "locked" + "'")});
+    REQUIRE_MESSAGE(locked.status == 0, locked.err);
+    const Outcome asked = box.davit({"build", "--ssh", "default=" + keys / "locked", "."});
+    CHECK(asked.status == 1);
+    CHECK(contains(asked.err, "the key has a passphrase"));
+    const Outcome no_key = box.davit({"build", "--ssh", "default=Dockerfile", "."});
+    CHECK(no_key.status == 1);
+    CHECK(contains(no_key.err, "ssh-agent can't take the key"));
+    CHECK(contains(box.davit({"build", "--ssh", "default=none", "."}).err, "no socket or key"));
 }

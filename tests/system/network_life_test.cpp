@@ -69,7 +69,8 @@ TEST_CASE("the ports of a container that ends by itself leave the rules at once 
         server("web", "    ports: [\"18193:80\"]\n"));
     box.davit_ok({"up", "-d"});
     CHECK(contains(rules(), "18192"));
-    box.davit_ok({"exec", "-T", "brief", "touch", "/stop"});
+    // The container may have ended before touch has.
+    (void)box.davit({"exec", "-T", "brief", "touch", "/stop"});
     CHECK(eventually([] { return !contains(rules(), "18192"); }));
     CHECK(contains(rules(), "18193"));
     box.davit_ok({"down"});
