@@ -5,6 +5,7 @@
 # in milliseconds; what is built anew has a text that was not built before.
 #   -n N          how many rounds (default 5)
 #   --build DIR   use the programs of this build folder (default build/release)
+# Docker is that of PATH, or the packages unpacked below $DAVIT_PEER_ROOT (tests/scenarios/fetch-docker.sh).
 # davit's steps have a network, as a build has it by default; those of docker have none here, since
 # its bridge is not this test's business, and buildah's are a chroot. Needs root and the images of
 # scripts/make-test-image.sh in build/images. The daemon that it compares with is its own.
@@ -22,7 +23,7 @@ while [ $# -gt 0 ]; do
     case "$1" in
         -n) rounds=$2; shift ;;
         --build) build=$(cd "$2" && pwd); shift ;;
-        *) sed -n '2,11p' "$0" | cut -c3- >&2; exit 64 ;;
+        *) sed -n '2,12p' "$0" | cut -c3- >&2; exit 64 ;;
     esac
     shift
 done
@@ -40,6 +41,14 @@ finish() {
     rm -rf --one-file-system "$work"
 }
 trap finish EXIT
+
+# Docker of Debian 13 with its buildx: tests/scenarios/fetch-docker.sh FOLDER.
+if [ -n "${DAVIT_PEER_ROOT:-}" ]; then
+    PATH=$DAVIT_PEER_ROOT/usr/bin:$DAVIT_PEER_ROOT/usr/sbin:$PATH
+    export DOCKER_CONFIG=$work/docker-config
+    mkdir -p "$DOCKER_CONFIG"
+    ln -s "$DAVIT_PEER_ROOT/usr/libexec/docker/cli-plugins" "$DOCKER_CONFIG/cli-plugins"
+fi
 
 export DAVIT_RUN_ROOT=$work/davit-run
 davit() { "$build/bin/davit" --progress quiet --data-root "$work/davit" "$@"; }

@@ -6,7 +6,8 @@
 #   --build DIR      use the programs of this build folder (default build/release)
 #   --only LIST      of davit, docker, podman (default: all)
 #   --data-root DIR  where davit's data root is made (default: a new folder below /var/tmp)
-# davit and podman run in a network of their own; dockerd is used as it stands, or is one of its own:
+# All run in one new network namespace, which docker's client reaches dockerd from by its socket;
+# dockerd is used as it stands, or is one of its own:
 #   tests/scenarios/with-docker.sh bench/stack50.sh
 # Needs root and busybox-static. What is missing is said. The last lines are a table for docs/.
 set -euo pipefail
@@ -14,7 +15,7 @@ set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 if [ -z "${DAVIT_BENCH_INSIDE:-}" ]; then
     [ "$(id -u)" -eq 0 ] || { echo "run it as root" >&2; exit 1; }
-    DAVIT_BENCH_INSIDE=1 exec unshare --mount "$0" "$@"
+    DAVIT_BENCH_INSIDE=1 exec unshare --mount --net "$0" "$@"
 fi
 
 runs=5 services="50 200" build=$top/build/release only="davit docker podman" parent=/var/tmp
@@ -36,15 +37,12 @@ has_davit() { case " $only " in *" davit "*) return 0 ;; esac; return 1; }
 work=$(mktemp -d "$parent/davit-bench.XXXXXX")
 export COMPOSE_PROJECT_NAME=davit-bench-$$ DAVIT_RUN_ROOT=$work/run DAVIT_DATA_ROOT=$work/data
 export COMPOSE_PROGRESS=quiet PODMAN_COMPOSE_WARNING_LOGS=false
-netns=davit-bench-$$
 finish() {
     for engine in $only; do compose "$engine" down -t 0 > /dev/null 2>&1 || true; done
-    ip netns del "$netns" 2> /dev/null || true
     rm -rf --one-file-system "$work"
 }
 trap finish EXIT
-ip netns add "$netns"
-ip -n "$netns" link set lo up
+ip link set lo up
 
 # An image with busybox, the same for all.
 mkdir -p "$work/root/bin" "$work/root/etc"
@@ -55,16 +53,14 @@ echo 'root:x:0:0:root:/:/bin/sh' > "$work/root/etc/passwd"
 tar --owner=0 --group=0 -C "$work/root" -cf "$work/root.tar" .
 image=localhost/davit-bench:1
 
-in_netns() { ip netns exec "$netns" "$@"; }
-
 # compose ENGINE WORD...: in the folder of the project.
 compose() {
     local engine=$1
     shift
     case $engine in
-        davit) in_netns "$build/bin/davit" "$@" ;;
+        davit) "$build/bin/davit" "$@" ;;
         docker) docker compose "$@" ;;
-        podman) in_netns podman-compose "$@" ;;
+        podman) podman-compose "$@" ;;
     esac
 }
 

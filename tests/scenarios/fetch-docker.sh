@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# fetch-docker.sh FOLDER: unpacks Docker and Docker Compose of Debian 13 below FOLDER, for
+# fetch-docker.sh FOLDER: unpacks Docker with Buildx and Compose of Debian 13 below FOLDER, for
 # DAVIT_PEER_ROOT of with-docker.sh. Nothing is installed; apt's own settings and lists stay as they
 # are. Needs apt, a Debian mirror and runc.
 set -euo pipefail
@@ -16,7 +16,8 @@ options=(-o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=/
     -o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=root)
 apt-get "${options[@]}" -qq update
 cd "$work"
-apt-get "${options[@]}" -qq download docker.io docker-cli docker-compose containerd tini
+apt-get "${options[@]}" -qq download docker.io docker-cli docker-buildx docker-compose containerd tini
 for package in ./*.deb; do dpkg -x "$package" "$root"; done
 "$root/usr/bin/docker" --version
 "$root/usr/libexec/docker/cli-plugins/docker-compose" version
+"$root/usr/libexec/docker/cli-plugins/docker-buildx" version
