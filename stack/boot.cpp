@@ -35,7 +35,14 @@ Result<void> forget_ends(const Paths& paths, const std::string& project) {
     for (const ContainerView& view : TRY(list_containers(paths, project))) {
         const bool named = names.is_array() &&
                            std::find(names.begin(), names.end(), view.record.name) != names.end();
-        if (named) ::unlink(ended_file(paths, view.record).c_str());
+        if (!named) continue;
+        const std::string ended = ended_file(paths, view.record);
+        const Result<std::string> said = read_file(ended);
+        Json end = said ? Json::parse(*said, nullptr, false) : Json();
+        if (!end.is_object()) continue;
+        // It is told in lists, and keeps nothing from coming back.
+        end["with_machine"] = true;
+        TRY(write_atomically(ended, end.dump(), 0600, Sync::No));
     }
     ::unlink(file.c_str());
     return {};
@@ -78,7 +85,18 @@ Ended read_ended(const Paths& paths, const ContainerRecord& record) {
     const Json json = Json::parse(*text, nullptr, false);
     // Half a file, as after a power cut, tells nothing.
     if (!json.is_object()) return {};
-    return {true, json.value("stopped_by_user", false)};
+    Ended ended;
+    ended.told = true;
+    const auto is_true = [&](const char* key) {
+        const auto found = json.find(key);
+        return found != json.end() && found->is_boolean() && found->get<bool>();
+    };
+    ended.known = !is_true("with_machine");
+    ended.by_user = ended.known && is_true("stopped_by_user");
+    const auto code = json.find("exit_code");
+    if (code != json.end() && code->is_number_integer()) ended.exit_code = code->get<int>();
+    ended.finished_at = string_or(json, "finished_at");
+    return ended;
 }
 
 bool comes_back(const compose::RestartPolicy& policy, const Ended& ended) {

@@ -14,6 +14,9 @@ namespace davit::stack {
 struct Ended {
     bool known = false;  ///< False: it ran, or its guard was killed, when the machine went down.
     bool by_user = false;
+    bool told = false;  ///< What follows is known: also where the end of the machine ended it.
+    int exit_code = 0;
+    std::string finished_at = {};  ///< RFC 3339, or empty.
 };
 Ended read_ended(const Paths& paths, const ContainerRecord& record);
 

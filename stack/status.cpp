@@ -1,6 +1,7 @@
 #include "stack/status.h"
 
 #include "base/strings.h"
+#include "stack/boot.h"
 
 #include <algorithm>
 
@@ -38,6 +39,17 @@ Result<std::optional<ContainerView>> find_by_id(const std::vector<ContainerView>
     return found;
 }
 
+/// The state is of this boot of the machine; how the last run ended is known beyond it.
+void recall_end(const Paths& paths, ContainerView& view) {
+    runtime::ContainerState& state = view.state;
+    if (state.status != runtime::Status::Created || state.guard_pid != 0) return;
+    const Ended ended = read_ended(paths, view.record);
+    if (!ended.told) return;
+    state.status = runtime::Status::Exited;
+    state.exit_code = ended.exit_code;
+    state.finished_at = ended.finished_at;
+}
+
 }  // namespace
 
 Result<std::vector<ContainerView>> list_containers(const Paths& paths, const std::string& project) {
@@ -47,6 +59,7 @@ Result<std::vector<ContainerView>> list_containers(const Paths& paths, const std
         view.state = TRY(runtime::observe_state(paths.run_container(project, name)));
         view.supervised = runtime::guard_alive(view.state);
         view.record = std::move(record);
+        recall_end(paths, view);
         views.push_back(std::move(view));
     }
     sort_by_name(views);

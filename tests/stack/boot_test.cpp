@@ -59,6 +59,13 @@ TEST_CASE("how a container ended is read, and half a file tells nothing") {
     write(R"({"exit_code": 3, "stopped_by_user": false})");
     CHECK(read_ended(paths, record).known);
     CHECK(!read_ended(paths, record).by_user);
+    // Ended by the end of the machine: it comes back, and lists tell how it ended.
+    write(R"({"exit_code": 137, "stopped_by_user": true, "with_machine": true})");
+    const Ended with_machine = read_ended(paths, record);
+    CHECK(!with_machine.known);
+    CHECK(!with_machine.by_user);
+    CHECK(with_machine.told);
+    CHECK(with_machine.exit_code == 137);
     for (const char* text : {"", "{\"exit_", "[]", "\0\0"}) {
         write(text);
         CHECK(!read_ended(paths, record).known);

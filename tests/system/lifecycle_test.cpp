@@ -1,9 +1,11 @@
 #include "base/file.h"
 #include "base/strings.h"
+#include "base/sys.h"
 #include "tests/support/pty.h"
 #include "tests/system/fault.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <set>
 
@@ -165,9 +167,14 @@ TEST_CASE("who shares a network follows when the container that has it is made a
     };
     CHECK(network("app") == network("vpn"));
     const std::string first = network("vpn");
+    // As long as somebody has it, no other namespace gets its number.
+    Result<UniqueFd> held =
+        sys::open("/proc/" + box.inspect("dt-vpn-vpn-1", "{{.State.Pid}}") + "/ns/net", O_RDONLY);
+    REQUIRE(held.ok());
     box.compose(file("blue"));
     box.davit_ok({"up", "-d", "vpn"});
     CHECK(network("vpn") != first);
+    held->reset();
     CHECK(network("app") == network("vpn"));
     check_whole(box);
     box.davit_ok({"up", "-d", "--force-recreate", "vpn"});
