@@ -6,8 +6,8 @@
 #   -n N          how many rounds (default 5)
 #   --build DIR   use the programs of this build folder (default build/release)
 # Docker is that of PATH, or the packages unpacked below $DAVIT_PEER_ROOT (tests/scenarios/fetch-docker.sh).
-# davit's steps have a network, as a build has it by default; those of docker have none here, since
-# its bridge is not this test's business, and buildah's are a chroot. Needs root and the images of
+# The steps have no network, and buildah's are a chroot; the line davit-net is davit with the network
+# that a build has by default, which docker's bridge is too much of a host's business for here. Needs root and the images of
 # scripts/make-test-image.sh in build/images. The daemon that it compares with is its own.
 set -euo pipefail
 
@@ -45,17 +45,16 @@ trap finish EXIT
 # Docker of Debian 13 with its buildx: tests/scenarios/fetch-docker.sh FOLDER.
 if [ -n "${DAVIT_PEER_ROOT:-}" ]; then
     PATH=$DAVIT_PEER_ROOT/usr/bin:$DAVIT_PEER_ROOT/usr/sbin:$PATH
-    export DOCKER_CONFIG=$work/docker-config
-    mkdir -p "$DOCKER_CONFIG"
-    ln -s "$DAVIT_PEER_ROOT/usr/libexec/docker/cli-plugins" "$DOCKER_CONFIG/cli-plugins"
+    mkdir -p "$work/docker-config"
+    ln -s "$DAVIT_PEER_ROOT/usr/libexec/docker/cli-plugins" "$work/docker-config/cli-plugins"
 fi
 
 export DAVIT_RUN_ROOT=$work/davit-run
 davit() { "$build/bin/davit" --progress quiet --data-root "$work/davit" "$@"; }
 buildah() { command buildah --root "$work/buildah" --runroot "$work/buildah-run" --storage-driver overlay "$@"; }
-docker() { DOCKER_BUILDKIT=1 command docker -H "unix://$work/docker.sock" "$@"; }
+docker() { DOCKER_CONFIG=$work/docker-config DOCKER_BUILDKIT=1 command docker -H "unix://$work/docker.sock" "$@"; }
 
-peers=(davit)
+peers=(davit davit-net)
 davit load -i "$image" >/dev/null
 davit tag davit/nginx:demo nginx:1.21.3 >/dev/null
 if command -v buildah >/dev/null; then
@@ -94,7 +93,8 @@ tutorial_of() {  # TEXT
 
 build_with() {  # PEER FOLDER
     case "$1" in
-        davit) davit build -q -t "bench/$2:1" "$work/$2/" ;;
+        davit) davit build -q --network none -t "bench/$2:1" "$work/$2/" ;;
+        davit-net) davit build -q -t "bench/$2:1" "$work/$2/" ;;
         buildah) buildah bud -q --layers --isolation chroot --pull-never -t "bench/$2:1" "$work/$2" ;;
         docker) docker build -q --network none -t "bench/$2:1" "$work/$2" ;;
     esac >/dev/null 2>"$work/error" || { echo "$1 can't build $2:" >&2; cat "$work/error" >&2; exit 1; }
