@@ -17,7 +17,7 @@ TITLES = {
     "load": ("Reading files", "`davit config` of large projects.", "bench/load.sh"),
     "pull": ("Images", "`pull` and `load` beside others, and beside decompressing and unpacking alone.",
              "bench/pull.sh"),
-    "build": ("Builds", "The first tutorial, the same without a change, and ten stages.", "bench/build.sh"),
+    "build": ("Builds", "The first tutorial, the same without a change, and ten stages: without a network for the steps (buildah's are a chroot), and as `davit-net` with the one that a build has by default.", "bench/build.sh"),
     "ports": ("Many ports", "What 1,000 published ports cost.", "bench/ports.sh"),
     "forward": ("Through a port", "Requests, latency and throughput through a published port.",
                 "bench/forward.sh"),

@@ -5,7 +5,8 @@ it happens in a mount namespace of its own, on an overlay over the tree and its 
 tree stays as it is. The attacks get through in it: run it where that does no harm, as root.
 
   scripts/prove-defences.py [NAME...]   only defences whose name contains one of NAME
-  scripts/prove-defences.py --table     runs nothing, prints the table of docs/security.md
+  scripts/prove-defences.py --table     runs nothing, prints the table of docs/security.md; fails where
+                                        the texts of a row are no longer in the tree
 
 Needs a build in build/dev. Prints a table, and ends with 1 where a test passed without its defence
 or failed with it."""
@@ -72,8 +73,9 @@ class Tree:
 
     def passes(self, program, case):
         test = self.programs_of(program)[0]
+        pattern = case.replace(",", "\\,")  # commas separate patterns
         try:
-            ran = run(test, f"--test-case={case}", cwd=test.parent,
+            ran = run(test, f"--test-case={pattern}", cwd=test.parent,
                       capture_output=True, timeout=300)
         except subprocess.TimeoutExpired:
             return False
@@ -88,13 +90,21 @@ def edited(text, old, new, name):
     return text.replace(old, new)
 
 
+def texts_without(folder, defence):
+    """The files as they would be without a defence, by path."""
+    texts = {}
+    for name, old, new in defence["edits"]:
+        path = folder / name
+        texts[path] = edited(texts.get(path) or path.read_text(), old, new, defence["name"])
+    return texts
+
+
 def without(tree, defence):
     """Takes a defence out; returns what puts it back."""
-    before = {}
-    for name, old, new in defence["edits"]:
-        path = tree.folder / name
-        before.setdefault(path, path.read_text())
-        path.write_text(edited(path.read_text(), old, new, defence["name"]))
+    texts = texts_without(tree.folder, defence)
+    before = {path: path.read_text() for path in texts}
+    for path, text in texts.items():
+        path.write_text(text)
     return before
 
 
@@ -102,6 +112,7 @@ def table(defences):
     """What docs/security.md says of them; tests/lint/check_docs.py compares the two."""
     print("| what stands against it | attack | test | without it |\n|---|---|---|---|")
     for row in defences:
+        texts_without(TOP, row)  # says so where the tree has left a row behind
         program, case = row["test"]
         print(f'| {row["name"]} | {row["attack"]} | `{program}`: "{case.rstrip("*").strip()}" '
               f'| {row["shows"]} |')
