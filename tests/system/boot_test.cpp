@@ -171,13 +171,15 @@ TEST_CASE("systemd stops a project and brings it back") {
         return run({.argv = words});
     };
     host({"up", "-d"});
-    host({"enable", "dt-systemd"});
+    // Before `enable`, which starts the unit: it is to find the run root of this test.
     const std::string folder = "/etc/systemd/system/davit@dt-systemd.service.d";
+    REQUIRE(make_directories(folder, 0755).ok());
     REQUIRE(write_in_place(folder + "/test.conf",
                            "[Service]\nEnvironment=\"DAVIT_RUN_ROOT=" + box.run_root() + "\"\n",
                            0644)
                 .ok());
     CHECK(systemctl({"daemon-reload"}).status == 0);
+    host({"enable", "dt-systemd"});
     CHECK(systemctl({"is-enabled", "davit@dt-systemd"}).status == 0);
     host({"stop", "stopped"});
     CHECK(systemctl({"restart", "davit@dt-systemd"}).status == 0);
