@@ -53,4 +53,12 @@ std::optional<std::string> WatchMatch::place_of(const std::string& path) const {
     return rule_.target + (rule_.target.ends_with('/') ? "" : "/") + *relative;
 }
 
+Result<std::vector<compose::WatchRule>> watch_rules(const compose::LoadedProject& loaded,
+                                                    const std::vector<std::string>& names) {
+    std::vector<compose::WatchRule> rules = compose::find_watch_rules(loaded, names);
+    if (!rules.empty()) return rules;
+    return Error(ErrorKind::NotFound, "none of the services has something to be watched")
+        .help("add 'develop' with 'watch' to one of them");
+}
+
 }  // namespace davit::cli

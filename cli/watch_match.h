@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace davit::cli {
 
@@ -27,5 +28,10 @@ private:
     builder::IgnoreFile include_ = {};
     builder::IgnoreFile context_ = {};  ///< .dockerignore
 };
+
+/// The rules of the services `names`, as compose::find_watch_rules finds them.
+/// @errors NotFound where there are none: watching would mean waiting for nothing
+Result<std::vector<compose::WatchRule>> watch_rules(const compose::LoadedProject& loaded,
+                                                    const std::vector<std::string>& names);
 
 }  // namespace davit::cli

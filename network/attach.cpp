@@ -82,7 +82,8 @@ Result<void> add_inside(const AttachSpec& spec, Batch& batch) {
     for (const Cidr& address : spec.addresses)
         batch.add(new_address(index, address),
                   fmt::format("give {} to '{}'", to_string(address), spec.interface));
-    batch.add(set_up(spec.interface), fmt::format("set '{}' up", spec.interface));
+    if (spec.driver != "macvlan")  // it is already, see set_up_shared
+        batch.add(set_up(spec.interface), fmt::format("set '{}' up", spec.interface));
     for (const Ip& gateway : spec.gateways)
         batch.add(new_default_route(index, gateway, gateway.v6),
                   fmt::format("route through {}", to_string(gateway)));

@@ -313,6 +313,8 @@ Result<std::vector<FailedStep>> down(const Environment& environment, const DownR
     const Paths& paths = environment.paths;
     const std::string& project = request.project;
     TRY(check_data_root(environment, project));
+    // Volumes that an earlier one had begun to remove: no plan knows of them any more.
+    TRY(sweep_volumes(paths));
     found_any = exists(paths.project(project)) || exists(paths.run_project(project));
     if (!found_any && !request.volumes) {
         // Of an `up` that was killed between making the shared folder and its own in it.

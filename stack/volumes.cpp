@@ -85,18 +85,13 @@ Result<void> remove_data(const Paths& paths, const VolumeView& view) {
 constexpr const char* kInTheMaking = ".new-";
 constexpr const char* kGoing = ".gone-";
 
-/// Removes what others have left halfway. What is in the making is young, or forgotten.
-Result<void> sweep(const Paths& paths) {
-    constexpr std::time_t kForgotten = 3600;
-    for (const std::string& name : TRY(list_directory(paths.volumes()))) {
-        const std::string path = paths.volumes() + "/" + name;
-        struct stat info {};
-        const bool old =
-            ::stat(path.c_str(), &info) == 0 && info.st_mtime + kForgotten < std::time(nullptr);
-        if (name.starts_with(kGoing) || (name.starts_with(kInTheMaking) && old))
-            TRY(remove_tree(path));
+/// Several may be at it at once: what another one takes away meanwhile is gone as well.
+Result<void> remove_gone(const std::string& path) {
+    for (;;) {
+        Result<void> done = remove_tree(path);
+        if (done || done.error().kind() != ErrorKind::NotFound) return done;
+        if (!exists(path)) return {};
     }
-    return {};
 }
 
 }  // namespace
@@ -174,6 +169,20 @@ Result<void> make_volume(const Paths& paths, const VolumeRecord& record) {
     return {};
 }
 
+/// What is in the making is young, or forgotten.
+Result<void> sweep_volumes(const Paths& paths) {
+    constexpr std::time_t kForgotten = 3600;
+    for (const std::string& name : TRY(list_directory(paths.volumes()))) {
+        const std::string path = paths.volumes() + "/" + name;
+        struct stat info {};
+        const bool old =
+            ::stat(path.c_str(), &info) == 0 && info.st_mtime + kForgotten < std::time(nullptr);
+        if (name.starts_with(kGoing) || (name.starts_with(kInTheMaking) && old))
+            TRY(remove_gone(path));
+    }
+    return {};
+}
+
 Result<void> erase_volume(const Paths& paths, const std::string& name) {
     const std::string folder = paths.volumes() + "/" + name;
     if (exists(folder)) {
@@ -185,7 +194,7 @@ Result<void> erase_volume(const Paths& paths, const std::string& name) {
             return Error::from_errno(errno, "rename(2)").doing("remove volume '{}'", name);
     }
     FAILPOINT("volume.sweep");
-    return sweep(paths);
+    return sweep_volumes(paths);
 }
 
 Result<void> erase_anonymous(const std::string& source) {

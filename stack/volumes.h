@@ -38,6 +38,10 @@ Result<void> make_volume(const Paths& paths, const VolumeRecord& record);
 /// Takes a named volume away in one step, mounted or not, and then its data. What is gone is fine.
 Result<void> erase_volume(const Paths& paths, const std::string& name);
 
+/// Takes away what those have left halfway who were killed, or failed, while they made or removed
+/// volumes. Several may do it at once.
+Result<void> sweep_volumes(const Paths& paths);
+
 /// Takes the data of a container's anonymous volume away; `source` is that of its mount.
 Result<void> erase_anonymous(const std::string& source);
 

@@ -11,7 +11,7 @@
 #include "cli/up_images.h"
 #include "cli/wait_for_all.h"
 #include "cli/watch_beside.h"
-#include "compose/watch.h"
+#include "cli/watch_match.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -109,9 +109,8 @@ Result<void> check_watch(const Context& context, const Target& target, const UpF
         if (file == "-")
             return Error(ErrorKind::InvalidInput, "--watch can't read standard input once more")
                 .help("name the Compose file with -f");
-    if (!compose::find_watch_rules(*target.loaded, flags.services).empty()) return {};
-    return Error(ErrorKind::NotFound, "none of the services has something to be watched")
-        .help("add 'develop' with 'watch' to one of them");
+    TRY(watch_rules(*target.loaded, flags.services));
+    return {};
 }
 
 void declare_attaching(CLI::App& command, UpFlags& flags) {

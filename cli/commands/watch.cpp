@@ -221,11 +221,8 @@ Result<int> run(const Context& context, const WatchFlags& flags) {
     if (!found.target) return found.exit_code;
     Watcher watcher{context, flags, *std::move(found.target)};
     TRY(check_services(watcher.target, flags.services, {}));
-    for (WatchRule& rule : compose::find_watch_rules(*watcher.target.loaded, flags.services))
+    for (WatchRule& rule : TRY(watch_rules(*watcher.target.loaded, flags.services)))
         watcher.rules.push_back(TRY(WatchMatch::create(std::move(rule))));
-    if (watcher.rules.empty())
-        return Error(ErrorKind::NotFound, "none of the services has something to be watched")
-            .help("add 'develop' with 'watch' to one of them");
     if (context.globals.dry_run) {
         std::vector<Intent> intents;
         for (const WatchMatch& match : watcher.rules)

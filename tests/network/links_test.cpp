@@ -90,6 +90,7 @@ TEST_CASE("a MAC address on a shared wire is waited for until the last run's lin
             return kNoNftables;  // nor macvlan: skipped
         if (!done(made)) return 2;
         std::thread ends([&first] {
+            // As long as a busy kernel takes with a dead namespace; nothing is waited for here.
             std::this_thread::sleep_for(std::chrono::milliseconds(300));
             first.reset();
         });
