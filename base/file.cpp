@@ -26,11 +26,6 @@ std::string folder_of(const std::string& path) {
     return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-Error failed(const char* call) {
-    const int error_number = errno;
-    return Error::from_errno(error_number, call);
-}
-
 struct CloseDir {
     void operator()(DIR* dir) const noexcept { ::closedir(dir); }
 };
@@ -53,23 +48,23 @@ struct Removal {
 /// Removes what stands in `dir`. `where` is for messages.
 Result<void> remove_children(UniqueFd dir, Removal& removal, const std::string& where, int level) {
     Dir stream(::fdopendir(dir.get()));
-    if (!stream) return failed("fdopendir(3)").doing("read folder '{}'", where);
+    if (!stream) return sys::failed("fdopendir(3)").doing("read folder '{}'", where);
     const int at = dir.release();                            // the stream closes it
     while (const dirent* entry = ::readdir(stream.get())) {  // NOLINT(concurrency-mt-unsafe)
         if (is_dot(entry->d_name)) continue;
         const std::string path = where + "/" + entry->d_name;
         if (::unlinkat(at, entry->d_name, 0) == 0 || errno == ENOENT) continue;
         if (errno != EISDIR && errno != EPERM)
-            return failed("unlinkat(2)").doing("remove '{}'", path);
+            return sys::failed("unlinkat(2)").doing("remove '{}'", path);
         const int fd = ::openat(at, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd == -1) {
             if (errno == ENOENT) continue;  // somebody else is removing it too
-            return failed("openat(2)").doing("open folder '{}'", path);
+            return sys::failed("openat(2)").doing("open folder '{}'", path);
         }
         UniqueFd child(fd);
         struct stat info {};
         if (::fstat(child.get(), &info) == -1)
-            return failed("fstat(2)").doing("look at '{}'", path);
+            return sys::failed("fstat(2)").doing("look at '{}'", path);
         if (info.st_dev != removal.device)
             return Error(ErrorKind::Busy, fmt::format("something is mounted on '{}'", path))
                 .help(fmt::format("unmount it: umount '{}'", path));
@@ -77,14 +72,14 @@ Result<void> remove_children(UniqueFd dir, Removal& removal, const std::string& 
             const std::string higher = ".removed-" + random_hex(8);
             if (::renameat(at, entry->d_name, removal.top, higher.c_str()) == -1) {
                 if (errno == ENOENT) continue;
-                return failed("renameat(2)").doing("remove folder '{}'", path);
+                return sys::failed("renameat(2)").doing("remove folder '{}'", path);
             }
             removal.moved = true;
             continue;
         }
         TRY(remove_children(std::move(child), removal, path, level + 1));
         if (::unlinkat(at, entry->d_name, AT_REMOVEDIR) == -1 && errno != ENOENT)
-            return failed("unlinkat(2)").doing("remove folder '{}'", path);
+            return sys::failed("unlinkat(2)").doing("remove folder '{}'", path);
     }
     return {};
 }
@@ -101,7 +96,7 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
     for (;;) {
         const ssize_t got =
             sys::retry_on_eintr([&] { return ::read(fd.get(), buffer, sizeof buffer); });
-        if (got == -1) return failed("read(2)").doing("read '{}'", path);
+        if (got == -1) return sys::failed("read(2)").doing("read '{}'", path);
         if (got == 0) return text;
         text.append(buffer, static_cast<std::size_t>(got));
         if (text.size() > limit)
@@ -114,7 +109,7 @@ Result<void> write_all(const UniqueFd& fd, std::string_view text) {
     while (!text.empty()) {
         const ssize_t put =
             sys::retry_on_eintr([&] { return ::write(fd.get(), text.data(), text.size()); });
-        if (put == -1) return failed("write(2)");
+        if (put == -1) return sys::failed("write(2)");
         text.remove_prefix(static_cast<std::size_t>(put));
     }
     return {};
@@ -128,9 +123,9 @@ Result<void> write_atomically(const std::string& path, std::string_view text, mo
         const UniqueFd fd =
             TRY(sys::open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
         TRY(write_all(fd, text));
-        if (sync == Sync::Yes && ::fdatasync(fd.get()) == -1) return failed("fdatasync(2)");
+        if (sync == Sync::Yes && ::fdatasync(fd.get()) == -1) return sys::failed("fdatasync(2)");
         FAILPOINT("file.rename");
-        if (::rename(temporary.c_str(), path.c_str()) == -1) return failed("rename(2)");
+        if (::rename(temporary.c_str(), path.c_str()) == -1) return sys::failed("rename(2)");
         return {};
     };
     if (Result<void> done = write_and_rename(); !done) {
@@ -139,7 +134,7 @@ Result<void> write_atomically(const std::string& path, std::string_view text, mo
     }
     if (sync == Sync::Yes) {
         const UniqueFd folder = TRY(sys::open(folder_of(path), O_RDONLY | O_DIRECTORY));
-        if (::fsync(folder.get()) == -1) return failed("fsync(2)").doing("sync '{}'", path);
+        if (::fsync(folder.get()) == -1) return sys::failed("fsync(2)").doing("sync '{}'", path);
     }
     return {};
 }
@@ -170,7 +165,7 @@ Result<void> write_control_file(const std::string& path, std::string_view text) 
     const UniqueFd fd = TRY(sys::open(path, O_WRONLY));
     const ssize_t put =
         sys::retry_on_eintr([&] { return ::write(fd.get(), text.data(), text.size()); });
-    if (put == -1) return failed("write(2)").doing("write '{}' to '{}'", text, path);
+    if (put == -1) return sys::failed("write(2)").doing("write '{}' to '{}'", text, path);
     return {};
 }
 
@@ -180,9 +175,10 @@ Result<void> make_directories(const std::string& path, mode_t mode) {
         TRY(make_directories(folder_of(path), mode));
         if (::mkdir(path.c_str(), mode) == 0) return {};
     }
-    if (errno != EEXIST) return failed("mkdir(2)").doing("make folder '{}'", path);
+    if (errno != EEXIST) return sys::failed("mkdir(2)").doing("make folder '{}'", path);
     struct stat info {};
-    if (::stat(path.c_str(), &info) == -1) return failed("stat(2)").doing("look at '{}'", path);
+    if (::stat(path.c_str(), &info) == -1)
+        return sys::failed("stat(2)").doing("look at '{}'", path);
     if (!S_ISDIR(info.st_mode))
         return Error(ErrorKind::AlreadyExists, fmt::format("'{}' is not a folder", path));
     return {};
@@ -193,7 +189,7 @@ Result<std::vector<std::string>> list_directory(const std::string& path) {
     const Dir stream(::opendir(path.c_str()));
     if (!stream) {
         if (errno == ENOENT) return names;
-        return failed("opendir(3)").doing("read folder '{}'", path);
+        return sys::failed("opendir(3)").doing("read folder '{}'", path);
     }
     while (const dirent* entry = ::readdir(stream.get())) {  // NOLINT(concurrency-mt-unsafe)
         if (!is_dot(entry->d_name)) names.emplace_back(entry->d_name);
@@ -206,11 +202,11 @@ Result<void> remove_tree(const std::string& path) {
     struct stat info {};
     if (::lstat(path.c_str(), &info) == -1) {
         if (errno == ENOENT) return {};
-        return failed("lstat(2)").doing("look at '{}'", path);
+        return sys::failed("lstat(2)").doing("look at '{}'", path);
     }
     if (!S_ISDIR(info.st_mode)) {
         if (::unlink(path.c_str()) == -1 && errno != ENOENT)
-            return failed("unlink(2)").doing("remove '{}'", path);
+            return sys::failed("unlink(2)").doing("remove '{}'", path);
         return {};
     }
     TRY_DOING(failpoint::reach("file.remove"), "remove folder '{}'", path);
@@ -222,7 +218,7 @@ Result<void> remove_tree(const std::string& path) {
         TRY(remove_children(std::move(dir), removal, path, 0));
     } while (removal.moved);
     if (::rmdir(path.c_str()) == -1 && errno != ENOENT)
-        return failed("rmdir(2)").doing("remove folder '{}'", path);
+        return sys::failed("rmdir(2)").doing("remove folder '{}'", path);
     return {};
 }
 
@@ -264,7 +260,7 @@ Result<FileLock> FileLock::take(const std::string& path, int operation) {
         TRY(make_directories(folder_of(path), 0700));
         UniqueFd fd = TRY(sys::open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
         if (sys::retry_on_eintr([&] { return ::flock(fd.get(), operation); }) == -1)
-            return failed("flock(2)").doing("lock '{}'", path);
+            return sys::failed("flock(2)").doing("lock '{}'", path);
         // Whoever held it may have removed the folder (`down`): then this is a lock on nothing.
         struct stat held {};
         struct stat named {};

@@ -13,6 +13,11 @@
 #include <sys/syscall.h>
 
 namespace davit::sys {
+
+Error failed(const char* call) {
+    const int error_number = errno;  // before anything is made of it that may set it
+    return Error::from_errno(error_number, call);
+}
 namespace {
 
 const char* or_null(const std::string& text) { return text.empty() ? nullptr : text.c_str(); }

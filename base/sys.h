@@ -19,6 +19,9 @@ auto retry_on_eintr(Call call) {
     return result;
 }
 
+/// The failure of `call`, which has just set errno.
+Error failed(const char* call);
+
 /// openat(2) relative to the working directory, with O_CLOEXEC always set.
 /// @errors NotFound, PermissionDenied, System; the message names `path`.
 Result<UniqueFd> open(const std::string& path, int flags, mode_t mode = 0);

@@ -15,7 +15,7 @@ bool starts_name(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z
 bool in_name(char c) { return starts_name(c) || (c >= '0' && c <= '9'); }
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
-Error bad(std::string message, std::string help) {
+Error bad_word(std::string message, std::string help) {
     return Error(ErrorKind::InvalidInput, std::move(message)).help(std::move(help));
 }
 
@@ -176,7 +176,8 @@ private:
     Result<void> single_quoted() {
         const std::size_t end = text_.find('\'', at_ + 1);
         if (end == std::string_view::npos)
-            return bad("a single quote is not closed", "close it, or write \\' for the character");
+            return bad_word("a single quote is not closed",
+                            "close it, or write \\' for the character");
         add(text_.substr(at_ + 1, end - at_ - 1));
         at_ = end + 1;
         return {};
@@ -200,7 +201,8 @@ private:
             }
         }
         if (at_end())
-            return bad("a double quote is not closed", "close it, or write \\\" for the character");
+            return bad_word("a double quote is not closed",
+                            "close it, or write \\\" for the character");
         ++at_;
         return {};
     }
@@ -216,7 +218,7 @@ private:
         std::string value = TRY(variable(depth));
         brought_ += value.size();
         if (brought_ > kLongestValue)
-            return bad(
+            return bad_word(
                 fmt::format("the variables in it have more than {} KiB", kLongestValue >> 10U),
                 "keep what is so long in a file");
         return value;
@@ -224,8 +226,9 @@ private:
 
     Result<std::string> variable(int depth) {
         if (depth > kDeepest)
-            return bad(fmt::format("variables stand more than {} deep in each other", kDeepest),
-                       "take some of them apart with ARG");
+            return bad_word(
+                fmt::format("variables stand more than {} deep in each other", kDeepest),
+                "take some of them apart with ARG");
         ++at_;
         if (peek() == '{') return braced(depth);
         const std::string name = take_name();
@@ -245,7 +248,7 @@ private:
     }
 
     static Error not_closed() {
-        return bad("a '${' is not closed", "write '}' after the name of the variable");
+        return bad_word("a '${' is not closed", "write '}' after the name of the variable");
     }
 
     Result<std::string> braced(int depth) {
@@ -253,8 +256,8 @@ private:
         const std::string name = take_name();
         if (at_end()) return not_closed();
         if (name.empty())
-            return bad("'${' has no name of a variable after it",
-                       "write ${NAME}, or \\$ for the character");
+            return bad_word("'${' has no name of a variable after it",
+                            "write ${NAME}, or \\$ for the character");
         if (peek() == '}') {
             ++at_;
             return value_of(name).value_or("");
@@ -304,7 +307,7 @@ private:
             return conditional(name, modifier, colon, depth);
         const bool known = modifier == '#' || modifier == '%' || modifier == '/';
         if (colon || !known)
-            return bad(
+            return bad_word(
                 fmt::format("'{}{}' is no modifier of a variable", colon ? ":" : "", modifier),
                 "known are :- - :+ + :? ? # ## % %% / and //");
         const bool twice = peek() == modifier;
@@ -343,8 +346,8 @@ private:
         const std::size_t work = value.size() * (modifier == '/' ? value.size() : 1);
         const bool grows = modifier == '/' && value.size() * replacement.size() > kMostWork;
         if (work > kMostWork || work * glob.size() > kMostWork || grows)
-            return bad(fmt::format("'{}' is too long to be searched for this pattern", name),
-                       "do it in a RUN");
+            return bad_word(fmt::format("'{}' is too long to be searched for this pattern", name),
+                            "do it in a RUN");
         if (modifier == '#') return without_prefix(value, glob, twice);
         if (modifier == '%') return without_suffix(value, glob, twice);
         return replaced(value, glob, replacement, twice);

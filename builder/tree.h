@@ -16,6 +16,12 @@
 /// hostile. Every path is looked up inside its root (openat2, RESOLVE_IN_ROOT): no link leads out.
 namespace davit::builder {
 
+/// "a/b"; where one of the two is empty it is the other.
+inline std::string joined(const std::string& folder, const std::string& name) {
+    if (name.empty()) return folder;
+    return folder.empty() ? name : folder + "/" + name;
+}
+
 /// Where files come from.
 struct TreeSource {
     const UniqueFd* root = nullptr;

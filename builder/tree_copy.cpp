@@ -23,11 +23,6 @@ Error failed(const char* call, const std::string& path) {
     return Error::from_errno(error_number, call).doing("write '{}'", printable(path));
 }
 
-std::string joined(const std::string& folder, const std::string& name) {
-    if (name.empty()) return folder;
-    return folder.empty() ? name : folder + "/" + name;
-}
-
 mode_t mode_of(const TreeItem& item, const CopyAttributes& attributes) {
     constexpr mode_t kBits = 07777;
     return attributes.mode ? *attributes.mode : item.info.st_mode & kBits;

@@ -16,10 +16,6 @@ namespace {
 
 constexpr std::size_t kMostItems = 10'000'000;
 
-std::string joined(const std::string& folder, const std::string& name) {
-    return folder.empty() ? name : folder + "/" + name;
-}
-
 /// A path of the Dockerfile as one relative to a root, without "..": like "/.." is "/".
 std::string inside(const std::string& path) {
     std::string clean = clean_path("/" + path);

@@ -12,7 +12,6 @@ namespace {
 
 using runtime::Status;
 
-constexpr std::size_t kIdDigits = 12;
 constexpr std::size_t kCommandWidth = 20;
 
 std::string since(const std::string& time, TimePoint now) {

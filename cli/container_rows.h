@@ -10,6 +10,9 @@
 /// What `ps` shows of containers. Pure: the time is an argument.
 namespace davit::cli {
 
+/// Of an id where there is no room for all of it, as Docker has it.
+inline constexpr std::size_t kIdDigits = 12;
+
 using TimePoint = std::chrono::system_clock::time_point;
 
 /// One container with the keys of `docker compose ps --format json`.

@@ -20,8 +20,6 @@
 namespace davit::cli {
 namespace {
 
-constexpr std::size_t kIdDigits = 12;
-
 std::int64_t count(const std::string& path, std::set<std::pair<dev_t, ino_t>>& seen) {
     struct stat info {};
     if (::lstat(path.c_str(), &info) == -1) return 0;

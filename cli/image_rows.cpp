@@ -7,7 +7,6 @@ namespace davit::cli {
 namespace {
 
 constexpr const char* kNone = "<none>";
-constexpr std::size_t kIdDigits = 12;
 
 Json image_row(const image::Image& image, const image::Reference* name,
                const ImageRowOptions& options, TimePoint now) {

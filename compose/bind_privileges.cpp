@@ -11,7 +11,7 @@
 namespace davit::compose {
 namespace {
 
-bool is_ip(const std::string& text) {
+bool is_any_ip(const std::string& text) {
     in_addr v4{};
     in6_addr v6{};
     return ::inet_pton(AF_INET, text.c_str(), &v4) == 1 ||
@@ -98,7 +98,7 @@ void bind_resolver(const Node& node, Service& service, Diagnostics& diagnostics)
     resolver.search = texts_at(node, "dns_search");
     if (const Node* servers = node.find("dns")) {
         for (const Node& server : servers->items) {
-            if (is_ip(server.text))
+            if (is_any_ip(server.text))
                 resolver.servers.push_back(server.text);
             else
                 diagnostics.error(fmt::format("'{}' is not an IP address", printable(server.text)),
@@ -109,7 +109,7 @@ void bind_resolver(const Node& node, Service& service, Diagnostics& diagnostics)
     if (const Node* hosts = node.find("extra_hosts")) {
         for (const Node& host : hosts->items) {
             const std::string address = host.text.substr(host.text.find('=') + 1);
-            if (is_ip(address) || address == "host-gateway")
+            if (is_any_ip(address) || address == "host-gateway")
                 resolver.extra_hosts.push_back(host.text);
             else
                 diagnostics.error(fmt::format("'{}' is not an IP address", printable(address)),

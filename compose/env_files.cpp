@@ -11,7 +11,7 @@
 namespace davit::compose {
 namespace {
 
-constexpr std::size_t kLongestFile = 16U << 20U;
+constexpr std::size_t kLongestEnvFile = 16U << 20U;
 
 /// The rules of `docker run --env-file`: no quotes, comments only at the start of a line, nothing
 /// is replaced. What is wrong; empty where nothing is. @source docker/cli opts/file.go
@@ -57,7 +57,7 @@ private:
 std::optional<std::string> FileReader::text_of(const std::string& path, bool required,
                                                const Node& where, const char* what) {
     if (!required && !exists(path)) return std::nullopt;
-    Result<std::string> text = read_regular_file(path, kLongestFile);
+    Result<std::string> text = read_regular_file(path, kLongestEnvFile);
     if (text) return *std::move(text);
     const bool missing = text.error().kind() == ErrorKind::NotFound;
     const bool folder = text.error().error_number() == EISDIR;

@@ -26,8 +26,6 @@
 namespace davit::compose {
 namespace {
 
-constexpr std::size_t kLongestFile = 64U << 20U;
-
 /// --env-file, else COMPOSE_ENV_FILES, else nothing, which means .env where there is one.
 std::vector<std::string> named_env_files(const LoadOptions& options) {
     if (!options.env_files.empty()) return options.env_files;

@@ -14,7 +14,6 @@
 namespace davit::compose {
 namespace {
 
-constexpr std::size_t kLongestFile = 64U << 20U;
 constexpr std::size_t kDeepestInclude = 50;
 constexpr std::size_t kMostIncludes = 500;
 

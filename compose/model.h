@@ -28,6 +28,9 @@ struct SourceSet {
 std::optional<std::vector<std::vector<Node>>> read_documents(const std::vector<ComposeFile>& files,
                                                              Diagnostics& diagnostics);
 
+/// No file that was meant to be read here is longer. In bytes.
+inline constexpr std::size_t kLongestFile = 64U << 20U;
+
 /// As read_file, but for what is named inside of a file: a FIFO or device there is refused, since
 /// it would be waited for without end.
 Result<std::string> read_regular_file(const std::string& path, std::size_t limit);

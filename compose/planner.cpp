@@ -83,6 +83,7 @@ private:
     std::set<std::string> selected_;    ///< Containers that take part.
     std::set<std::string> bystanders_;  ///< Containers of services that take no part now.
     std::set<std::string> orphans_;     ///< Containers of services that the file doesn't have.
+    std::set<std::string> unfinished_;  ///< Half made, and of no service that would finish them.
     std::set<std::string> misnamed_;    ///< Of a service whose container has another name now.
     std::set<std::string> networks_;    ///< Those of the selected containers.
     std::map<std::string, std::string> renewed_networks_;  ///< Name, and why it is made (again).
@@ -123,8 +124,15 @@ void UpPlanner::select() {
 
 void UpPlanner::sort_observed() {
     for (const auto& [name, container] : observed_.containers) {
+        if (desired_.containers.contains(name)) continue;
+        const bool half_made = container.config_hash.empty() && !container.running;
+        // Killed before its record was written, or its configuration.
+        if (half_made && (container.service.empty() || container.one_off)) {
+            unfinished_.insert(name);
+            continue;
+        }
         // Those of `run` are nobody's business but the user's.
-        if (desired_.containers.contains(name) || container.one_off) continue;
+        if (container.one_off) continue;
         if (services_.contains(container.service))
             misnamed_.insert(name);
         else if (contains(desired_.inactive, container.service))
@@ -307,6 +315,8 @@ void UpPlanner::decide_containers() {
             leaving_[name] = {why_misnamed(found), place_of(found.service), true};
     }
     follow_restarts();
+    for (const std::string& name : unfinished_)
+        leaving_[name] = {"who made it was killed before it was whole", {}, true};
     if (!options_.remove_orphans) return;
     for (const std::string& name : orphans_) leaving_[name] = {"no longer in the file", {}, true};
 }

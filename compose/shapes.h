@@ -5,10 +5,16 @@
 /// Shapes that several tables use.
 namespace davit::compose {
 
+/// Why what only `docker stack deploy` reads is ignored.
+inline constexpr const char* kSwarm = "it means something in a swarm of several machines only";
+
 extern const Shape kAny;
 extern const Shape kString;
 extern const Shape kBoolean;
+extern const Shape kKeptBoolean;  ///< Stays where it is empty.
+extern const Shape kRealBoolean;  ///< A string is not taken for it.
 extern const Shape kInteger;
+extern const Shape kKeptInteger;  ///< Stays where it is empty.
 extern const Shape kNumber;
 extern const Shape kBytes;
 extern const Shape kDuration;

@@ -5,10 +5,7 @@
 namespace davit::compose {
 namespace {
 
-constexpr const char* kSwarm = "it means something in a swarm of several machines only";
-
 const Shape kInteger0{.form = Form::Integer, .least = 0};
-const Shape kKeptInteger{.form = Form::Integer, .keep_empty = true};
 const Shape kMemory{.form = Form::Bytes, .strings_only = true};
 const Shape kCpus{.form = Form::Number};
 
@@ -101,7 +98,6 @@ constexpr Attribute kDeployKeys[] = {
 
 constexpr const char* kActions[] = {"rebuild", "sync", "restart", "sync+restart", "sync+exec"};
 const Shape kAction{.form = Form::String, .words = kActions};
-const Shape kRealBoolean{.form = Form::Boolean, .strings_only = true};
 constexpr Attribute kTriggerKeys[] = {
     {.name = "path", .shape = &kHostPath, .required = true},
     {.name = "action", .shape = &kAction, .required = true},

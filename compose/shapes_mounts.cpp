@@ -37,12 +37,12 @@ constexpr Attribute kBindKeys[] = {
 };
 const Shape kBind{.form = Form::Mapping, .attributes = kBindKeys, .keep_empty = true};
 
-constexpr Attribute kVolumeKeys[] = {
+constexpr Attribute kVolumeMountKeys[] = {
     {.name = "labels", .shape = &kLabels, .support = Support::NotYet},
     {.name = "nocopy", .shape = &kBoolean},
     {.name = "subpath", .shape = &kString},
 };
-const Shape kVolume{.form = Form::Mapping, .attributes = kVolumeKeys, .keep_empty = true};
+const Shape kVolumeMount{.form = Form::Mapping, .attributes = kVolumeMountKeys, .keep_empty = true};
 
 const Shape kDecimalMode{.form = Form::Mode, .decimal = true};
 constexpr Attribute kTmpfsKeys[] = {
@@ -64,7 +64,7 @@ constexpr Attribute kMountKeys[] = {
      .support = Support::Ignored,
      .remark = "it means something on a Mac only"},
     {.name = "bind", .shape = &kBind},
-    {.name = "volume", .shape = &kVolume},
+    {.name = "volume", .shape = &kVolumeMount},
     {.name = "tmpfs", .shape = &kTmpfs},
     {.name = "image", .shape = &kImage},
 };

@@ -6,10 +6,7 @@
 namespace davit::compose {
 namespace {
 
-constexpr const char* kSwarm = "it means something in a swarm of several machines only";
-
 const Shape kStringTable{.form = Form::Table, .element = &kString};
-const Shape kKeptBoolean{.form = Form::Boolean, .keep_empty = true};
 
 constexpr Attribute kPoolKeys[] = {
     {.name = "subnet", .shape = &kString},

@@ -7,6 +7,9 @@ namespace davit::compose {
 const Shape kAny{.nullable = true};
 const Shape kString{.form = Form::String};
 const Shape kBoolean{.form = Form::Boolean};
+const Shape kKeptBoolean{.form = Form::Boolean, .keep_empty = true};
+const Shape kRealBoolean{.form = Form::Boolean, .strings_only = true};
+const Shape kKeptInteger{.form = Form::Integer, .keep_empty = true};
 const Shape kInteger{.form = Form::Integer};
 const Shape kNumber{.form = Form::Number};
 const Shape kBytes{.form = Form::Bytes};

@@ -11,26 +11,17 @@
 #include <unistd.h>
 
 namespace davit::image {
-namespace {
-
-Error failed(const char* call) {
-    const int error_number = errno;
-    return Error::from_errno(error_number, call);
-}
-
-}  // namespace
-
 Result<std::unique_ptr<Download>> Download::open(const std::string& file, std::int64_t size) {
     UniqueFd fd = TRY(sys::open(file, O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
     struct stat info {};
-    if (::fstat(fd.get(), &info) == -1) return failed("fstat(2)");
+    if (::fstat(fd.get(), &info) == -1) return sys::failed("fstat(2)");
     std::int64_t have = info.st_size;
     // Longer than it can be: no part of this blob.
     if (have > size) {
-        if (::ftruncate(fd.get(), 0) == -1) return failed("ftruncate(2)");
+        if (::ftruncate(fd.get(), 0) == -1) return sys::failed("ftruncate(2)");
         have = 0;
     }
-    if (::lseek(fd.get(), have, SEEK_SET) == -1) return failed("lseek(2)");
+    if (::lseek(fd.get(), have, SEEK_SET) == -1) return sys::failed("lseek(2)");
     return std::unique_ptr<Download>(new Download(std::move(fd), have, size));
 }
 
@@ -81,7 +72,7 @@ Result<std::size_t> Download::read(char* buffer, std::size_t size) {
         static_cast<std::size_t>(std::min<std::int64_t>(there, static_cast<std::int64_t>(size)));
     const ssize_t got =
         sys::retry_on_eintr([&] { return ::pread(fd_.get(), buffer, wanted, read_); });
-    if (got == -1) return failed("pread(2)");
+    if (got == -1) return sys::failed("pread(2)");
     read_ += got;
     return static_cast<std::size_t>(got);
 }

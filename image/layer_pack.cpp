@@ -23,13 +23,6 @@
 namespace davit::image {
 namespace {
 
-constexpr std::string_view kOpaque = ".wh..wh..opq";
-
-Error failed(const char* call) {
-    const int error_number = errno;
-    return Error::from_errno(error_number, call);
-}
-
 Error refused(const std::string& path, std::string_view why) {
     return Error(ErrorKind::InvalidInput, fmt::format("'{}' {}", printable(path), why));
 }
@@ -49,7 +42,7 @@ struct CloseDir {
 
 Result<std::vector<std::string>> names_in(UniqueFd folder) {
     const std::unique_ptr<DIR, CloseDir> stream(::fdopendir(folder.get()));
-    if (!stream) return failed("fdopendir(3)");
+    if (!stream) return sys::failed("fdopendir(3)");
     (void)folder.release();  // the stream closes it
     std::vector<std::string> names;
     while (const dirent* entry = ::readdir(stream.get())) {  // NOLINT(concurrency-mt-unsafe)
@@ -149,7 +142,7 @@ Result<void> Packer::pack(const UniqueFd& parent, const std::string& name,
     if (!opened && may_be_gone(opened.error())) return {};
     const UniqueFd handle = TRY(std::move(opened));
     struct stat info {};
-    if (::fstat(handle.get(), &info) == -1) return failed("fstat(2)");
+    if (::fstat(handle.get(), &info) == -1) return sys::failed("fstat(2)");
     TarEntry entry;
     entry.path = path;
     entry.mode = info.st_mode & 07777U;
@@ -187,7 +180,7 @@ Result<void> Packer::pack(const UniqueFd& parent, const std::string& name,
             entry.type = TarType::SymLink;
             std::string target(PATH_MAX, '\0');
             const ssize_t size = ::readlinkat(handle.get(), "", target.data(), target.size());
-            if (size == -1) return failed("readlink(2)");
+            if (size == -1) return sys::failed("readlink(2)");
             entry.link = target.substr(0, static_cast<std::size_t>(size));
             break;
         }
@@ -250,7 +243,7 @@ Result<bool> Packer::add_content(TarEntry& entry, const UniqueFd& parent, const 
     if (!opened && may_be_gone(opened.error())) return false;
     const UniqueFd file = TRY(std::move(opened));
     struct stat info {};
-    if (::fstat(file.get(), &info) == -1) return failed("fstat(2)");
+    if (::fstat(file.get(), &info) == -1) return sys::failed("fstat(2)");
     if (!S_ISREG(info.st_mode)) {
         if (options_.live) return false;
         return refused(entry.path, "changed while it was read");
@@ -261,7 +254,7 @@ Result<bool> Packer::add_content(TarEntry& entry, const UniqueFd& parent, const 
         const auto wanted = std::min<std::int64_t>(left, static_cast<std::int64_t>(buffer_.size()));
         ssize_t got = sys::retry_on_eintr(
             [&] { return ::read(file.get(), buffer_.data(), static_cast<std::size_t>(wanted)); });
-        if (got == -1) return failed("read(2)");
+        if (got == -1) return sys::failed("read(2)");
         if (got == 0 && options_.live) {
             std::fill_n(buffer_.begin(), wanted, '\0');
             got = wanted;

@@ -23,11 +23,6 @@
 namespace davit::image {
 namespace {
 
-Error failed(const char* call) {
-    const int error_number = errno;
-    return Error::from_errno(error_number, call);
-}
-
 Error mismatch(std::string_view of, const std::string& found, std::string_view who,
                const std::string& said) {
     return Error(ErrorKind::InvalidInput, fmt::format("{} {}, and the {} says {}", of,
@@ -153,7 +148,7 @@ Result<UniqueFd> make_layer_root(const std::string& folder) {
     TRY(make_directories(folder + "/diff", 0755));
     UniqueFd root = TRY(sys::open(folder + "/diff", O_RDONLY | O_DIRECTORY));
     // It is the container's "/" unless the archive says otherwise: no umask may close it.
-    if (::fchmod(root.get(), 0755) == -1) return failed("fchmod(2)");
+    if (::fchmod(root.get(), 0755) == -1) return sys::failed("fchmod(2)");
     return root;
 }
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "base/sys.h"
+#include "image/layer_pack.h"
 #include "image/tar_reader.h"
 
 #include <cerrno>
@@ -22,12 +23,6 @@ namespace {
 constexpr std::size_t kLongestPath = 4096;
 constexpr int kMostLinks = 40;
 constexpr std::string_view kWhiteout = ".wh.";
-constexpr std::string_view kOpaque = ".wh..wh..opq";
-
-Error failed(const char* call) {
-    const int error_number = errno;
-    return Error::from_errno(error_number, call);
-}
 
 Error hostile(const std::string& path, std::string_view why) {
     return Error(ErrorKind::InvalidInput, fmt::format("entry '{}' {}", printable(path), why));
@@ -134,7 +129,7 @@ Result<void> Unpacker::open_parent(const std::string& folder, int links_followed
                         links_followed));
         const std::string name = slash == std::string::npos ? folder : folder.substr(slash + 1);
         if (::mkdirat(parent_.get(), name.c_str(), 0755) == -1) {
-            if (errno != EEXIST) return failed("mkdir(2)");
+            if (errno != EEXIST) return sys::failed("mkdir(2)");
             if (const std::optional<std::string> target = link_target(name)) {
                 TRY(open_link(folder, *target, links_followed));
                 parent_path_ = folder;
@@ -144,7 +139,8 @@ Result<void> Unpacker::open_parent(const std::string& folder, int links_followed
             TRY(make_over_whiteout(name));
         }
         // Whoever runs davit may have an umask of 077; the container's users still must get in.
-        if (::fchmodat(parent_.get(), name.c_str(), 0755, 0) == -1) return failed("fchmodat(2)");
+        if (::fchmodat(parent_.get(), name.c_str(), 0755, 0) == -1)
+            return sys::failed("fchmodat(2)");
         // Not the time of now: the same layer is to give the same tree, which `check` relies on.
         folder_times_.push_back({folder, time_});
         found = sys::open_in_root(root_, folder, O_RDONLY | O_DIRECTORY);
@@ -184,7 +180,7 @@ Result<void> Unpacker::whiteout(const std::string& name) {
     if (hidden.empty() || hidden == "." || hidden == "..")
         return hostile(name, "is a whiteout of nothing");
     if (::mknodat(parent_.get(), hidden.c_str(), S_IFCHR, 0) == 0) return {};
-    if (errno != EEXIST) return failed("mknod(2)");
+    if (errno != EEXIST) return sys::failed("mknod(2)");
     // What this layer itself has under that name wins, whichever came first; of a folder, what the
     // lower layers have in it is hidden all the same.
     const UniqueFd folder(
@@ -195,7 +191,7 @@ Result<void> Unpacker::whiteout(const std::string& name) {
 
 Result<void> Unpacker::make_opaque(const UniqueFd& folder) {
     if (::fsetxattr(folder.get(), "trusted.overlay.opaque", "y", 1, 0) == -1)
-        return failed("fsetxattr(2)");
+        return sys::failed("fsetxattr(2)");
     return {};
 }
 
@@ -208,14 +204,14 @@ bool Unpacker::is_whiteout(const std::string& name) const {
 /// A folder where this layer hid something of that name: an opaque one hides it as well.
 Result<void> Unpacker::make_over_whiteout(const std::string& name) {
     TRY(remove_existing(name));
-    if (::mkdirat(parent_.get(), name.c_str(), 0700) == -1) return failed("mkdir(2)");
+    if (::mkdirat(parent_.get(), name.c_str(), 0700) == -1) return sys::failed("mkdir(2)");
     const UniqueFd folder = TRY(sys::open_at(parent_, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
     return make_opaque(folder);
 }
 
 Result<void> Unpacker::remove_existing(const std::string& name) {
     if (::unlinkat(parent_.get(), name.c_str(), 0) == 0) return {};
-    if (errno != EISDIR && errno != EPERM) return failed("unlink(2)");
+    if (errno != EISDIR && errno != EPERM) return sys::failed("unlink(2)");
     parent_path_ = "\n";  // it may be a folder we hold open beneath
     return remove_tree(fmt::format("/proc/self/fd/{}/{}", parent_.get(), name));
 }
@@ -223,15 +219,15 @@ Result<void> Unpacker::remove_existing(const std::string& name) {
 Result<void> Unpacker::make_folder(const TarEntry& entry, const std::string& path,
                                    const std::string& name) {
     if (::mkdirat(parent_.get(), name.c_str(), 0700) == -1) {
-        if (errno != EEXIST) return failed("mkdir(2)");
+        if (errno != EEXIST) return sys::failed("mkdir(2)");
         struct stat info {};
         if (::fstatat(parent_.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == -1)
-            return failed("stat(2)");
+            return sys::failed("stat(2)");
         if (is_whiteout(name)) {
             TRY(make_over_whiteout(name));
         } else if (!S_ISDIR(info.st_mode)) {
             TRY(remove_existing(name));
-            if (::mkdirat(parent_.get(), name.c_str(), 0700) == -1) return failed("mkdir(2)");
+            if (::mkdirat(parent_.get(), name.c_str(), 0700) == -1) return sys::failed("mkdir(2)");
         }
     }
     const UniqueFd folder = TRY(sys::open_at(parent_, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
@@ -244,9 +240,9 @@ Result<void> Unpacker::make_folder(const TarEntry& entry, const std::string& pat
 template <typename Create, typename Remove>
 Result<void> create_anew(const char* call, Create create, Remove remove) {
     if (create() != -1) return {};
-    if (errno != EEXIST) return failed(call);
+    if (errno != EEXIST) return sys::failed(call);
     TRY(remove());
-    if (create() == -1) return failed(call);
+    if (create() == -1) return sys::failed(call);
     return {};
 }
 
@@ -294,7 +290,7 @@ Result<void> Unpacker::make_regular(const TarEntry& entry, const std::string& na
     TRY(content_.write(entry, file));
     TRY(set_attributes(entry, file));
     const timespec times[2] = {entry.mtime, entry.mtime};
-    if (::futimens(file.get(), times) == -1) return failed("futimens(2)");
+    if (::futimens(file.get(), times) == -1) return sys::failed("futimens(2)");
     return {};
 }
 
@@ -310,7 +306,7 @@ Result<void> Unpacker::make_hard_link(const TarEntry& entry, const std::string& 
                                                printable(entry.link)));
     }
     struct stat info {};
-    if (::fstat(target->get(), &info) == -1) return failed("fstat(2)");
+    if (::fstat(target->get(), &info) == -1) return sys::failed("fstat(2)");
     if (S_ISDIR(info.st_mode)) return hostile(entry.path, "is a hard link to a folder");
     return create_anew(
         "link(2)",
@@ -320,8 +316,8 @@ Result<void> Unpacker::make_hard_link(const TarEntry& entry, const std::string& 
 
 /// Owner first: chown(2) clears setuid bits and file capabilities.
 Result<void> Unpacker::set_attributes(const TarEntry& entry, const UniqueFd& fd) {
-    if (::fchown(fd.get(), entry.uid, entry.gid) == -1) return failed("fchown(2)");
-    if (::fchmod(fd.get(), entry.mode) == -1) return failed("fchmod(2)");
+    if (::fchown(fd.get(), entry.uid, entry.gid) == -1) return sys::failed("fchown(2)");
+    if (::fchmod(fd.get(), entry.mode) == -1) return sys::failed("fchmod(2)");
     if (entry.xattrs.empty()) return {};
     return set_xattrs(entry, fmt::format("/proc/self/fd/{}", fd.get()));
 }
@@ -329,15 +325,15 @@ Result<void> Unpacker::set_attributes(const TarEntry& entry, const UniqueFd& fd)
 Result<void> Unpacker::set_attributes_by_name(const TarEntry& entry, const std::string& name) {
     const int at = parent_.get();
     if (::fchownat(at, name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) == -1)
-        return failed("fchownat(2)");
+        return sys::failed("fchownat(2)");
     // Made by us a moment ago and no link: the name still is what it was.
     if (entry.type != TarType::SymLink && ::fchmodat(at, name.c_str(), entry.mode, 0) == -1)
-        return failed("fchmodat(2)");
+        return sys::failed("fchmodat(2)");
     // By a path that can't be led astray: no call takes the attributes of a link by descriptor.
     TRY(set_xattrs(entry, fmt::format("/proc/self/fd/{}/{}", at, name)));
     const timespec times[2] = {entry.mtime, entry.mtime};
     if (::utimensat(at, name.c_str(), times, AT_SYMLINK_NOFOLLOW) == -1)
-        return failed("utimensat(2)");
+        return sys::failed("utimensat(2)");
     return {};
 }
 
@@ -355,7 +351,7 @@ Result<void> Unpacker::set_xattrs(const TarEntry& entry, const std::string& path
         if (errno == ENOSPC || errno == E2BIG)  // the disk is not what is full
             return hostile(entry.path, "has more attributes than a file system takes");
         if (errno != ENOTSUP && errno != EPERM)
-            return failed("setxattr(2)").doing("set attribute '{}'", printable(name));
+            return sys::failed("setxattr(2)").doing("set attribute '{}'", printable(name));
         log::debug("image", "cannot set attribute '{}' of '{}' (errno {}), ignoring",
                    printable(name), printable(entry.path), errno);
     }
@@ -369,7 +365,7 @@ Result<void> Unpacker::set_folder_times() {
             sys::open_in_root(root_, folder.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
         if (!fd) continue;  // replaced by something else later in the archive
         const timespec times[2] = {folder.time, folder.time};
-        if (::futimens(fd->get(), times) == -1) return failed("futimens(2)");
+        if (::futimens(fd->get(), times) == -1) return sys::failed("futimens(2)");
     }
     return {};
 }

@@ -16,11 +16,6 @@
 namespace davit::image {
 namespace {
 
-Error failed(const char* call) {
-    const int error_number = errno;
-    return Error::from_errno(error_number, call);
-}
-
 Result<void> publish_layers(const std::string& data_root, const std::vector<StagedLayer>& layers) {
     const auto stands = [&](const StagedLayer& layer) {
         return exists(layer_path(data_root, layer.diff_id) + "/meta.json");
@@ -42,7 +37,7 @@ Result<void> publish_layers(const std::string& data_root, const std::vector<Stag
         if (exists(place) && !exists(layer.blob_file)) continue;
         FAILPOINT("image.blob");
         if (::rename(layer.blob_file.c_str(), place.c_str()) == -1)
-            return failed("rename(2)").doing("move a blob to '{}'", place);
+            return sys::failed("rename(2)").doing("move a blob to '{}'", place);
     }
     for (const StagedLayer& layer : layers) {
         // Another davit or another image of this archive was first, or the image has it twice: all
@@ -51,12 +46,12 @@ Result<void> publish_layers(const std::string& data_root, const std::vector<Stag
         const std::string place = layer_path(data_root, layer.diff_id);
         FAILPOINT("image.layer");
         if (::rename(layer.folder.c_str(), place.c_str()) == -1)
-            return failed("rename(2)").doing("move a layer to '{}'", place);
+            return sys::failed("rename(2)").doing("move a layer to '{}'", place);
     }
     for (const char* name : {"/layers", "/images/blobs/sha256", "/images/blobs/sha512"}) {
         if (!exists(data_root + name)) continue;  // the last is rare
         const UniqueFd folder = TRY(sys::open(data_root + name, O_RDONLY | O_DIRECTORY));
-        if (::fsync(folder.get()) == -1) return failed("fsync(2)");
+        if (::fsync(folder.get()) == -1) return sys::failed("fsync(2)");
     }
     return {};
 }
@@ -80,7 +75,8 @@ Error explain_full_disk(Error error, const std::string& data_root) {
 
 Result<void> publish_layer(const std::string& data_root, const StagedLayer& layer) {
     const UniqueFd root = TRY(sys::open(data_root, O_RDONLY | O_DIRECTORY));
-    if (::syncfs(root.get()) == -1) return failed("syncfs(2)").doing("write out '{}'", data_root);
+    if (::syncfs(root.get()) == -1)
+        return sys::failed("syncfs(2)").doing("write out '{}'", data_root);
     const FileLock lock = TRY(lock_store(data_root));
     return publish_layers(data_root, {layer});
 }
@@ -89,7 +85,8 @@ Result<std::string> publish(const std::string& data_root, const StagedImage& ima
     const UniqueFd root = TRY(sys::open(data_root, O_RDONLY | O_DIRECTORY));
     // One sync for everything: after a power cut a visible layer is whole. A sync a file would take
     // a hundred times as long.
-    if (::syncfs(root.get()) == -1) return failed("syncfs(2)").doing("write out '{}'", data_root);
+    if (::syncfs(root.get()) == -1)
+        return sys::failed("syncfs(2)").doing("write out '{}'", data_root);
 
     const FileLock lock = TRY(lock_store(data_root));
     TRY(publish_layers(data_root, image.layers));

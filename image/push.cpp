@@ -14,7 +14,7 @@
 namespace davit::image {
 namespace {
 
-constexpr std::size_t kAtOnce = 3;
+constexpr std::size_t kPushedAtOnce = 3;
 
 /// Digests of the layers that the manifest says come from elsewhere: who pulls the image gets them
 /// there, and the registry needn't have them. @source OCI image-spec, "Non-distributable Layers"
@@ -134,7 +134,7 @@ Result<void> Pusher::push_all(const std::vector<Blob>& blobs,
     };
     {
         std::vector<std::jthread> threads;
-        for (std::size_t i = 1; i < std::min(kAtOnce, blobs.size()); ++i)
+        for (std::size_t i = 1; i < std::min(kPushedAtOnce, blobs.size()); ++i)
             threads.emplace_back(work);
         work();
     }

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/strings.h"
+#include "base/sys.h"
 
 #include <cerrno>
 #include <fmt/format.h>
@@ -14,11 +15,6 @@ namespace {
 
 constexpr std::int64_t kCheckEvery = 32 << 20;
 
-Error failed(const char* call) {
-    const int error_number = errno;
-    return Error::from_errno(error_number, call);
-}
-
 }  // namespace
 
 Result<void> TarContent::write(const TarEntry& entry, const UniqueFd& file) {
@@ -29,7 +25,7 @@ Result<void> TarContent::write(const TarEntry& entry, const UniqueFd& file) {
     bool ends_in_hole = false;
     for (;;) {
         if (const std::int64_t hole = reader_.pass_hole(); hole > 0) {
-            if (::lseek(file.get(), hole, SEEK_CUR) == -1) return failed("lseek(2)");
+            if (::lseek(file.get(), hole, SEEK_CUR) == -1) return sys::failed("lseek(2)");
             ends_in_hole = true;
             continue;
         }
@@ -39,7 +35,8 @@ Result<void> TarContent::write(const TarEntry& entry, const UniqueFd& file) {
         TRY(leave_some_free(file, got));
         ends_in_hole = false;
     }
-    if (ends_in_hole && ::ftruncate(file.get(), entry.size) == -1) return failed("ftruncate(2)");
+    if (ends_in_hole && ::ftruncate(file.get(), entry.size) == -1)
+        return sys::failed("ftruncate(2)");
     bytes_ += entry.size;
     return {};
 }

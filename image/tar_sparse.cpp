@@ -12,19 +12,19 @@ namespace {
 constexpr std::size_t kMostExtents = 1U << 20U;
 constexpr std::size_t kLongestNumber = 20;
 
-Error damaged(std::string_view why) {
+Error damaged_sparse(std::string_view why) {
     return Error(ErrorKind::InvalidInput,
-                 fmt::format("the tar archive is damaged: a sparse file {}", why));
+                 fmt::format("the tar archive is damaged_sparse: a sparse file {}", why));
 }
 
 Result<std::int64_t> parse(std::string_view digits) {
     const auto number = parse_integer(digits);
-    if (!number || *number < 0) return damaged("has a map with something that is no number");
+    if (!number || *number < 0) return damaged_sparse("has a map with something that is no number");
     return *number;
 }
 
 Result<void> add(SparseMap& map, std::int64_t offset, std::int64_t size) {
-    if (map.size() == kMostExtents) return damaged("has more than a million pieces");
+    if (map.size() == kMostExtents) return damaged_sparse("has more than a million pieces");
     map.push_back({offset, size});
     return {};
 }
@@ -33,7 +33,7 @@ Result<SparseMap> parse_map(const std::string& text) {
     SparseMap map;
     if (text.empty()) return map;
     const std::vector<std::string> numbers = split(text, ',');
-    if (numbers.size() % 2 != 0) return damaged("has a map that is cut short");
+    if (numbers.size() % 2 != 0) return damaged_sparse("has a map that is cut short");
     for (std::size_t i = 0; i < numbers.size(); i += 2) {
         const std::int64_t offset = TRY(parse(numbers[i]));
         const std::int64_t size = TRY(parse(numbers[i + 1]));
@@ -51,12 +51,12 @@ Result<std::vector<SparsePiece>> sparse_pieces(const SparseMap& map, std::int64_
     std::int64_t sum = 0;
     for (const SparseExtent& extent : map) {
         if (extent.offset < at || extent.offset > size || extent.size > size - extent.offset)
-            return damaged("has a map that does not fit it");
+            return damaged_sparse("has a map that does not fit it");
         pieces.push_back({extent.offset - at, extent.size});
         at = extent.offset + extent.size;
         sum += extent.size;
     }
-    if (sum != stored) return damaged("has a map of other bytes than it has");
+    if (sum != stored) return damaged_sparse("has a map of other bytes than it has");
     pieces.push_back({size - at, 0});
     return pieces;
 }
@@ -69,7 +69,7 @@ Result<void> add_old_extents(std::string_view block, std::size_t offset, std::si
         if (extent[kField] == '\0') return {};  // the list is not full
         const auto at = tar_number(extent.substr(0, kField));
         const auto size = tar_number(extent.substr(kField));
-        if (!at || !size) return damaged("has a map with something that is no number");
+        if (!at || !size) return damaged_sparse("has a map with something that is no number");
         TRY(add(map, *at, *size));
     }
     return {};
@@ -94,10 +94,10 @@ Result<std::optional<PaxSparse>> pax_sparse(const std::map<std::string, std::str
     if (const std::string* name = value("name")) sparse.name = *name;
     const std::string* size = value("realsize");
     if (size == nullptr) size = value("size");
-    if (size == nullptr) return damaged("has no size");
+    if (size == nullptr) return damaged_sparse("has no size");
     sparse.size = TRY(parse(*size));
     if (newest) return std::optional<PaxSparse>(std::move(sparse));
-    if (map == nullptr) return damaged("has no map");
+    if (map == nullptr) return damaged_sparse("has no map");
     sparse.map = TRY(parse_map(*map));
     return std::optional<PaxSparse>(std::move(sparse));
 }
@@ -111,7 +111,7 @@ void add_sparse_number(std::map<std::string, std::string>& records, std::string_
 Result<void> SparseMapReader::number(std::int64_t value) {
     if (extents_left_ < 0) {
         if (value > static_cast<std::int64_t>(kMostExtents))
-            return damaged("has more than a million pieces");
+            return damaged_sparse("has more than a million pieces");
         extents_left_ = value;
     } else if (!offset_) {
         offset_ = value;
@@ -129,7 +129,7 @@ Result<bool> SparseMapReader::take(std::string_view block) {
         if (c != '\n') {
             digits_ += c;
             if (digits_.size() > kLongestNumber)
-                return damaged("has a map with something that is no number");
+                return damaged_sparse("has a map with something that is no number");
             continue;
         }
         const std::int64_t value = TRY(parse(digits_));

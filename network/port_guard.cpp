@@ -20,7 +20,7 @@ std::atomic<bool> kernel_cannot_guard{false};
 /// nothing is looked up: 0x8100 and 0x88a8 are the tags of VLANs.
 /// `@nh,64,128` is the source of an IPv6 packet, `@th,64,128` the address that a neighbour
 /// advertisement is about: written alike, they are looked up in one set.
-constexpr const char* kChains = R"(
+constexpr const char* kGuardChains = R"(
     chain ipv4 {
         iifname . ip saddr != @own4 drop
     }
@@ -44,7 +44,7 @@ constexpr const char* kChains = R"(
 )";
 
 /// The elements of every set.
-struct Elements {
+struct GuardElements {
     std::vector<std::string> ports = {};
     std::vector<std::string> macs = {};
     std::vector<std::string> own4 = {};
@@ -78,8 +78,8 @@ std::string hexadecimal(const Ip& ip) {
     return text;
 }
 
-Elements elements_of(const std::vector<GuardedPort>& ports) {
-    Elements all;
+GuardElements elements_of(const std::vector<GuardedPort>& ports) {
+    GuardElements all;
     for (const GuardedPort& port : ports) {
         const std::string name = fmt::format("\"{}\"", port.link);
         all.ports.push_back(name);
@@ -99,7 +99,7 @@ using Visit = std::function<void(const char* set, const char* type,
                                  const std::vector<std::string>& elements)>;
 
 void for_each_set(const std::vector<GuardedPort>& ports, const Visit& visit) {
-    const Elements all = elements_of(ports);
+    const GuardElements all = elements_of(ports);
     visit("ports", "type ifname", all.ports);
     visit("macs", "type ifname . ether_addr", all.macs);
     visit("own4", "type ifname . ipv4_addr", all.own4);
@@ -130,7 +130,7 @@ std::string render_guard(const Ruleset& rules) {
         script += " }\n";
     });
     script.pop_back();
-    return script + kChains + "}\n";
+    return script + kGuardChains + "}\n";
 }
 
 Result<bool> apply_through(const Loader& load, const Ruleset& rules) {

@@ -11,19 +11,10 @@
 #include <unistd.h>
 
 namespace davit::runtime {
-namespace {
-
-Error failed(const char* call) {
-    const int error_number = errno;
-    return Error::from_errno(error_number, call);
-}
-
-}  // namespace
-
 Result<UniqueFd> clone_mount(const std::string& path, bool recursive) {
     const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0U);
     const int fd = ::open_tree(AT_FDCWD, path.c_str(), flags);
-    if (fd == -1) return failed("open_tree(2)").doing("take the mount of '{}'", path);
+    if (fd == -1) return sys::failed("open_tree(2)").doing("take the mount of '{}'", path);
     return UniqueFd(fd);
 }
 
@@ -37,7 +28,7 @@ Result<UniqueFd> clone_beneath(const std::string& path, const std::string& subpa
                            (recursive ? static_cast<unsigned>(AT_RECURSIVE) : 0U);
     const int fd = ::open_tree(inside.get(), "", flags);
     if (fd == -1)
-        return failed("open_tree(2)").doing("take the mount of '{}' in '{}'", subpath, path);
+        return sys::failed("open_tree(2)").doing("take the mount of '{}' in '{}'", subpath, path);
     return UniqueFd(fd);
 }
 
@@ -56,7 +47,7 @@ Result<void> set_attributes(const UniqueFd& mount, const AttributeCall& call) {
         return {};
     const unsigned flags = AT_EMPTY_PATH | (call.recursive ? AT_RECURSIVE : 0U);
     if (::mount_setattr(mount.get(), "", flags, &attributes, sizeof attributes) == -1)
-        return failed("mount_setattr(2)");
+        return sys::failed("mount_setattr(2)");
     return {};
 }
 
@@ -76,30 +67,30 @@ Result<UniqueFd> new_detached(const std::string& type,
                               const std::vector<std::pair<std::string, std::string>>& data,
                               std::uint64_t attributes) {
     const UniqueFd context(::fsopen(type.c_str(), FSOPEN_CLOEXEC));
-    if (!context) return failed("fsopen(2)").doing("make a '{}'", type);
+    if (!context) return sys::failed("fsopen(2)").doing("make a '{}'", type);
     for (const auto& [key, value] : data) {
         const bool flag = value.empty();
         if (::fsconfig(context.get(), flag ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING, key.c_str(),
                        flag ? nullptr : value.c_str(), 0) == -1)
-            return failed("fsconfig(2)").doing("set option '{}' of a '{}'", key, type);
+            return sys::failed("fsconfig(2)").doing("set option '{}' of a '{}'", key, type);
     }
     if (::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == -1)
-        return failed("fsconfig(2)").doing("make a '{}'", type);
+        return sys::failed("fsconfig(2)").doing("make a '{}'", type);
     UniqueFd mount(::fsmount(context.get(), FSMOUNT_CLOEXEC, static_cast<unsigned>(attributes)));
-    if (!mount) return failed("fsmount(2)").doing("make a '{}'", type);
+    if (!mount) return sys::failed("fsmount(2)").doing("make a '{}'", type);
     return mount;
 }
 
 Result<MountWorkshop> MountWorkshop::open() {
     UniqueFd home = TRY(sys::open("/proc/self/ns/mnt", O_RDONLY));
     const UniqueFd bench = TRY(new_detached("tmpfs", {}, 0));
-    if (::unshare(CLONE_NEWNS) == -1) return failed("unshare(2)");
+    if (::unshare(CLONE_NEWNS) == -1) return sys::failed("unshare(2)");
     MountWorkshop workshop(std::move(home));
     TRY(sys::mount({.target = "/", .flags = MS_REC | MS_PRIVATE}));
     // Laid over "/", as the child does with its root: no folder of the host is needed.
     if (::move_mount(bench.get(), "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) == -1)
-        return failed("move_mount(2)");
-    if (::fchdir(bench.get()) == -1) return failed("fchdir(2)");
+        return sys::failed("move_mount(2)");
+    if (::fchdir(bench.get()) == -1) return sys::failed("fchdir(2)");
     return workshop;
 }
 
@@ -108,9 +99,9 @@ MountWorkshop::~MountWorkshop() {
 }
 
 Result<void> MountWorkshop::attach(const UniqueFd& mount, const std::string& name) const {
-    if (::mkdir(name.c_str(), 0700) == -1) return failed("mkdir(2)");
+    if (::mkdir(name.c_str(), 0700) == -1) return sys::failed("mkdir(2)");
     if (::move_mount(mount.get(), "", AT_FDCWD, name.c_str(), MOVE_MOUNT_F_EMPTY_PATH) == -1)
-        return failed("move_mount(2)");
+        return sys::failed("move_mount(2)");
     return {};
 }
 

@@ -221,12 +221,17 @@ Error stuck(const std::string& run_dir, const Error& why) {
 
 /// One request, and its answer. @errors NotFound where no guard listens; TimedOut where it doesn't
 /// answer
-Result<void> ask(const std::string& run_dir, const Json& request) {
+Result<Json> converse(const std::string& run_dir, const Json& request) {
     const UniqueFd socket = TRY(connect_control(run_dir));
     TRY(send_packet(socket, request));
-    const Result<Json> answer = receive_packet_within(socket, kPatience);
+    Result<Json> answer = receive_packet_within(socket, kPatience);
     if (!answer) return stuck(run_dir, answer.error());
-    return as_result(*answer);
+    return answer;
+}
+
+/// A request whose answer says only whether it was done. @errors those of `converse`, the answer's
+Result<void> ask(const std::string& run_dir, const Json& request) {
+    return as_result(TRY(converse(run_dir, request)));
 }
 
 /// Starts a guard and waits for its word.
@@ -260,7 +265,13 @@ Result<void> adopt(const GuardLaunch& launch) { return spawn_and_hear(launch, tr
 
 Result<void> start(const std::string& run_dir) {
     FAILPOINT("guard.ask-start");
-    return ask(run_dir, {{"op", "start"}});
+    const Result<Json> answer = converse(run_dir, {{"op", "start"}});
+    if (answer) return as_result(*answer);
+    // "Not found" is what the program may be: callers tell the two apart.
+    const Error& why = answer.error();
+    if (why.kind() != ErrorKind::NotFound) return why;
+    return Error(ErrorKind::System, "the container's guard has ended, or was killed")
+        .help(fmt::format("start it again; see '{}/guard.log'", run_dir));
 }
 
 Result<void> stop(const std::string& run_dir, int signal, std::chrono::milliseconds timeout) {

@@ -10,15 +10,6 @@
 #include <sys/stat.h>
 
 namespace davit::runtime {
-namespace {
-
-Error failed(const char* call) {
-    const int error_number = errno;
-    return Error::from_errno(error_number, call);
-}
-
-}  // namespace
-
 Result<UniqueFd> mount_layers(const LayersCall& call, const UniqueFd& user_namespace) {
     // Taken by their paths on the host, before those are out of sight.
     std::vector<UniqueFd> layers;
@@ -39,13 +30,13 @@ Result<UniqueFd> mount_layers(const LayersCall& call, const UniqueFd& user_names
     }
     // Overlayfs wants two lower folders where there is no upper one.
     if (!writable && layers.size() < 2) {
-        if (::mkdir("empty", 0755) == -1) return failed("mkdir(2)");
+        if (::mkdir("empty", 0755) == -1) return sys::failed("mkdir(2)");
         lower += lower.empty() ? "empty" : ":empty";
         if (layers.empty()) return clone_beneath("empty", call.subpath, false);
     }
     FAILPOINT("root.overlay");
     if (writable) TRY(workshop.attach(writable, "rw"));
-    if (::mkdir("merged", 0700) == -1) return failed("mkdir(2)");
+    if (::mkdir("merged", 0700) == -1) return sys::failed("mkdir(2)");
     // Names of our own alone: short enough for the page that mount(2) takes, and without commas.
     // Layers come from strangers: nothing in them may redirect a lookup.
     std::string data = "lowerdir=" + lower;

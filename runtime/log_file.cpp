@@ -15,8 +15,6 @@
 namespace davit::runtime {
 namespace {
 
-constexpr std::size_t kLongestLine = 16384;
-
 /// Length of the UTF-8 sequence at the beginning of `text`; 0 where there is none.
 /// @source RFC 3629, which also refuses surrogates and overlong forms
 std::size_t utf8_length(std::string_view text) {
@@ -42,7 +40,7 @@ std::size_t utf8_length(std::string_view text) {
 
 /// Where to cut a line that is too long: not inside a character, where that can be helped.
 std::size_t cut(std::string_view text) {
-    std::size_t at = kLongestLine;
+    std::size_t at = LogFile::kLongestLine;
     for (int back = 0; back < 4 && (static_cast<unsigned char>(text[at]) & 0xc0U) == 0x80; ++back)
         --at;
     return at;
@@ -113,7 +111,7 @@ void LogFile::append(Stream stream, std::string_view bytes,
     for (;;) {
         const std::size_t line_break = rest.find('\n');
         std::size_t length = line_break == std::string_view::npos ? 0 : line_break + 1;
-        if (length > kLongestLine || (length == 0 && rest.size() > kLongestLine))
+        if (length > LogFile::kLongestLine || (length == 0 && rest.size() > LogFile::kLongestLine))
             length = cut(rest);
         if (length == 0) break;
         lines += record(stream, rest.substr(0, length), now);

@@ -32,6 +32,8 @@ public:
         Rotation rotation = {};
     };
     enum class Stream { Stdout, Stderr };
+    /// In bytes; what is longer is split, as Docker splits it.
+    static constexpr std::size_t kLongestLine = 16384;
 
     /// Opens the log, making its folder. A log that is there is continued.
     static Result<LogFile> open(Options options);

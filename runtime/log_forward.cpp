@@ -19,7 +19,6 @@
 namespace davit::runtime {
 namespace {
 
-constexpr std::size_t kLongestLine = 16384;
 // syslog(3)
 constexpr int kError = 3;
 constexpr int kInfo = 6;
@@ -190,9 +189,9 @@ void LogForwarder::append(LogFile::Stream stream, std::string_view bytes,
     std::string_view rest = waiting;
     for (;;) {
         std::size_t end = rest.find('\n');
-        const bool broken = end == std::string_view::npos || end > kLongestLine;
-        if (broken && rest.size() <= kLongestLine) break;
-        if (broken) end = kLongestLine;
+        const bool broken = end == std::string_view::npos || end > LogFile::kLongestLine;
+        if (broken && rest.size() <= LogFile::kLongestLine) break;
+        if (broken) end = LogFile::kLongestLine;
         if (end > 0) send_line(stream, rest.substr(0, end), now);
         rest.remove_prefix(broken ? end : end + 1);
     }

@@ -23,11 +23,6 @@
 namespace davit::runtime {
 namespace {
 
-Error failed(const char* call) {
-    const int error_number = errno;
-    return Error::from_errno(error_number, call);
-}
-
 /// The user namespace whose ids the source of a bind is mapped to.
 Result<UniqueFd> mapping_of(const SpecMount& mount, const MountPlace& place) {
     if (!mount.uid_mappings.empty())
@@ -49,7 +44,7 @@ Result<void> prepare_bind(const SpecMount& mount, const MountOptions& options,
     prepared.detached = TRY(clone_beneath(source, options.subpath, options.recursive));
     struct stat info {};
     if (::fstatat(prepared.detached.get(), "", &info, AT_EMPTY_PATH) == -1)
-        return failed("fstat(2)").doing("look at '{}'", source);
+        return sys::failed("fstat(2)").doing("look at '{}'", source);
     prepared.target_is_file = !S_ISDIR(info.st_mode);
     const std::uint64_t propagation =
         options.propagation != 0 ? options.propagation : std::uint64_t{MS_PRIVATE};
@@ -111,12 +106,12 @@ Result<void> prepare_cgroups(const SpecMount& mount, const MountOptions& options
     PreparedMount top = empty_mount(mount, place);
     top.detached = TRY(new_detached("tmpfs", {{"mode", "755"}, {"size", "64k"}}, 0));
     for (const auto& [name, folder] : hierarchies) {
-        if (::mkdirat(top.detached.get(), name.c_str(), 0755) == -1) return failed("mkdir(2)");
+        if (::mkdirat(top.detached.get(), name.c_str(), 0755) == -1) return sys::failed("mkdir(2)");
         // "cpu,cpuacct" is also found by each of its names.
         for (const std::string& one : split(name, ',')) {
             if (one == name) continue;
             if (::symlinkat(name.c_str(), top.detached.get(), one.c_str()) == -1)
-                return failed("symlink(2)");
+                return sys::failed("symlink(2)");
         }
     }
     TRY(set_attributes(top.detached, {.set = options.set, .clear = options.clear}));
@@ -135,7 +130,7 @@ Result<void> prepare_image(const SpecMount& mount, const MountOptions& options,
     prepared.detached = TRY(mount_layers(call, place.user_namespace));
     struct stat info {};
     if (::fstatat(prepared.detached.get(), "", &info, AT_EMPTY_PATH) == -1)
-        return failed("fstat(2)").doing("look at '{}'", options.subpath);
+        return sys::failed("fstat(2)").doing("look at '{}'", options.subpath);
     prepared.target_is_file = !S_ISDIR(info.st_mode);
     return set_attributes(prepared.detached,
                           {.set = options.set | MOUNT_ATTR_RDONLY, .propagation = MS_PRIVATE});
@@ -223,7 +218,7 @@ Result<UniqueFd> host_node(const SpecDevice& device) {
     UniqueFd mount = TRY(clone_mount(device.path, false));
     struct stat info {};
     if (::fstatat(mount.get(), "", &info, AT_EMPTY_PATH) == -1)
-        return failed("fstat(2)").doing("look at '{}'", device.path);
+        return sys::failed("fstat(2)").doing("look at '{}'", device.path);
     if (!S_ISCHR(info.st_mode) || info.st_rdev != ::makedev(device.major, device.minor))
         return Error(ErrorKind::System, fmt::format("'{}' is not the character device {}:{}",
                                                     device.path, device.major, device.minor));
@@ -247,7 +242,7 @@ Result<void> make_nodes(const Spec& spec, std::vector<PreparedDevice>& list) {
         if (::mknod(path.c_str(), type_bits(device.type), ::makedev(device.major, device.minor)) ==
                 -1 ||
             ::chown(path.c_str(), uid, gid) == -1 || ::chmod(path.c_str(), device.mode) == -1)
-            return failed("mknod(2)").doing("make device '{}'", device.path);
+            return sys::failed("mknod(2)").doing("make device '{}'", device.path);
         PreparedDevice prepared;
         prepared.path = device.path;
         prepared.detached = TRY(clone_mount(path, false));

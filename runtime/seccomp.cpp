@@ -132,10 +132,10 @@ struct FlagRow {
     unsigned flag;
 };
 /// @source linux/seccomp.h. TSYNC says nothing about a process of one thread.
-constexpr FlagRow kFlags[] = {{"SECCOMP_FILTER_FLAG_TSYNC", 0},
-                              {"SECCOMP_FILTER_FLAG_LOG", 2},
-                              {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", 4},
-                              {"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 32}};
+constexpr FlagRow kFilterFlags[] = {{"SECCOMP_FILTER_FLAG_TSYNC", 0},
+                                    {"SECCOMP_FILTER_FLAG_LOG", 2},
+                                    {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", 4},
+                                    {"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 32}};
 constexpr unsigned kNewListener = 8;
 
 Result<void> check_flags(const Json& seccomp) {
@@ -143,7 +143,7 @@ Result<void> check_flags(const Json& seccomp) {
     if (flags == seccomp.end()) return {};
     for (const Json& flag : *flags) {
         const std::string name = flag.get<std::string>();
-        const bool known = std::any_of(std::begin(kFlags), std::end(kFlags),
+        const bool known = std::any_of(std::begin(kFilterFlags), std::end(kFilterFlags),
                                        [&](const FlagRow& row) { return name == row.name; });
         if (!known)
             return Error(ErrorKind::Unsupported,
@@ -222,7 +222,7 @@ unsigned seccomp_flags(const Json& seccomp) {
     const auto flags = seccomp.find("flags");
     if (flags == seccomp.end() || !flags->is_array()) return all;
     for (const Json& flag : *flags) {
-        for (const FlagRow& row : kFlags) {
+        for (const FlagRow& row : kFilterFlags) {
             if (flag == row.name) all |= row.flag;
         }
     }

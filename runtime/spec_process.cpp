@@ -126,7 +126,7 @@ Result<SpecUser> parse_user(const Json& json) {
     return user;
 }
 
-Result<void> check(const Spec& spec) {
+Result<void> check_program(const Spec& spec) {
     if (spec.args.empty()) return invalid_spec("process.args is empty: there is no program to run");
     for (const std::string& arg : spec.args) {
         if (arg.find('\0') != std::string::npos)
@@ -191,7 +191,7 @@ Result<void> parse_process(const Json& process, Spec& spec) {
     const Json& cpus = object_at(process, "execCPUAffinity");
     spec.exec_cpus = string_or(cpus, "final");
     spec.exec_cpus_before = string_or(cpus, "initial");
-    return check(spec);
+    return check_program(spec);
 }
 
 }  // namespace davit::runtime

@@ -17,20 +17,15 @@ namespace {
 
 constexpr int kDeepest = 128;
 
-Error failed(const char* call) {
-    const int error_number = errno;
-    return Error::from_errno(error_number, call);
-}
-
 struct CloseFolder {
     void operator()(DIR* folder) const noexcept { ::closedir(folder); }
 };
 
 Result<void> copy_status(const UniqueFd& to, const struct stat& info) {
     const timespec times[] = {info.st_atim, info.st_mtim};
-    if (::fchown(to.get(), info.st_uid, info.st_gid) == -1) return failed("fchown(2)");
-    if (::fchmod(to.get(), info.st_mode & 07777U) == -1) return failed("fchmod(2)");
-    if (::futimens(to.get(), times) == -1) return failed("futimens(2)");
+    if (::fchown(to.get(), info.st_uid, info.st_gid) == -1) return sys::failed("fchown(2)");
+    if (::fchmod(to.get(), info.st_mode & 07777U) == -1) return sys::failed("fchmod(2)");
+    if (::futimens(to.get(), times) == -1) return sys::failed("futimens(2)");
     return {};
 }
 
@@ -39,7 +34,7 @@ Result<void> copy_file(const UniqueFd& from, const UniqueFd& to) {
         constexpr std::size_t kMost = 1U << 20U;
         const ssize_t sent = ::sendfile(to.get(), from.get(), nullptr, kMost);
         if (sent == 0) return {};
-        if (sent == -1 && errno != EINTR) return failed("sendfile(2)");
+        if (sent == -1 && errno != EINTR) return sys::failed("sendfile(2)");
     }
 }
 
@@ -47,22 +42,23 @@ Result<void> copy_folder(const UniqueFd& from, const UniqueFd& to, int depth);
 
 Result<void> copy_entry(const UniqueFd& from, const UniqueFd& to, const char* name, int depth) {
     struct stat info {};
-    if (::fstatat(from.get(), name, &info, AT_SYMLINK_NOFOLLOW) == -1) return failed("fstatat(2)");
+    if (::fstatat(from.get(), name, &info, AT_SYMLINK_NOFOLLOW) == -1)
+        return sys::failed("fstatat(2)");
     if (S_ISLNK(info.st_mode)) {
         std::string target(static_cast<std::size_t>(info.st_size) + 1, '\0');
         const ssize_t got = ::readlinkat(from.get(), name, target.data(), target.size());
-        if (got <= 0) return failed("readlinkat(2)");
+        if (got <= 0) return sys::failed("readlinkat(2)");
         target.resize(static_cast<std::size_t>(got));
-        if (::symlinkat(target.c_str(), to.get(), name) == -1) return failed("symlinkat(2)");
+        if (::symlinkat(target.c_str(), to.get(), name) == -1) return sys::failed("symlinkat(2)");
         if (::fchownat(to.get(), name, info.st_uid, info.st_gid, AT_SYMLINK_NOFOLLOW) == -1)
-            return failed("fchownat(2)");
+            return sys::failed("fchownat(2)");
         return {};
     }
     const bool folder = S_ISDIR(info.st_mode);
     if (!folder && !S_ISREG(info.st_mode)) return {};
     const UniqueFd source = TRY(
         sys::open_at(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | (folder ? O_DIRECTORY : 0)));
-    if (folder && ::mkdirat(to.get(), name, 0700) == -1) return failed("mkdirat(2)");
+    if (folder && ::mkdirat(to.get(), name, 0700) == -1) return sys::failed("mkdirat(2)");
     const UniqueFd copy =
         folder ? TRY(sys::open_at(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
                : TRY(sys::open_at(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
@@ -75,12 +71,12 @@ Result<void> copy_folder(const UniqueFd& from, const UniqueFd& to, int depth) {
         return Error(ErrorKind::InvalidInput, "the image's folder is too deep to be copied");
     UniqueFd listed = TRY(sys::open_at(from, ".", O_RDONLY | O_DIRECTORY));
     const std::unique_ptr<DIR, CloseFolder> folder(::fdopendir(listed.get()));
-    if (!folder) return failed("fdopendir(3)");
+    if (!folder) return sys::failed("fdopendir(3)");
     (void)listed.release();
     for (;;) {
         errno = 0;
         const dirent* entry = ::readdir(folder.get());
-        if (entry == nullptr) return errno == 0 ? Result<void>() : failed("readdir(3)");
+        if (entry == nullptr) return errno == 0 ? Result<void>() : sys::failed("readdir(3)");
         const std::string_view name = entry->d_name;
         if (name != "." && name != "..") TRY(copy_entry(from, to, entry->d_name, depth));
     }
@@ -93,7 +89,7 @@ Result<void> copy_into(const UniqueFd& root, const std::string& from, const Uniq
     if (!source && source.error().kind() == ErrorKind::NotFound) return {};
     const UniqueFd folder = TRY(std::move(source));
     struct stat info {};
-    if (::fstat(folder.get(), &info) == -1) return failed("fstat(2)");
+    if (::fstat(folder.get(), &info) == -1) return sys::failed("fstat(2)");
     const UniqueFd top = TRY(sys::open_at(to, ".", O_RDONLY | O_DIRECTORY));
     TRY_DOING(copy_folder(folder, top, 0), "copy '{}' of the image", from);
     return copy_status(top, info);

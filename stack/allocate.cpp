@@ -22,7 +22,6 @@ namespace {
 /// @source systemd UIDS-GIDS.md, "524288…1879048191"
 constexpr std::uint32_t kFirstId = 524288;
 constexpr std::uint32_t kLastId = 1879048191;
-constexpr std::uint32_t kIdsPerContainer = 65536;
 
 /// Names of the containers that the plan makes.
 std::vector<std::string> to_create(const compose::Plan& plan) {

@@ -421,6 +421,13 @@ void remove_zones(const Paths& paths, const std::string& project, const std::str
         ::unlink((zone_folder(paths, endpoint.bridge) + file).c_str());
 }
 
+void sweep_zones(const Paths& paths) {
+    const std::string all = paths.run_root + kZones;
+    const Result<std::vector<std::string>> bridges = list_directory(all);
+    for (const std::string& bridge : bridges ? *bridges : std::vector<std::string>())
+        remove_half_written(all + "/" + bridge);
+}
+
 Result<void> tidy_run_root(const Paths& paths, const std::string& project) {
     const FileLock lock = TRY(lock_host(paths));
     FAILPOINT("claims.tidy");

@@ -89,6 +89,8 @@ Result<void> write_zones(const Paths& paths, const std::string& project,
                          const std::string& container, const ContainerClaims& claims);
 void remove_zones(const Paths& paths, const std::string& project, const std::string& container,
                   const ContainerClaims& claims);
+/// Removes what writers of zone files had not finished when they were killed.
+void sweep_zones(const Paths& paths);
 /// The zone file of a container in `zone_folder`.
 std::string zone_file(const std::string& project, const std::string& container);
 

@@ -1,6 +1,7 @@
 #include "stack/copy_root.h"
 
 #include "base/sys.h"
+#include "stack/records.h"
 
 #include <array>
 #include <cerrno>
@@ -14,10 +15,9 @@
 namespace davit::stack {
 namespace {
 
-constexpr std::uint32_t kIdsPerContainer = 65536;
 constexpr std::uint32_t kNobody = 65534;
 
-Error failed(const char* call, const std::string& name) {
+Error copy_failed(const char* call, const std::string& name) {
     const int error_number = errno;
     return Error::from_errno(error_number, call).doing("copy '{}'", name);
 }
@@ -49,7 +49,7 @@ std::uint32_t id_inside(std::uint32_t uid_base, std::uint32_t id) {
 Result<FileObject> look_up(const UniqueFd& root, const std::string& path, bool follow) {
     FileObject object;
     object.fd = TRY(sys::open_in_root(root, path, O_PATH | (follow ? 0 : O_NOFOLLOW)));
-    if (::fstat(object.fd.get(), &object.info) == -1) return failed("fstat(2)", path);
+    if (::fstat(object.fd.get(), &object.info) == -1) return copy_failed("fstat(2)", path);
     return object;
 }
 

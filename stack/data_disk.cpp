@@ -136,7 +136,7 @@ Result<std::int64_t> check_room(const std::string& folder, const std::string& to
 
 Result<void> check_file_system(const std::string& folder) {
     const std::string probe = folder + "/probe";
-    const ScopeGuard tidy([&] { (void)remove_tree(probe); });
+    ScopeGuard tidy([&] { (void)remove_tree(probe); });
     for (const char* name : {"/lower/dir", "/upper", "/work", "/merged"})
         TRY(make_directories(probe + name, 0700));
     if (::setxattr((probe + "/upper").c_str(), "trusted.overlay.probe", "y", 1, 0) == -1)
@@ -150,7 +150,8 @@ Result<void> check_file_system(const std::string& folder) {
     (void)sys::retry_on_eintr([&] { return ::waitpid(child, &status, 0); });
     const int error_number = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
     if (error_number != 0) return no_place(folder, "overlayfs", error_number);
-    return {};
+    tidy.commit();
+    return remove_tree(probe);  // what stays there would not be in the original
 }
 
 }  // namespace davit::stack

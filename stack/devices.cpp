@@ -1,6 +1,7 @@
 #include "stack/devices.h"
 
 #include "base/file.h"
+#include "stack/records.h"
 
 #include <algorithm>
 #include <array>
@@ -17,7 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint32_t kPermissionBits = 07777;
-constexpr std::uint32_t kIdsPerContainer = 65536;
 constexpr std::size_t kMostDevices = 4096;
 
 bool is_device(const struct stat& info) { return S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode); }

@@ -23,11 +23,6 @@ constexpr std::size_t kMostOfAttributes = 65536;  // the kernel's limit
 
 using Inode = std::pair<dev_t, ino_t>;
 
-Error failed(const char* call) {
-    const int error_number = errno;
-    return Error::from_errno(error_number, call);
-}
-
 /// A path to `name` in an open folder that needs no lookup of what is above it.
 std::string handle(const UniqueFd& folder, const std::string& name) {
     return fmt::format("/proc/self/fd/{}/{}", folder.get(), name);
@@ -40,14 +35,14 @@ std::string joined(const std::string& folder, const std::string& name) {
 Result<struct stat> stat_of(const UniqueFd& folder, const std::string& name) {
     struct stat info {};
     if (::fstatat(folder.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == -1)
-        return failed("fstatat(2)");
+        return sys::failed("fstatat(2)");
     return info;
 }
 
 Result<std::string> target_of(const UniqueFd& folder, const std::string& name) {
     std::string target(PATH_MAX, '\0');
     const ssize_t size = ::readlinkat(folder.get(), name.c_str(), target.data(), target.size());
-    if (size == -1) return failed("readlinkat(2)");
+    if (size == -1) return sys::failed("readlinkat(2)");
     target.resize(static_cast<std::size_t>(size));
     return target;
 }
@@ -58,13 +53,13 @@ Result<std::map<std::string, std::string>> attributes_of(const std::string& path
     std::string names(kMostOfAttributes, '\0');
     const ssize_t size = ::llistxattr(path.c_str(), names.data(), names.size());
     if (size == -1 && errno == ENOTSUP) return attributes;
-    if (size == -1) return failed("llistxattr(2)");
+    if (size == -1) return sys::failed("llistxattr(2)");
     names.resize(static_cast<std::size_t>(size));
     for (const std::string& name : split(names, '\0')) {
         if (name.empty()) continue;
         std::string value(kMostOfAttributes, '\0');
         const ssize_t length = ::lgetxattr(path.c_str(), name.c_str(), value.data(), value.size());
-        if (length == -1) return failed("lgetxattr(2)");
+        if (length == -1) return sys::failed("lgetxattr(2)");
         value.resize(static_cast<std::size_t>(length));
         attributes[name] = std::move(value);
     }
@@ -75,17 +70,17 @@ Result<std::map<std::string, std::string>> attributes_of(const std::string& path
 Result<void> dress(const struct stat& info, const std::map<std::string, std::string>& attributes,
                    const UniqueFd& to, const std::string& name) {
     if (::fchownat(to.get(), name.c_str(), info.st_uid, info.st_gid, AT_SYMLINK_NOFOLLOW) == -1)
-        return failed("fchownat(2)");
+        return sys::failed("fchownat(2)");
     // Made by us a moment ago, in a folder that is ours alone: the name is what it was.
     if (!S_ISLNK(info.st_mode) &&
         ::fchmodat(to.get(), name.c_str(), info.st_mode & 07777U, 0) == -1)
-        return failed("fchmodat(2)");
+        return sys::failed("fchmodat(2)");
     for (const auto& [key, value] : attributes)
         if (::lsetxattr(handle(to, name).c_str(), key.c_str(), value.data(), value.size(), 0) == -1)
-            return failed("lsetxattr(2)").doing("set attribute '{}'", printable(key));
+            return sys::failed("lsetxattr(2)").doing("set attribute '{}'", printable(key));
     const timespec times[2] = {info.st_atim, info.st_mtim};
     if (::utimensat(to.get(), name.c_str(), times, AT_SYMLINK_NOFOLLOW) == -1)
-        return failed("utimensat(2)");
+        return sys::failed("utimensat(2)");
     return {};
 }
 
@@ -121,7 +116,7 @@ private:
     Result<void> folder(const UniqueFd& from, const UniqueFd& to, const std::string& name,
                         const std::string& path, const struct stat& info) {
         if (::mkdirat(to.get(), name.c_str(), 0700) == -1)
-            return failed("mkdirat(2)").doing("copy '{}'", printable(path));
+            return sys::failed("mkdirat(2)").doing("copy '{}'", printable(path));
         {
             const UniqueFd inner_from =
                 TRY(sys::open_at(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
@@ -141,7 +136,7 @@ private:
                 first_names_.emplace(Inode(info.st_dev, info.st_ino), path);
             if (!is_new) {
                 if (::linkat(root_.get(), first->second.c_str(), to.get(), name.c_str(), 0) == -1)
-                    return failed("linkat(2)");
+                    return sys::failed("linkat(2)");
                 return {};
             }
         }
@@ -150,9 +145,9 @@ private:
         } else if (S_ISLNK(info.st_mode)) {
             const std::string target = TRY(target_of(from, name));
             if (::symlinkat(target.c_str(), to.get(), name.c_str()) == -1)
-                return failed("symlinkat(2)");
+                return sys::failed("symlinkat(2)");
         } else if (::mknodat(to.get(), name.c_str(), info.st_mode, info.st_rdev) == -1) {
-            return failed("mknodat(2)");
+            return sys::failed("mknodat(2)");
         }
         const auto attributes = TRY(attributes_of(handle(from, name)));
         return dress(info, attributes, to, name);
@@ -172,7 +167,7 @@ private:
             TRY(range(in, out, data, hole));
             at = hole;
         }
-        if (::ftruncate(out.get(), info.st_size) == -1) return failed("ftruncate(2)");
+        if (::ftruncate(out.get(), info.st_size) == -1) return sys::failed("ftruncate(2)");
         return {};
     }
 
@@ -183,14 +178,14 @@ private:
             const std::size_t wanted = std::min(kPiece, static_cast<std::size_t>(end - begin));
             const ssize_t got = sys::retry_on_eintr(
                 [&] { return ::pread(in.get(), buffer_.data(), wanted, begin); });
-            if (got == -1) return failed("pread(2)");
+            if (got == -1) return sys::failed("pread(2)");
             if (got == 0) return {};  // it became shorter: the comparison tells
             for (ssize_t written = 0; written < got;) {
                 const ssize_t more = sys::retry_on_eintr([&] {
                     return ::pwrite(out.get(), buffer_.data() + written,
                                     static_cast<std::size_t>(got - written), begin + written);
                 });
-                if (more == -1) return failed("pwrite(2)");
+                if (more == -1) return sys::failed("pwrite(2)");
                 written += more;
             }
             begin += got;
@@ -284,7 +279,7 @@ private:
                 [&] { return ::pread(one.get(), mine_.data(), mine_.size(), at); });
             const ssize_t others = sys::retry_on_eintr(
                 [&] { return ::pread(other.get(), others_.data(), others_.size(), at); });
-            if (mine == -1 || others == -1) return failed("pread(2)");
+            if (mine == -1 || others == -1) return sys::failed("pread(2)");
             if (mine != others || !std::equal(mine_.begin(), mine_.begin() + mine, others_.begin()))
                 return false;
             if (mine == 0) return true;
@@ -307,7 +302,7 @@ private:
 Result<void> copy_exactly(const UniqueFd& from, const UniqueFd& to,
                           const ExactCopyOptions& options) {
     struct stat info {};
-    if (::fstat(from.get(), &info) == -1) return failed("fstat(2)");
+    if (::fstat(from.get(), &info) == -1) return sys::failed("fstat(2)");
     return Copier(to, info.st_dev, options).contents(from, to, "");
 }
 

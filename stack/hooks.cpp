@@ -22,15 +22,10 @@ namespace {
 
 constexpr std::size_t kKept = 4096;
 
-Error failed(const char* call) {
-    const int error_number = errno;
-    return Error::from_errno(error_number, call);
-}
-
 /// The process object in memory: it may hold secrets, and nobody else is to read it.
 Result<UniqueFd> in_memory(const Json& process) {
     UniqueFd file(::memfd_create("hook", MFD_CLOEXEC));
-    if (!file) return failed("memfd_create(2)");
+    if (!file) return sys::failed("memfd_create(2)");
     TRY(write_all(file, process.dump(-1, ' ', false, Json::error_handler_t::replace)));
     return file;
 }
@@ -93,7 +88,7 @@ Result<Ending> wait_for(pid_t child, const UniqueFd& output, int cancel_fd) {
                           {closed ? -1 : output.get(), POLLIN, 0},
                           {ending.cancelled ? -1 : cancel_fd, POLLIN, 0}};
         if (sys::retry_on_eintr([&] { return ::poll(ready, 3, -1); }) == -1)
-            return failed("poll(2)");
+            return sys::failed("poll(2)");
         read_some(output, ending.output);
         closed = closed || (ready[1].revents & POLLHUP) != 0;
         if (ready[2].revents != 0) {
@@ -134,10 +129,10 @@ Result<void> run_hook(const ContainerRecord& record, const compose::Hook& hook,
         TRY_DOING(exec_process(record, config, request), "prepare a {} hook", place.kind);
     const UniqueFd process = TRY(in_memory(object));
     int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) == -1) return failed("pipe2(2)");
+    if (::pipe2(ends, O_CLOEXEC) == -1) return sys::failed("pipe2(2)");
     const UniqueFd reader(ends[0]);
     UniqueFd writer(ends[1]);
-    if (::fcntl(reader.get(), F_SETFL, O_NONBLOCK) == -1) return failed("fcntl(2)");
+    if (::fcntl(reader.get(), F_SETFL, O_NONBLOCK) == -1) return sys::failed("fcntl(2)");
     const pid_t child = TRY(spawn(place, state.pid, hook.privileged, process, writer));
     writer.reset();
     const Ending ending = TRY(wait_for(child, reader, place.cancel_fd));

@@ -21,7 +21,6 @@
 namespace davit::stack {
 namespace {
 
-constexpr std::uint32_t kIdsPerContainer = 65536;
 constexpr const char* kInitProgram = "/dev/init";
 
 /// "nofile" as OCI writes it.

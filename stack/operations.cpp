@@ -149,6 +149,7 @@ void sweep_project(const Paths& paths, const std::string& project) {
     remove_half_written(paths.run_root);
     remove_half_written(paths.run_project(project) + "/.networks");
     remove_half_written(paths.networks(project));
+    sweep_zones(paths);
     for (const std::string& above : {paths.run_project(project), paths.containers(project)}) {
         remove_half_written(above);
         const Result<std::vector<std::string>> names = list_directory(above);

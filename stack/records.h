@@ -73,6 +73,9 @@ struct MountRecord {
     bool alone = false;                     ///< Without what is mounted in the source.
 };
 
+/// Ids of the range that each container has to itself: as many as a plain system has.
+inline constexpr std::uint32_t kIdsPerContainer = 65536;
+
 struct ContainerRecord {
     std::string id = {};  ///< 64 hex digits.
     std::string name = {};

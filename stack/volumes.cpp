@@ -5,12 +5,14 @@
 #include "base/random.h"
 #include "base/scope_guard.h"
 #include "base/strings.h"
+#include "base/sys.h"
 #include "stack/volume_mount.h"
 
 #include <algorithm>
 #include <cerrno>
-#include <ctime>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -85,6 +87,15 @@ Result<void> remove_data(const Paths& paths, const VolumeView& view) {
 constexpr const char* kInTheMaking = ".new-";
 constexpr const char* kGoing = ".gone-";
 
+/// Held by all who make a volume, while they do: what is in the making when nobody holds it is the
+/// rest of one who was killed. Closed where `operation` doesn't wait and somebody has it.
+Result<UniqueFd> lock_making(const Paths& paths, int operation) {
+    UniqueFd folder = TRY(sys::open(paths.volumes(), O_RDONLY | O_DIRECTORY));
+    if (sys::retry_on_eintr([&] { return ::flock(folder.get(), operation); }) == 0) return folder;
+    if (errno == EWOULDBLOCK) return UniqueFd();
+    return Error::from_errno(errno, "flock(2)").doing("lock '{}'", paths.volumes());
+}
+
 /// Several may be at it at once: what another one takes away meanwhile is gone as well.
 Result<void> remove_gone(const std::string& path) {
     for (;;) {
@@ -155,6 +166,7 @@ Result<void> make_volume(const Paths& paths, const VolumeRecord& record) {
     // No user of the host has business in there: a container's set-user-id programs may lie in it.
     // CVE-2021-41091
     TRY(make_directories(paths.volumes(), 0700));
+    const UniqueFd alive = TRY(lock_making(paths, LOCK_SH));
     ScopeGuard undo([&] { (void)remove_tree(fresh); });
     TRY(make_directories(fresh, 0700));
     TRY(make_directories(fresh + "/_data", 0755));
@@ -169,17 +181,16 @@ Result<void> make_volume(const Paths& paths, const VolumeRecord& record) {
     return {};
 }
 
-/// What is in the making is young, or forgotten.
 Result<void> sweep_volumes(const Paths& paths) {
-    constexpr std::time_t kForgotten = 3600;
-    for (const std::string& name : TRY(list_directory(paths.volumes()))) {
-        const std::string path = paths.volumes() + "/" + name;
-        struct stat info {};
-        const bool old =
-            ::stat(path.c_str(), &info) == 0 && info.st_mtime + kForgotten < std::time(nullptr);
-        if (name.starts_with(kGoing) || (name.starts_with(kInTheMaking) && old))
-            TRY(remove_gone(path));
-    }
+    std::vector<std::string> names = TRY(list_directory(paths.volumes()));
+    std::erase_if(names, [](const std::string& name) {
+        return !name.starts_with(kGoing) && !name.starts_with(kInTheMaking);
+    });
+    if (names.empty()) return {};
+    const UniqueFd nobody_makes = TRY(lock_making(paths, LOCK_EX | LOCK_NB));
+    for (const std::string& name : names)
+        if (nobody_makes || name.starts_with(kGoing))
+            TRY(remove_gone(paths.volumes() + "/" + name));
     return {};
 }
 

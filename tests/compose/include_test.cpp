@@ -7,9 +7,9 @@ namespace {
 using testing::show_files;
 using testing::Shown;
 
-constexpr const char* kWeb = "services: {web: {image: nginx}}\n";
+constexpr const char* kIncludedWeb = "services: {web: {image: nginx}}\n";
 
-std::string including(const std::string& list) { return "include: " + list + "\n" + kWeb; }
+std::string including(const std::string& list) { return "include: " + list + "\n" + kIncludedWeb; }
 
 }  // namespace
 
@@ -181,7 +181,7 @@ TEST_CASE("an override file changes what the first file included") {
 }
 
 TEST_CASE("an override file includes too") {
-    const Shown shown = show_files({{"compose.yaml", kWeb},
+    const Shown shown = show_files({{"compose.yaml", kIncludedWeb},
                                     {"compose.override.yaml", "include: [a.yaml]\n"},
                                     {"a.yaml", "services: {a: {image: a}}\n"}});
     CHECK(shown.at("services.a.image") == "a");

@@ -317,6 +317,27 @@ TEST_CASE("plan_up with orphans and renamed containers") {
               "[] -> #0 container:shop-old-1 StopContainer (no longer in the file)\n"
               "[0] -> #1 container:shop-old-1 RemoveContainer (no longer in the file)\n");
     }
+    SUBCASE("what was left half made goes, and what run has made stays") {
+        const ObservedState beside = with(running_shop(), [](ObservedState& o) {
+            for (const char* name : {"shop-web-run-1", "shop-web-run-2", "shop-web-run-3"}) {
+                o.containers[name] = there("web");
+                o.containers[name].one_off = true;
+                o.containers[name].running = false;
+            }
+            o.containers["shop-web-run-2"].config_hash = {};
+            o.containers["shop-web-run-3"].config_hash = {};
+            o.containers["shop-web-run-3"].running = true;
+            // Without a record nobody knows what it was to be.
+            o.containers["shop-web-run-4"].one_off = false;
+        });
+        const std::string plan = up(shop(), beside);
+        for (const char* gone : {"run-2", "run-4"})
+            CHECK(plan.find(std::string("container:shop-web-") + gone +
+                            " RemoveContainer (who made it was killed before it was whole)") !=
+                  std::string::npos);
+        CHECK(plan.find("run-1") == std::string::npos);
+        CHECK(plan.find("run-3") == std::string::npos);
+    }
     SUBCASE("a renamed container takes the ports over when the old one is gone") {
         DesiredState desired = shop();
         DesiredContainer web = desired.containers.at("shop-web-1");

@@ -96,9 +96,6 @@ struct Fixture {
 
 }  // namespace
 
-#define NEEDS_ROOT() \
-    if (::geteuid() != 0) SKIP_TEST("unpacking gives files their owners, which needs root")
-
 TEST_CASE("layers of a docker archive may be links") {
     NEEDS_ROOT();
     for (const bool symbolic : {true, false}) {

@@ -1,16 +1,17 @@
 #include "base/random.h"
 #include "image/byte_source.h"
 #include "tests/image/memory_source.h"
+#include "tests/image/packed.h"
 
 #include <bzlib.h>
 #include <doctest/doctest.h>
 #include <isa-l/igzip_lib.h>
 #include <lzma.h>
-#include <zstd.h>
 
 using namespace davit;
 using namespace davit::image;
 using davit::testing::MemorySource;
+using davit::testing::zstd;
 
 namespace {
 
@@ -27,12 +28,6 @@ std::string gzip(const std::string& text) {
     stream.avail_out = static_cast<std::uint32_t>(packed.size());
     REQUIRE(::isal_deflate_stateless(&stream) == COMP_OK);
     packed.resize(stream.total_out);
-    return packed;
-}
-
-std::string zstd(const std::string& text) {
-    std::string packed(ZSTD_compressBound(text.size()), '\0');
-    packed.resize(ZSTD_compress(packed.data(), packed.size(), text.data(), text.size(), 3));
     return packed;
 }
 
@@ -65,7 +60,7 @@ std::string noise() {
 }
 
 /// All of `packed`, unpacked `ask` bytes at a time from pieces of `piece` bytes.
-Result<std::string> unpack(const std::string& packed, std::size_t piece, std::size_t ask) {
+Result<std::string> decompressed(const std::string& packed, std::size_t piece, std::size_t ask) {
     MemorySource source(packed, piece);
     const std::unique_ptr<ByteSource> plain = TRY(decompress(source));
     std::string text;
@@ -99,7 +94,7 @@ TEST_CASE("compressed data is whole however it is cut into pieces") {
                     if (text.size() > 10000 && (piece < 5 || ask < 100)) continue;
                     CAPTURE(piece);
                     CAPTURE(ask);
-                    const auto unpacked = unpack(packed[form], piece, ask);
+                    const auto unpacked = decompressed(packed[form], piece, ask);
                     REQUIRE_MESSAGE(unpacked.ok(), unpacked.error().to_string());
                     REQUIRE(*unpacked == expected);
                 }
@@ -113,26 +108,26 @@ TEST_CASE("compressed data that is cut short or damaged is refused") {
     for (const std::string& packed : {gzip(text), zstd(text), xz(text), bzip2(text),
                                       gzip(text) + gzip("more"), bzip2(text) + bzip2("more")}) {
         for (const std::size_t length : {packed.size() - 1, packed.size() - 5, packed.size() / 2})
-            CHECK_FALSE(unpack(packed.substr(0, length), 100, 512).ok());
+            CHECK_FALSE(decompressed(packed.substr(0, length), 100, 512).ok());
     }
     std::string wrong = gzip(text);
     wrong[wrong.size() - 6] = static_cast<char>(wrong[wrong.size() - 6] ^ 1);  // its checksum
-    CHECK_FALSE(unpack(wrong, 100, 512).ok());
+    CHECK_FALSE(decompressed(wrong, 100, 512).ok());
     for (std::string spoilt : {xz(text), bzip2(text)}) {
         spoilt[spoilt.size() / 2] = static_cast<char>(spoilt[spoilt.size() / 2] ^ 1);
-        CHECK_FALSE(unpack(spoilt, 100, 512).ok());
+        CHECK_FALSE(decompressed(spoilt, 100, 512).ok());
     }
     for (const std::string& whole : {gzip(text), zstd(text), xz(text), bzip2(text)})
-        CHECK_FALSE(unpack(whole + "rubbish", 100, 512).ok());
+        CHECK_FALSE(decompressed(whole + "rubbish", 100, 512).ok());
     const std::string two = xz(text) + xz(text);
-    CHECK_FALSE(unpack(two.substr(0, two.size() - 10), 100, 512).ok());
-    CHECK_FALSE(unpack(gzip(text) + std::string(300, '\0') + "x", 100, 512).ok());
+    CHECK_FALSE(decompressed(two.substr(0, two.size() - 10), 100, 512).ok());
+    CHECK_FALSE(decompressed(gzip(text) + std::string(300, '\0') + "x", 100, 512).ok());
 }
 
 TEST_CASE("zeros after gzip data only fill up the last block") {
     const std::string text = noise();
     for (const std::size_t zeros : {1U, 99U, 1000U, 600'000U}) {
-        const auto unpacked = unpack(gzip(text) + std::string(zeros, '\0'), 100, 512);
+        const auto unpacked = decompressed(gzip(text) + std::string(zeros, '\0'), 100, 512);
         REQUIRE_MESSAGE(unpacked.ok(), unpacked.error().to_string());
         CHECK(*unpacked == text);
     }
@@ -140,5 +135,5 @@ TEST_CASE("zeros after gzip data only fill up the last block") {
 
 TEST_CASE("what is not compressed passes as it is") {
     for (const std::string& text : {std::string(), std::string("a"), std::string("plain text")})
-        CHECK(*unpack(text, 3, 2) == text);
+        CHECK(*decompressed(text, 3, 2) == text);
 }

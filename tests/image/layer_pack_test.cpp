@@ -39,7 +39,7 @@ Result<std::string> pack(const std::string& folder, const PackOptions& options =
     return sink.text;
 }
 
-void unpack(const std::string& tar, const std::string& folder) {
+void unpack_into(const std::string& tar, const std::string& folder) {
     REQUIRE(make_directories(folder, 0755).ok());
     const UniqueFd root = *sys::open(folder, O_RDONLY | O_DIRECTORY);
     MemorySource source(tar);
@@ -81,16 +81,13 @@ std::string describe(const std::string& folder) {
 
 }  // namespace
 
-#define NEEDS_ROOT() \
-    if (::geteuid() != 0) SKIP_TEST("layers have owners and devices, which needs root")
-
 TEST_CASE("what is packed and unpacked is the same tree") {
     NEEDS_ROOT();
     const TempDir dir;
     make_upper(dir / "upper");
     const auto tar = pack(dir / "upper");
     REQUIRE_MESSAGE(tar.ok(), tar.error().to_string());
-    unpack(*tar, dir / "again");
+    unpack_into(*tar, dir / "again");
     CHECK(describe(dir / "upper") == describe(dir / "again"));
     struct stat gone {};
     REQUIRE(::lstat((dir / "again/etc/gone").c_str(), &gone) == 0);
@@ -127,7 +124,7 @@ TEST_CASE("owners of a container's range become those of the image") {
     options.uids = options.gids = {{0, 700000, 65536}};
     const auto tar = pack(dir / "upper", options);
     REQUIRE_MESSAGE(tar.ok(), tar.error().to_string());
-    unpack(*tar, dir / "again");
+    unpack_into(*tar, dir / "again");
     struct stat info {};
     REQUIRE(::lstat((dir / "again/root").c_str(), &info) == 0);
     CHECK(info.st_uid == 0);
@@ -154,7 +151,7 @@ TEST_CASE("late times are clamped, sockets and unwanted paths are left out") {
     options.latest_mtime = 1500000000;
     options.wanted = [](const std::string& path) { return path != "proc"; };
     const std::string tar = *pack(dir / "upper", options);
-    unpack(tar, dir / "again");
+    unpack_into(tar, dir / "again");
     struct stat info {};
     REQUIRE(::lstat((dir / "again/file").c_str(), &info) == 0);
     CHECK(info.st_mtim.tv_sec == 1500000000);

@@ -69,9 +69,6 @@ Result<Unpacked> unpack(const TarWriter& tar, const std::string& folder) {
 
 }  // namespace
 
-#define NEEDS_ROOT() \
-    if (::geteuid() != 0) SKIP_TEST("unpacking gives files their owners, which needs root")
-
 TEST_CASE("a tree deeper than there are descriptors does not stop the store") {
     NEEDS_ROOT();
     const TempDir dir;

@@ -21,9 +21,6 @@ using davit::testing::kUpper;
 using davit::testing::World;
 using davit::testing::zstd;
 
-#define NEEDS_ROOT() \
-    if (::geteuid() != 0) SKIP_TEST("unpacking gives files their owners, which needs root")
-
 TEST_CASE("an image comes from a registry with the digests it has there") {
     NEEDS_ROOT();
     World w;

@@ -4,21 +4,15 @@
 #include "base/file.h"
 #include "image/pull.h"
 #include "image/store_files.h"
+#include "tests/image/packed.h"
 #include "tests/support/fake_registry.h"
 #include "tests/support/tar_writer.h"
 #include "tests/support/temp_dir.h"
 
 #include <doctest/doctest.h>
-#include <zstd.h>
 
 /// What the tests of pulling have in common.
 namespace davit::testing {
-
-inline std::string zstd(const std::string& text) {
-    std::string packed(ZSTD_compressBound(text.size()), '\0');
-    packed.resize(ZSTD_compress(packed.data(), packed.size(), text.data(), text.size(), 1));
-    return packed;
-}
 
 inline const std::string kLower = TarWriter().folder("etc").file("etc/name", "lower").finish();
 inline const std::string kUpper =

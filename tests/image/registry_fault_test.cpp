@@ -66,9 +66,6 @@ void check_refused(World& w, const std::string& words) {
 
 }  // namespace
 
-#define NEEDS_ROOT() \
-    if (::geteuid() != 0) SKIP_TEST("unpacking gives files their owners, which needs root")
-
 TEST_CASE("a server that gives a byte at a time is left and asked again (R1)") {
     NEEDS_ROOT();
     World w;

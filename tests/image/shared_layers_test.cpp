@@ -87,9 +87,6 @@ struct Fixture {
 
 }  // namespace
 
-#define NEEDS_ROOT() \
-    if (::geteuid() != 0) SKIP_TEST("unpacking gives files their owners, which needs root")
-
 TEST_CASE("images of one archive share layers") {
     NEEDS_ROOT();
     Fixture f;

@@ -42,9 +42,6 @@ struct World {
 
 }  // namespace
 
-#define NEEDS_ROOT() \
-    if (::geteuid() != 0) SKIP_TEST("unpacking gives files their owners, which needs root")
-
 TEST_CASE("a store is checked down to the last file, and layers are mended from their blobs") {
     NEEDS_ROOT();
     const World w;

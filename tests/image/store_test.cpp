@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/sys.h"
 #include "tests/image/memory_source.h"
+#include "tests/image/packed.h"
 #include "tests/support/skip.h"
 #include "tests/support/tar_writer.h"
 #include "tests/support/temp_dir.h"
@@ -13,12 +14,12 @@
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <zstd.h>
 
 using namespace davit;
 using namespace davit::image;
 using davit::testing::TarWriter;
 using davit::testing::TempDir;
+using davit::testing::zstd;
 
 namespace {
 
@@ -62,12 +63,6 @@ struct DockerArchive {
         return tar.finish();
     }
 };
-
-std::string zstd(const std::string& text) {
-    std::string packed(ZSTD_compressBound(text.size()), '\0');
-    packed.resize(ZSTD_compress(packed.data(), packed.size(), text.data(), text.size(), 3));
-    return packed;
-}
 
 /// An OCI archive without manifest.json, whose layers are compressed.
 struct OciArchive {
@@ -120,9 +115,6 @@ struct Fixture {
 };
 
 }  // namespace
-
-#define NEEDS_ROOT() \
-    if (::geteuid() != 0) SKIP_TEST("unpacking gives files their owners, which needs root")
 
 TEST_CASE("a docker archive is loaded found and removed") {
     NEEDS_ROOT();

@@ -12,10 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/// Skips a test that unpacks layers.
-#define NEEDS_ROOT() \
-    if (::geteuid() != 0) SKIP_TEST("unpacking gives files their owners, which needs root")
-
 namespace davit::testing {
 
 /// Unpacks a tar archive into `folder`, which is made.

@@ -30,7 +30,7 @@ Answer ask(const std::vector<std::string>& words, bool filtered = true) {
     return {std::string(trim(box.output())), state.exit_code};
 }
 
-std::string refused(GuardedContainer& box) {
+std::string refusal(GuardedContainer& box) {
     const auto created = box.launch();
     return created ? "" : created.error().to_string();
 }
@@ -125,7 +125,7 @@ TEST_CASE("a terminal is not opened by a name that somebody else has made [root]
         for (Json& entry : box.config["mounts"])
             if (entry.at("destination") == "/dev/pts")
                 entry = GuardedContainer::mount("/dev/pts", "bind", {"bind", "idmap"}, pts);
-        CHECK(refused(box).find("open a terminal") != std::string::npos);
+        CHECK(refusal(box).find("open a terminal") != std::string::npos);
         if (!link) CHECK(*read_file(pts + "/ptmx") == "mine");
     }
 }

@@ -42,9 +42,6 @@ mode_t mode_of(const std::string& path) {
 
 }  // namespace
 
-#define NEEDS_ROOT() \
-    if (::geteuid() != 0) SKIP_TEST("copies change owners, which needs root")
-
 TEST_CASE("no link that a container lays meanwhile leads a copy to a file of the host") {
     NEEDS_ROOT();
     const TempDir dir;

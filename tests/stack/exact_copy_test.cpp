@@ -67,9 +67,6 @@ struct Copy {
 
 }  // namespace
 
-#define NEEDS_ROOT() \
-    if (::geteuid() != 0) SKIP_TEST("copies have the owners of their originals, which needs root")
-
 TEST_CASE("a copy has everything that its original has") {
     NEEDS_ROOT();
     const Copy copy;

@@ -86,9 +86,6 @@ struct World {
 
 }  // namespace
 
-#define NEEDS_ROOT() \
-    if (::geteuid() != 0) SKIP_TEST("copies have the owners of their originals, which needs root")
-
 TEST_CASE("a data root is moved, and its old name goes on to mean it") {
     NEEDS_ROOT();
     const World w;

@@ -165,6 +165,9 @@ private:
                 known.insert(fmt::format("{}", integer_or(container.state, "guard_pid")));
         for (const std::string& pid : names_in("/proc")) {
             if (!parse_integer(pid) || known.contains(pid)) continue;
+            // What waits to become a container's first process is still the guard's program.
+            constexpr std::size_t kParent = 1;
+            if (known.contains(stat_field(*parse_integer(pid), kParent))) continue;
             const Result<std::string> line = read_file("/proc/" + pid + "/cmdline");
             if (line && line->find("davit-runtime") != std::string::npos &&
                 line->find(run_root_) != std::string::npos)
