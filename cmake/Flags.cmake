@@ -25,7 +25,8 @@ if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo" OR CMAKE_BUILD_TYPE STREQUAL "Rele
     target_link_options(davit_flags INTERFACE -Wl,-z,relro,-z,now)
     # g++ 12 sees overflows in its own std::string when it inlines: GCC bugs 105329, 105651, 105762.
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-        target_compile_options(davit_flags INTERFACE -Wno-stringop-overflow -Wno-restrict)
+        target_compile_options(davit_flags INTERFACE
+            -Wno-stringop-overflow -Wno-restrict -Wno-array-bounds)
     endif()
 endif()
 

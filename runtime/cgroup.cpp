@@ -167,13 +167,18 @@ std::string Cgroup::folder_of(const std::string& controller) const {
     return {};
 }
 
-std::vector<std::string> Cgroup::folders() const {
+std::vector<std::string> Cgroup::places() const {
     std::vector<std::string> list;
     for (const auto& [controller, mount] : mounts_.v1) list.push_back(mount + path_);
     if (!mounts_.unified.empty()) list.push_back(mounts_.unified + path_);
     // Controllers that share a hierarchy ("cpu,cpuacct") share the folder.
     std::sort(list.begin(), list.end());
     list.erase(std::unique(list.begin(), list.end()), list.end());
+    return list;
+}
+
+std::vector<std::string> Cgroup::folders() const {
+    std::vector<std::string> list = places();
     std::erase_if(list, [](const std::string& folder) { return !exists(folder); });
     return list;
 }

@@ -95,6 +95,8 @@ public:
 private:
     Cgroup(CgroupMounts mounts, std::string path)
         : mounts_(std::move(mounts)), path_(std::move(path)) {}
+    /// Where its folder is, or would be, in each hierarchy.
+    std::vector<std::string> places() const;
     Result<void> make(const SpecResources& resources, pid_t holder);
     Result<void> make_folder(const std::string& mount) const;
     Result<void> apply(const ControlWrite& write) const;

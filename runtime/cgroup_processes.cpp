@@ -110,7 +110,8 @@ Result<void> Cgroup::kill_all() const {
 
 Result<void> Cgroup::remove() const {
     Result<void> first_failure;
-    for (const std::string& folder : folders()) {
+    // Also where it is not there: who made it may have been killed when only its parents were.
+    for (const std::string& folder : places()) {
         int error_number = 0;
         for (const std::string& one : with_below(folder)) {
             const int failed = remove_folder(one);

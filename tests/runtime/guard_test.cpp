@@ -390,6 +390,19 @@ TEST_CASE(
     }
 }
 
+TEST_CASE("a cgroup of which only what is above was made leaves nothing [root]") {
+    NEED_ROOT_AND_BUSYBOX();
+    const GuardedContainer box({"true"});
+    const std::string above = box.cgroup().substr(0, box.cgroup().rfind('/'));
+    const runtime::CgroupMounts mounts = runtime::find_cgroup_mounts();
+    for (const auto& [controller, mount] : mounts.v1)
+        REQUIRE(make_directories(mount + above, 0755).ok());
+    if (!mounts.unified.empty()) REQUIRE(make_directories(mounts.unified + above, 0755).ok());
+    CHECK(box.leftovers().find("cgroup") != std::string::npos);
+    REQUIRE(runtime::Cgroup::at(box.cgroup()).remove().ok());
+    CHECK(box.leftovers().find("cgroup") == std::string::npos);
+}
+
 TEST_CASE("a guard is small [root]") {
     NEED_ROOT_AND_BUSYBOX();
     GuardedContainer box(sh("echo ready; sleep 100"));
