@@ -3,7 +3,6 @@
 #include "base/sys.h"
 
 #include <array>
-#include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>

@@ -28,7 +28,7 @@ struct SourceSet {
 std::optional<std::vector<std::vector<Node>>> read_documents(const std::vector<ComposeFile>& files,
                                                              Diagnostics& diagnostics);
 
-/// No file that was meant to be read here is longer. In bytes.
+/// Longer files are refused: none that somebody wrote as a Compose file is. In bytes.
 inline constexpr std::size_t kLongestFile = 64U << 20U;
 
 /// As read_file, but for what is named inside of a file: a FIFO or device there is refused, since

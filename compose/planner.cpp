@@ -125,10 +125,9 @@ void UpPlanner::select() {
 void UpPlanner::sort_observed() {
     for (const auto& [name, container] : observed_.containers) {
         if (desired_.containers.contains(name)) continue;
-        const bool half_made = container.config_hash.empty() && !container.running;
-        // Killed before its record was written, or its configuration.
-        if (half_made && (container.service.empty() || container.one_off)) {
-            unfinished_.insert(name);
+        // Of a service it would be made anew, or be an orphan.
+        if (container.half_made && (container.service.empty() || container.one_off)) {
+            if (options_.remove_unfinished) unfinished_.insert(name);
             continue;
         }
         // Those of `run` are nobody's business but the user's.
@@ -316,7 +315,7 @@ void UpPlanner::decide_containers() {
     }
     follow_restarts();
     for (const std::string& name : unfinished_)
-        leaving_[name] = {"who made it was killed before it was whole", {}, true};
+        leaving_[name] = {"it was never made whole", {}, true};
     if (!options_.remove_orphans) return;
     for (const std::string& name : orphans_) leaving_[name] = {"no longer in the file", {}, true};
 }

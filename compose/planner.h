@@ -13,6 +13,8 @@ struct UpOptions {
     bool force_recreate = false;
     bool remove_orphans = false;
     bool ignore_orphans = false;  ///< No word about them.
+    /// What was left half made and belongs to no service goes.
+    bool remove_unfinished = true;
     /// Only these services and what they depend on; empty: all.
     std::vector<std::string> services = {};
     bool no_start = false;              ///< `create`: make, but don't start.

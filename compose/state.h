@@ -90,6 +90,8 @@ struct ObservedContainer {
     bool healthy = false;
     bool completed = false;  ///< It has run, and ended with status 0.
     bool one_off = false;
+    /// Who made it was killed before it was whole: it has never run, and can't.
+    bool half_made = false;
     int number = 1;
     std::vector<std::string> networks = {};
     std::vector<std::string> needs =

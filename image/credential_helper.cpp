@@ -3,12 +3,37 @@
 
 #include <boost/asio.hpp>
 #include <boost/process.hpp>
+#include <csignal>
 #include <fmt/format.h>
 #include <future>
 
 // With stack/ssh_agents.cpp the only file that includes Boost.Process: it costs seconds to compile.
 
 namespace davit::image {
+namespace {
+
+/// A helper that ends without reading, such as one that isn't there, must not end davit as well.
+class SigpipeHeld {
+public:
+    SigpipeHeld() {
+        ::sigemptyset(&sigpipe_);
+        ::sigaddset(&sigpipe_, SIGPIPE);
+        ::pthread_sigmask(SIG_BLOCK, &sigpipe_, &before_);
+    }
+    ~SigpipeHeld() {
+        const timespec at_once{};
+        (void)::sigtimedwait(&sigpipe_, nullptr, &at_once);
+        ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    }
+    SigpipeHeld(const SigpipeHeld&) = delete;
+    SigpipeHeld& operator=(const SigpipeHeld&) = delete;
+
+private:
+    sigset_t sigpipe_{};
+    sigset_t before_{};
+};
+
+}  // namespace
 
 Result<std::string> run_credential_helper(const std::string& name, const std::string& verb,
                                           const std::string& input) {
@@ -26,9 +51,12 @@ Result<std::string> run_credential_helper(const std::string& name, const std::st
         // env(1) looks the program up along PATH; Boost's own search needs another library.
         bp::child child("/usr/bin/env", std::vector<std::string>{program, verb},
                         bp::std_in<in, bp::std_out> out, bp::std_err > bp::null, io);
-        in << input << "\n";
-        in.flush();
-        in.pipe().close();
+        {
+            const SigpipeHeld held;
+            in << input << "\n";
+            in.flush();
+            in.pipe().close();
+        }
         io.run();
         child.wait();
         const std::string text(trim(out.get()));

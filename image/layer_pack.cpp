@@ -4,6 +4,7 @@
 #include "base/strings.h"
 #include "base/sys.h"
 #include "image/tar_writer.h"
+#include "image/whiteout.h"
 
 #include <algorithm>
 #include <cerrno>

@@ -19,10 +19,6 @@ struct IdRange {
     std::uint32_t size = 0;
 };
 
-/// The file that hides what a folder has in the layers below.
-/// @source OCI image spec, layer.md, "Opaque Whiteout"
-inline constexpr std::string_view kOpaque = ".wh..wh..opq";
-
 struct PackOptions {
     /// How owners on disk become those of the layer; empty: as they are. One that is in no range
     /// is an error: it could not be the container's.

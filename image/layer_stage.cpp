@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <functional>

@@ -4,8 +4,8 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "base/sys.h"
-#include "image/layer_pack.h"
 #include "image/tar_reader.h"
+#include "image/whiteout.h"
 
 #include <cerrno>
 #include <fcntl.h>

@@ -14,7 +14,7 @@ constexpr std::size_t kLongestNumber = 20;
 
 Error damaged_sparse(std::string_view why) {
     return Error(ErrorKind::InvalidInput,
-                 fmt::format("the tar archive is damaged_sparse: a sparse file {}", why));
+                 fmt::format("the tar archive is damaged: a sparse file {}", why));
 }
 
 Result<std::int64_t> parse(std::string_view digits) {

@@ -3,7 +3,6 @@
 #include "base/assert.h"
 #include "base/sys.h"
 
-#include <cerrno>
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>

@@ -223,7 +223,9 @@ Result<int> Execution::run() {
         if (pid_ != 0) (void)reap();
         return tell(**failed, spec_);
     }
-    if (pid_ == 0) return Error(ErrorKind::Internal, "the program ended without a word");
+    if (pid_ == 0)
+        return Error(ErrorKind::System, "the program was ended before it began")
+            .help("see whether its container has ended: davit ps -a");
     TRY(write_pid_file(options_.pid_file, pid_));
     if (options_.leave) return 0;
     if (options_.detach) return reap();  // of the one between, which has ended already

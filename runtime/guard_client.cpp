@@ -23,7 +23,7 @@
 namespace davit::runtime {
 namespace {
 
-constexpr const char* kGuardsCgroup = "/davit/guards";
+constexpr const char* kGuardsCgroup = "/davit/.guards";  // no project has a dot in its name
 
 /// The cgroup that all guards live in, in the v2 hierarchy, so that the end of a login session
 /// doesn't take them along; closed where there is none to be had.
@@ -271,7 +271,7 @@ Result<void> start(const std::string& run_dir) {
     const Error& why = answer.error();
     if (why.kind() != ErrorKind::NotFound) return why;
     return Error(ErrorKind::System, "the container's guard has ended, or was killed")
-        .help(fmt::format("start it again; see '{}/guard.log'", run_dir));
+        .help("try again; where it happens each time the kernel may say why: dmesg");
 }
 
 Result<void> stop(const std::string& run_dir, int signal, std::chrono::milliseconds timeout) {

@@ -4,7 +4,6 @@
 #include "base/sys.h"
 #include "runtime/detached.h"
 
-#include <cerrno>
 #include <fmt/format.h>
 #include <sys/mount.h>
 #include <sys/stat.h>

@@ -10,7 +10,6 @@
 #include "runtime/namespaces.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <set>

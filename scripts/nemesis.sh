@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Random commands and faults for as long as is wished: scripts/nemesis.sh [--minutes N] [--seed S]
 # [--sweep]. With --sweep every failpoint with every fault instead, in random order (base/failpoint.h).
-# Needs root and a debug build.
+# Needs root and a debug build: build/dev or build/unity, whichever is newer, or $BUILD.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 minutes=30 seed='' filter='nothing that random*' variable=DAVIT_NEMESIS_SECONDS
@@ -15,4 +15,5 @@ while [ $# -gt 0 ]; do
 done
 [ -z "$seed" ] || export DAVIT_TEST_SEED="$seed"
 export "$variable=$((minutes * 60))"
-exec "${BUILD:-build/dev}/tests/system/test_system" -tc="$filter" --no-intro
+newest=$(ls -t build/{dev,unity}/bin/davit 2>/dev/null | head -n 1 || true)
+exec "${BUILD:-${newest%/bin/davit}}/tests/system/test_system" -tc="$filter" --no-intro

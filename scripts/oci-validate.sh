@@ -8,7 +8,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=${1:?usage: scripts/oci-validate.sh FOLDER [RUNTIME]}
-runtime=$(readlink -f "${2:-build/dev/bin/davit-runtime}")
+newest=$(ls -t build/{dev,unity}/bin/davit-runtime 2>/dev/null | head -n 1 || true)
+runtime=$(readlink -f "${2:-$newest}")
 folder=$(readlink -f "$folder")
 [ -x "$folder/runtimetest" ] || { echo "oci-validate: '$folder/runtimetest' is not built" >&2; exit 1; }
 

@@ -4,7 +4,7 @@
 # emulation where there is no /dev/kvm), runs the tests there case by case, and copies what they
 # said out every minute. What has a result is not run again: an interrupted run goes on where it
 # was. Needs root, mmdebstrap, qemu-system-x86, mke2fs, and a package mirror: this machine's.
-#   --build DIR     the build tree (default build/dev)
+#   --build DIR     the build tree (default build/dev or build/unity, the newer one)
 #   --suite NAME    bookworm (default) or trixie
 #   --filter LIST   only cases of these names (as doctest's --test-case has them)
 #   --tests LIST    the test programs (default: "test_system test_runtime test_network")
@@ -18,7 +18,8 @@
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
-build=$top/build/dev suite=bookworm filter='*' minutes=60 results=$top/build/vm machine='' again=none
+newest=$(ls -t "$top"/build/{dev,unity}/bin/davit 2>/dev/null | head -n 1 || true)
+build=${newest%/bin/davit} suite=bookworm filter='*' minutes=60 results=$top/build/vm machine='' again=none
 tests="test_system test_runtime test_network" case_seconds=120 reboot=yes
 while [ $# -gt 0 ]; do
     case "$1" in

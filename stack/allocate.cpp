@@ -9,6 +9,7 @@
 #include "stack/disk_quota.h"
 #include "stack/host_ports.h"
 #include "stack/lower_config.h"
+#include "stack/records.h"
 
 #include <algorithm>
 #include <set>

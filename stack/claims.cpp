@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kVersion = 1;
 constexpr const char* kZones = "/.zones";
+constexpr const char* kHostLock = "/host.lock";  // no project has a dot in its name
 
 std::string networks_folder(const Paths& paths, const std::string& project) {
     return paths.run_project(project) + "/.networks";
@@ -165,7 +166,7 @@ Result<void> gather_networks(const Paths& paths, const std::string& project, Whi
 }  // namespace
 
 Result<FileLock> lock_host(const Paths& paths) {
-    return FileLock::exclusive(paths.run_root + "/lock");
+    return FileLock::exclusive(paths.run_root + kHostLock);
 }
 
 Result<void> write_claims(const std::string& run_dir, const ContainerClaims& claims) {
@@ -443,7 +444,7 @@ Result<void> tidy_run_root(const Paths& paths, const std::string& project) {
     // The last one turns out the light: compiled filters, the lock, the folder.
     const std::vector<std::string> names = TRY(list_directory(paths.run_root));
     for (const std::string& name : names) {
-        if (name.ends_with(".bpf") || name.ends_with(".tmp") || name == "lock" ||
+        if (name.ends_with(".bpf") || name.ends_with(".tmp") || "/" + name == kHostLock ||
             name == "rules.lock" || name == "fence.lock")
             ::unlink((paths.run_root + "/" + name).c_str());
     }

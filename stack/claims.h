@@ -18,7 +18,7 @@
 ///     RUN ROOT/<project>/.networks/<name>.json      bridge and subnet
 ///     RUN ROOT/<project>/<container>/claims.json    id range, addresses, published ports
 ///
-/// Given out under the host lock, RUN ROOT/lock. The rule set is made from these files alone.
+/// Given out under the host lock, RUN ROOT/host.lock. The rule set is made from these files alone.
 namespace davit::stack {
 
 /// What a container holds in one network.

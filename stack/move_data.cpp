@@ -11,6 +11,7 @@
 #include "runtime/state.h"
 #include "stack/data_disk.h"
 #include "stack/exact_copy.h"
+#include "stack/volumes.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -102,6 +103,7 @@ Result<void> check_idle(const Paths& paths) {
 /// Everything that another davit takes before it changes something here.
 struct Locks {
     std::vector<FileLock> held = {};
+    UniqueFd volumes = {};
 };
 
 Result<Locks> lock_everything(const Paths& paths) {
@@ -113,6 +115,7 @@ Result<Locks> lock_everything(const Paths& paths) {
     };
     for (const std::string& project : TRY(list_projects(paths)))
         TRY(take(paths.project_lock(project)));
+    locks.volumes = TRY(hold_volume_making(paths));
     if (exists(paths.data_root + "/build")) TRY(take(image::build_lock_path(paths.data_root)));
     if (!exists(paths.data_root + "/images")) return locks;
     TRY(take(paths.data_root + "/images/tmp.lock"));

@@ -75,7 +75,9 @@ Result<Observation> observe(const Environment& environment, const std::string& p
         compose::ObservedContainer& found = seen.state.containers[name];
         found.service = record.service;
         // Else it has to be made anew.
-        if (is_whole(paths, project, name)) found.config_hash = record.config_hash;
+        const bool whole = is_whole(paths, project, name);
+        if (whole) found.config_hash = record.config_hash;
+        found.half_made = !whole && state.pid == 0 && !runtime::guard_alive(state);
         found.image_id = record.image_id;
         // Without its guard nobody keeps its log or restarts it: it counts as in need of a start.
         found.running = in_hand(state.status) && runtime::guard_alive(state);

@@ -48,10 +48,13 @@ Result<Prepared> prepare(const Environment& environment, const UpRequest& reques
                                                   : compose::desired_state(project, request.scale);
     prepared.seen = TRY(observe(environment, project.name));
     TRY(observe_images(environment, prepared.desired, prepared.seen.state));
-    prepared.plan = compose::plan_up(prepared.desired, prepared.seen.state, request.options,
-                                     request.loaded->places);
+    compose::UpOptions options = request.options;
     // What else the project has is not what a single container is about.
-    if (request.desired != nullptr) prepared.plan.warnings.clear();
+    const bool single = request.desired != nullptr;
+    if (single) options.remove_unfinished = false;
+    prepared.plan =
+        compose::plan_up(prepared.desired, prepared.seen.state, options, request.loaded->places);
+    if (single) prepared.plan.warnings.clear();
     warn_of_volumes(prepared);
     return prepared;
 }
@@ -180,6 +183,22 @@ std::string data_root_of_running(const Paths& paths, const std::string& project)
 
 namespace {
 
+/// Another container of that name shall not find them.
+Result<void> erase_anonymous_of_unmade(const Paths& paths, const Prepared& prepared) {
+    for (const compose::Step& step : prepared.plan.steps) {
+        const std::string& name = step.resource.name;
+        if (step.kind != compose::StepKind::RemoveContainer ||
+            prepared.desired.containers.contains(name) ||
+            !prepared.seen.state.containers.at(name).half_made)
+            continue;
+        for (const MountRecord& mount : prepared.seen.containers.at(name).mounts)
+            if (mount.anonymous) TRY(erase_anonymous(mount.source));
+        // Its record may never have been written.
+        TRY(remove_tree(paths.project(prepared.desired.project) + "/anonymous/" + name));
+    }
+    return {};
+}
+
 /// What was seen as list_containers would tell it: the records are sorted by name already.
 std::vector<ContainerView> views_of(Observation seen) {
     std::vector<ContainerView> views;
@@ -279,7 +298,9 @@ Result<std::vector<FailedStep>> up(const Environment& environment, const UpReque
         forget_choices(choice);
         return std::move(mended).error();
     }
-    return execute(prepared.plan, actuator, execute_options, on_event);
+    std::vector<FailedStep> failed = execute(prepared.plan, actuator, execute_options, on_event);
+    if (failed.empty()) TRY(erase_anonymous_of_unmade(paths, prepared));
+    return failed;
 }
 
 namespace {

@@ -93,7 +93,7 @@ Result<UniqueFd> lock_making(const Paths& paths, int operation) {
     UniqueFd folder = TRY(sys::open(paths.volumes(), O_RDONLY | O_DIRECTORY));
     if (sys::retry_on_eintr([&] { return ::flock(folder.get(), operation); }) == 0) return folder;
     if (errno == EWOULDBLOCK) return UniqueFd();
-    return Error::from_errno(errno, "flock(2)").doing("lock '{}'", paths.volumes());
+    return sys::failed("flock(2)").doing("lock '{}'", paths.volumes());
 }
 
 /// Several may be at it at once: what another one takes away meanwhile is gone as well.
@@ -181,16 +181,23 @@ Result<void> make_volume(const Paths& paths, const VolumeRecord& record) {
     return {};
 }
 
+Result<UniqueFd> hold_volume_making(const Paths& paths) {
+    return exists(paths.volumes()) ? lock_making(paths, LOCK_EX) : Result<UniqueFd>(UniqueFd());
+}
+
 Result<void> sweep_volumes(const Paths& paths) {
     std::vector<std::string> names = TRY(list_directory(paths.volumes()));
     std::erase_if(names, [](const std::string& name) {
         return !name.starts_with(kGoing) && !name.starts_with(kInTheMaking);
     });
     if (names.empty()) return {};
-    const UniqueFd nobody_makes = TRY(lock_making(paths, LOCK_EX | LOCK_NB));
+    if (const UniqueFd nobody_makes = TRY(lock_making(paths, LOCK_EX | LOCK_NB))) {
+        for (const std::string& name : names)
+            if (name.starts_with(kInTheMaking)) TRY(remove_gone(paths.volumes() + "/" + name));
+    }
+    // May take minutes, and nobody is to wait for it.
     for (const std::string& name : names)
-        if (nobody_makes || name.starts_with(kGoing))
-            TRY(remove_gone(paths.volumes() + "/" + name));
+        if (name.starts_with(kGoing)) TRY(remove_gone(paths.volumes() + "/" + name));
     return {};
 }
 

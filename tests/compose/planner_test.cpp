@@ -324,19 +324,23 @@ TEST_CASE("plan_up with orphans and renamed containers") {
                 o.containers[name].one_off = true;
                 o.containers[name].running = false;
             }
-            o.containers["shop-web-run-2"].config_hash = {};
+            o.containers["shop-web-run-2"].half_made = true;
+            // Its record can't be read, but it may have run: it is somebody's.
             o.containers["shop-web-run-3"].config_hash = {};
-            o.containers["shop-web-run-3"].running = true;
             // Without a record nobody knows what it was to be.
-            o.containers["shop-web-run-4"].one_off = false;
+            o.containers["shop-web-run-4"].half_made = true;
+            // Of a service that is there: the service's business.
+            o.containers["shop-db-1"].half_made = true;
         });
         const std::string plan = up(shop(), beside);
         for (const char* gone : {"run-2", "run-4"})
             CHECK(plan.find(std::string("container:shop-web-") + gone +
-                            " RemoveContainer (who made it was killed before it was whole)") !=
-                  std::string::npos);
+                            " RemoveContainer (it was never made whole)") != std::string::npos);
         CHECK(plan.find("run-1") == std::string::npos);
         CHECK(plan.find("run-3") == std::string::npos);
+        CHECK(plan.find("shop-db-1 RemoveContainer") == std::string::npos);
+        // As `run` plans, which is about its own container.
+        CHECK(up(shop(), beside, {.remove_unfinished = false}).find("run-2") == std::string::npos);
     }
     SUBCASE("a renamed container takes the ports over when the old one is gone") {
         DesiredState desired = shop();

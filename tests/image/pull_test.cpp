@@ -281,6 +281,13 @@ TEST_CASE("what a registry gives that it should not is refused and nothing is le
     CHECK(w.left() == 0);
 }
 
+TEST_CASE("a credential helper that ends without reading ends nobody else") {
+    // More than a pipe holds, so that it is written when nobody is there any more.
+    const auto done = run_credential_helper("nowhere", "store", std::string(1U << 20U, 'x'));
+    REQUIRE_FALSE(done.ok());
+    CHECK(done.error().kind() == ErrorKind::NotFound);
+}
+
 TEST_CASE("credentials go to their registry, and tokens are renewed") {
     NEEDS_ROOT();
     World w;

@@ -3,6 +3,7 @@
 #include "tests/support/text.h"
 
 #include <functional>
+#include <future>
 #include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -388,6 +389,22 @@ TEST_CASE(
         CHECK(state->pid == 0);
         CHECK_FALSE(runtime::guard_alive(*state));
     }
+}
+
+TEST_CASE("a guard that dies while it starts a program is not a program that isn't there [root]") {
+    NEED_ROOT_AND_BUSYBOX();
+    GuardedContainer box({"sleep", "100"});
+    REQUIRE(box.launch().ok());
+    const pid_t guard = runtime::read_state(box.run_dir())->guard_pid;
+    REQUIRE(::kill(guard, SIGSTOP) == 0);
+    auto starting = std::async(std::launch::async, [&] { return runtime::start(box.run_dir()); });
+    ::usleep(50000);  // it has asked by now; where it hasn't, it finds no guard
+    REQUIRE(::kill(guard, SIGKILL) == 0);
+    const Result<void> started = starting.get();
+    REQUIRE_FALSE(started.ok());
+    CHECK(started.error().kind() == ErrorKind::System);
+    REQUIRE(runtime::stop(box.run_dir(), 0, milliseconds(0)).ok());
+    REQUIRE(runtime::remove_leftovers(box.bundle()).ok());
 }
 
 TEST_CASE("a cgroup of which only what is above was made leaves nothing [root]") {

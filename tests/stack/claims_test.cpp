@@ -6,6 +6,8 @@
 #include "tests/support/temp_dir.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 using namespace davit;
@@ -259,6 +261,24 @@ TEST_CASE("the last project turns out the light") {
     CHECK_FALSE(exists(f.paths.run_root));
     CHECK(tidy_run_root(f.paths, "two").ok());  // twice is as once
     CHECK_FALSE(exists(f.paths.run_root));
+}
+
+TEST_CASE("zone files that nobody finishes are swept, and others are left alone") {
+    const Fixture f;
+    const std::string folder = zone_folder(f.paths, "dvb-1");
+    REQUIRE(make_directories(folder, 0700).ok());
+    const pid_t gone = ::fork();
+    if (gone == 0) ::_exit(0);
+    REQUIRE(::waitpid(gone, nullptr, 0) == gone);
+    const std::string file = folder + "/one.one-a-1";
+    const std::string killed = fmt::format("{}.{}-0a.tmp", file, gone);
+    const std::string writing = fmt::format("{}.{}-0a.tmp", file, ::getpid());
+    for (const std::string& path : {file, killed, writing})
+        REQUIRE(write_in_place(path, "10.9.0.2\na\n", 0600).ok());
+    sweep_zones(f.paths);
+    CHECK(exists(file));
+    CHECK(exists(writing));
+    CHECK_FALSE(exists(killed));
 }
 
 TEST_CASE("tidying leaves what still belongs to a container or to somebody else") {

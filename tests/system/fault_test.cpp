@@ -233,7 +233,7 @@ TEST_CASE("the holder of a lock that is killed and a lock file that is removed s
         holder.signal(SIGKILL);
         CHECK(stop.wait() == 0);
     }
-    REQUIRE(run({.argv = {"rm", "-f", lock, box.run_root() + "/lock"}}).status == 0);
+    REQUIRE(run({.argv = {"rm", "-f", lock, box.run_root() + "/host.lock"}}).status == 0);
     check_goes_on(box);
     check_goes_down(box, before);
 }

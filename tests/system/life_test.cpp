@@ -50,6 +50,22 @@ bool answers(int port) {
 
 }  // namespace
 
+TEST_CASE("projects may be called as davit calls things of its own") {
+    for (const char* name : {"lock", "guards", "images"}) {
+        CAPTURE(name);
+        const Sandbox box(name);
+        box.load_busybox();
+        box.compose(
+            "services: {a: {image: 'local/busybox:1', command: sleep 1000, "
+            "stop_signal: SIGKILL}}\n");
+        const std::string before = box.world();
+        box.davit_ok({"up", "-d"});
+        CHECK(box.davit_ok({"exec", "-T", "a", "echo", "there"}) == "there\n");
+        box.davit_ok({"down"});
+        CHECK(eventually([&] { return box.world() == before; }));
+    }
+}
+
 TEST_CASE("a stopped project starts again with its addresses and ports") {
     const Sandbox box("dt-start");
     prepare(box);

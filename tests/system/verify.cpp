@@ -160,14 +160,17 @@ private:
 
     void look_at_guards() {
         std::set<std::string> known;
-        for (const Container& container : containers_)
-            if (container.guarded)
-                known.insert(fmt::format("{}", integer_or(container.state, "guard_pid")));
+        for (const Container& container : containers_) {
+            if (!container.guarded) continue;
+            known.insert(fmt::format("{}", integer_or(container.state, "guard_pid")));
+            // What waits to become its first process, and what keeps its namespaces until then, are
+            // still the guard's program.
+            known.insert(fmt::format("{}", integer_or(container.state, "pid")));
+            if (const auto keeper = container.state.find("keeper"); keeper != container.state.end())
+                known.insert(fmt::format("{}", integer_or(*keeper, "pid")));
+        }
         for (const std::string& pid : names_in("/proc")) {
             if (!parse_integer(pid) || known.contains(pid)) continue;
-            // What waits to become a container's first process is still the guard's program.
-            constexpr std::size_t kParent = 1;
-            if (known.contains(stat_field(*parse_integer(pid), kParent))) continue;
             const Result<std::string> line = read_file("/proc/" + pid + "/cmdline");
             if (line && line->find("davit-runtime") != std::string::npos &&
                 line->find(run_root_) != std::string::npos)
