@@ -74,6 +74,7 @@ Result<void> Guard::prepare() {
 Result<void> Guard::read_adopted_state() {
     state_ = TRY(observe_state(options_.run_dir));
     const bool runs = state_.status == Status::Running || state_.status == Status::Paused;
+    state_.stopping = false;  // the guard that was about to is gone
     if (state_.pid != 0 && runs) return {};
     return Error(ErrorKind::NotFound, "there is no run to be taken over")
         .help("start the container instead");
@@ -290,6 +291,7 @@ void Guard::after_end(int exit_code, bool oom_killed, const std::string& error) 
     }
     state_.pid = 0;
     state_.start_ticks = 0;
+    state_.stopping = false;
     state_.exit_code = exit_code;
     state_.oom_killed = oom_killed;
     state_.error = error;

@@ -130,6 +130,7 @@ void Guard::begin_stop(int signal, std::chrono::milliseconds timeout) {
         return finish();
     }
     if (state_.status == Status::Paused) (void)set_paused(false);
+    state_.stopping = true;
     save();
     // A process that never got the word to start has nothing to finish.
     if (state_.status == Status::Created) timeout = std::chrono::milliseconds(0);

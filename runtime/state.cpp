@@ -70,6 +70,7 @@ Result<ContainerState> read_state(const std::string& run_dir) {
     state.finished_at = string_or(json, "finished_at");
     state.restart_count = static_cast<int>(integer_or(json, "restart_count"));
     state.stopped_by_user = json.value("stopped_by_user", false);
+    state.stopping = json.value("stopping", false);
     if (const auto health = json.find("health"); health != json.end() && health->is_object())
         state.health = health_of(*health);
     if (const auto keeper = json.find("keeper"); keeper != json.end() && keeper->is_object()) {
@@ -94,6 +95,7 @@ Result<void> write_state(const std::string& run_dir, const ContainerState& state
                  {"finished_at", state.finished_at},
                  {"restart_count", state.restart_count},
                  {"stopped_by_user", state.stopped_by_user}};
+    if (state.stopping) json["stopping"] = true;
     if (state.health) json["health"] = to_json(*state.health);
     if (state.keeper.pid != 0)
         json["keeper"] = {{"pid", state.keeper.pid}, {"start_ticks", state.keeper.start_ticks}};

@@ -30,6 +30,7 @@ struct ContainerState {
     std::string finished_at = {};  ///< RFC 3339, or empty.
     int restart_count = 0;
     bool stopped_by_user = false;       ///< `stop` ended it: no restart policy applies.
+    bool stopping = false;              ///< Its guard will end it, whoever asked for that has gone.
     std::optional<Health> health = {};  ///< Absent where nothing checks it.
     Keeper keeper = {};                 ///< Of this run's terminal or standard input.
 };

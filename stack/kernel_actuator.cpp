@@ -376,7 +376,8 @@ Result<void> KernelActuator::start_container(const std::string& name) {
     const bool guarded = runtime::guard_alive(state);
     const bool made_now = world_.choices != nullptr && world_.choices->containers.contains(name);
     const bool waits = state.status == runtime::Status::Created;
-    const bool ended = state.status == runtime::Status::Exited;  // and its guard is about to
+    // And its guard is about to.
+    const bool ended = state.status == runtime::Status::Exited || state.stopping;
     if (guarded && !waits && !ended) return {};
     if (!guarded && state.pid != 0 && !waits) return take_in_hand(record);
     if (!guarded || ended || !made_now) {

@@ -80,7 +80,8 @@ Result<Observation> observe(const Environment& environment, const std::string& p
         found.half_made = !whole && state.pid == 0 && !runtime::guard_alive(state);
         found.image_id = record.image_id;
         // Without its guard nobody keeps its log or restarts it: it counts as in need of a start.
-        found.running = in_hand(state.status) && runtime::guard_alive(state);
+        // So does what is about to end: a `down` was killed that had asked for it.
+        found.running = in_hand(state.status) && runtime::guard_alive(state) && !state.stopping;
         for (const Endpoint& endpoint : record.endpoints)
             found.networks.push_back(endpoint.network);
         found.healthy = state.health && state.health->status == runtime::HealthStatus::Healthy;

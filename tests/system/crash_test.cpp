@@ -66,6 +66,31 @@ TEST_CASE("after kill -9 in the middle of up down leaves nothing and up goes on"
     }
 }
 
+TEST_CASE("up brings back what a stop that was killed is about to end") {
+    const Sandbox box("dt-killstop");
+    box.load_busybox();
+    box.compose(
+        "services:\n  deaf:\n    image: local/busybox:1\n    stop_grace_period: 2s\n"
+        "    command: [sh, -c, 'trap \"\" TERM; while :; do sleep 1; done']\n");
+    box.davit_ok({"up", "-d"});
+    const std::string pid = box.inspect("dt-killstop-deaf-1", "{{.State.Pid}}");
+    Background stop(box.davit_command({"stop"}), "/dev/null");
+    const std::string state = box.run_root() + "/dt-killstop/dt-killstop-deaf-1/state.json";
+    REQUIRE(eventually([&] {
+        const auto text = read_file(state);
+        return text && contains(*text, "\"stopping\": true");
+    }));
+    stop.signal(SIGKILL);
+    stop.wait();
+    CHECK(box.davit({"plan", "--detailed-exitcode"}).status == 2);
+    box.davit_ok({"up", "-d"});
+    ::poll(nullptr, 0, 2500);  // longer than the first stop had given it
+    CHECK(box.davit({"plan", "--detailed-exitcode"}).status == 0);
+    CHECK(box.inspect("dt-killstop-deaf-1", "{{.State.Pid}}") != pid);
+    box.davit_ok({"kill"});
+    box.davit_ok({"down"});
+}
+
 TEST_CASE("after kill -9 in the middle of down a second down finishes it") {
     const Sandbox box("dt-killdown");
     box.load_busybox();
