@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -137,9 +136,7 @@ void run_joiner(ChildPlan& plan) {
     mount_early(plan);
     if (!join(plan.held->mount, CLONE_NEWNS) || !join(plan.held->user, CLONE_NEWUSER))
         fail(plan, ChildStage::JoinNamespaces);
-    if (plan.held->user &&
-        (::setgroups(0, nullptr) == -1 || ::setresgid(0, 0, 0) == -1 || ::setresuid(0, 0, 0) == -1))
-        fail(plan, ChildStage::JoinNamespaces);
+    if (plan.held->user && !set_ids({}, 0, 0)) fail(plan, ChildStage::JoinNamespaces);
 
     // Cloned from inside the user namespace, so that it owns the new namespaces; as a child of the
     // guard, which is to reap it. Its exit signal is this process's, SIGCHLD.

@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -105,8 +104,7 @@ void run_exec_joiner(const ChildPlan& plan) {
     if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1 ||
         ::setns(plan.target_pidfd, static_cast<int>(plan.join_flags)) == -1)
         fail(plan, ChildStage::JoinNamespaces);
-    if ((plan.join_flags & CLONE_NEWUSER) != 0 &&
-        (::setgroups(0, nullptr) == -1 || ::setresgid(0, 0, 0) == -1 || ::setresuid(0, 0, 0) == -1))
+    if ((plan.join_flags & CLONE_NEWUSER) != 0 && !set_ids({}, 0, 0))
         fail(plan, ChildStage::JoinNamespaces);
     const pid_t program = clone_process({.flags = CLONE_PARENT});
     if (program == -1) fail(plan, ChildStage::CloneInit);

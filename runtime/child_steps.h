@@ -3,6 +3,8 @@
 #include "runtime/child.h"
 
 #include <cstddef>
+#include <sys/types.h>
+#include <vector>
 
 /// Steps between clone and execve. Only async-signal-safe calls; each ends the process where it
 /// fails.
@@ -51,6 +53,10 @@ int open_label(const ChildPlan& plan);
 void join_keyring(const ChildPlan& plan);
 /// Makes the working folder inside of the root where it is missing, and enters it.
 void enter_working_directory(const ChildPlan& plan);
+/// setgroups(2), setresgid(2) and setresuid(2), of the kernel alone. Those of the C library change
+/// all threads of the process: they wait, for ever, for one that was being made when its memory was
+/// cloned. False with errno. @source nptl(7), "NPTL and process credential changes"
+bool set_ids(const std::vector<gid_t>& groups, uid_t uid, gid_t gid);
 /// Signals as a program expects them: the guard blocks some and ignores SIGPIPE, and both would
 /// survive execve(2).
 void reset_signals();

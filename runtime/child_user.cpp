@@ -6,7 +6,6 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/magic.h>
@@ -139,6 +138,12 @@ void join_keyring(const ChildPlan& plan) {
     if (errno != ENOSYS && errno != EPERM) fail(plan, ChildStage::Keyring);
 }
 
+bool set_ids(const std::vector<gid_t>& groups, uid_t uid, gid_t gid) {
+    return ::syscall(SYS_setgroups, groups.size(), groups.data()) == 0 &&
+           ::syscall(SYS_setresgid, gid, gid, gid) == 0 &&
+           ::syscall(SYS_setresuid, uid, uid, uid) == 0;
+}
+
 void become_user(const ChildPlan& plan) {
     const SpecUser& user = plan.spec->user;
     SpecCapabilities wanted = plan.spec->capabilities;
@@ -152,10 +157,7 @@ void become_user(const ChildPlan& plan) {
             fail(plan, ChildStage::Capabilities);
     }
     if (::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == -1) fail(plan, ChildStage::Capabilities);
-    if (::setgroups(user.additional_gids.size(), user.additional_gids.data()) == -1 ||
-        ::setresgid(user.gid, user.gid, user.gid) == -1 ||
-        ::setresuid(user.uid, user.uid, user.uid) == -1)
-        fail(plan, ChildStage::User);
+    if (!set_ids(user.additional_gids, user.uid, user.gid)) fail(plan, ChildStage::User);
     ::umask(user.umask);
 
     if (!plan.spec->no_new_privileges && !plan.seccomp->empty()) {

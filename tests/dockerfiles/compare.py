@@ -26,6 +26,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 SKIP = 77
+PATIENCE_S = 120
 # What buildah leaves behind where its RUN mounted something, and davit takes away.
 STUBS = {"run", "run/.containerenv", "run/secrets", "proc", "sys", "dev", "etc/hosts", "etc/hostname",
          "etc/resolv.conf"}
@@ -34,7 +35,13 @@ WORDS = ["Env", "Cmd", "Entrypoint", "User", "WorkingDir", "ExposedPorts", "Volu
 
 
 def run(argv, **more):
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more)
+    """Runs a command; one that hangs is ended, and named."""
+    try:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=PATIENCE_S, **more)
+    except subprocess.TimeoutExpired as late:
+        raise RuntimeError(f"{shlex.join(map(str, argv))}: no end within {PATIENCE_S} s\n"
+                           f"{(late.stdout or b'').decode(errors='replace')}") from late
     if done.returncode != 0:
         raise RuntimeError(f"{shlex.join(map(str, argv))}: exit code {done.returncode}\n"
                            f"{done.stdout.decode(errors='replace')}")
