@@ -34,7 +34,8 @@ Result<CreatedContainer> launch_guard(const GuardLaunch& launch);
 Result<void> adopt(const GuardLaunch& launch);
 
 /// Lets the init process execute its program; returns when execve(2) has succeeded.
-/// @errors NotFound, PermissionDenied where the program can't be executed, naming it
+/// @errors NotFound, PermissionDenied where the program can't be executed, naming it; System where
+/// there is no guard, or it ends meanwhile
 Result<void> start(const std::string& run_dir);
 
 /// Stops the container: `signal` (0: as configured), SIGKILL after `timeout`, and waits until

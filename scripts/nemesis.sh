@@ -15,5 +15,5 @@ while [ $# -gt 0 ]; do
 done
 [ -z "$seed" ] || export DAVIT_TEST_SEED="$seed"
 export "$variable=$((minutes * 60))"
-newest=$(ls -t build/{dev,unity}/bin/davit 2>/dev/null | head -n 1 || true)
-exec "${BUILD:-${newest%/bin/davit}}/tests/system/test_system" -tc="$filter" --no-intro
+build=${BUILD:-$(scripts/newest-build.sh)}
+exec "$build/tests/system/test_system" -tc="$filter" --no-intro

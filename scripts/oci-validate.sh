@@ -8,8 +8,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=${1:?usage: scripts/oci-validate.sh FOLDER [RUNTIME]}
-newest=$(ls -t build/{dev,unity}/bin/davit-runtime 2>/dev/null | head -n 1 || true)
-runtime=$(readlink -f "${2:-$newest}")
+runtime=${2:-}
+[ -n "$runtime" ] || { build=$(scripts/newest-build.sh); runtime=$build/bin/davit-runtime; }
+runtime=$(readlink -f "$runtime")
 folder=$(readlink -f "$folder")
 [ -x "$folder/runtimetest" ] || { echo "oci-validate: '$folder/runtimetest' is not built" >&2; exit 1; }
 

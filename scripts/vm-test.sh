@@ -18,8 +18,7 @@
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
-newest=$(ls -t "$top"/build/{dev,unity}/bin/davit 2>/dev/null | head -n 1 || true)
-build=${newest%/bin/davit} suite=bookworm filter='*' minutes=60 results=$top/build/vm machine='' again=none
+build='' suite=bookworm filter='*' minutes=60 results=$top/build/vm machine='' again=none
 tests="test_system test_runtime test_network" case_seconds=120 reboot=yes
 while [ $# -gt 0 ]; do
     case "$1" in
@@ -37,6 +36,7 @@ while [ $# -gt 0 ]; do
     esac
     shift 2
 done
+build=${build:-$("$top/scripts/newest-build.sh")}
 machine=${machine:-$top/build/vm-$suite}
 [ "$(id -u)" -eq 0 ] || { echo "run it as root" >&2; exit 1; }
 for tool in mmdebstrap qemu-system-x86_64 mke2fs; do

@@ -146,8 +146,7 @@ Result<Failures> remove(const Environment& environment, const RemoveRequest& req
             TRY(set_anonymous_free(record));
             continue;
         }
-        for (const MountRecord& mount : record.mounts)
-            if (mount.anonymous) TRY(erase_anonymous(mount.source));
+        TRY(erase_anonymous_of(record));
     }
     return failed;
 }

@@ -183,18 +183,15 @@ std::string data_root_of_running(const Paths& paths, const std::string& project)
 
 namespace {
 
-/// Another container of that name shall not find them.
-Result<void> erase_anonymous_of_unmade(const Paths& paths, const Prepared& prepared) {
+/// Of what `run` has left half made: another one of that name shall not find them. Those of a
+/// service's container may have the data of the one before it.
+Result<void> erase_anonymous_of_unmade(const Prepared& prepared) {
     for (const compose::Step& step : prepared.plan.steps) {
         const std::string& name = step.resource.name;
-        if (step.kind != compose::StepKind::RemoveContainer ||
-            prepared.desired.containers.contains(name) ||
-            !prepared.seen.state.containers.at(name).half_made)
-            continue;
-        for (const MountRecord& mount : prepared.seen.containers.at(name).mounts)
-            if (mount.anonymous) TRY(erase_anonymous(mount.source));
-        // Its record may never have been written.
-        TRY(remove_tree(paths.project(prepared.desired.project) + "/anonymous/" + name));
+        if (step.kind != compose::StepKind::RemoveContainer) continue;
+        const compose::ObservedContainer& found = prepared.seen.state.containers.at(name);
+        if (found.half_made && found.one_off)
+            TRY(erase_anonymous_of(prepared.seen.containers.at(name)));
     }
     return {};
 }
@@ -299,7 +296,7 @@ Result<std::vector<FailedStep>> up(const Environment& environment, const UpReque
         return std::move(mended).error();
     }
     std::vector<FailedStep> failed = execute(prepared.plan, actuator, execute_options, on_event);
-    if (failed.empty()) TRY(erase_anonymous_of_unmade(paths, prepared));
+    if (failed.empty()) TRY(erase_anonymous_of_unmade(prepared));
     return failed;
 }
 
@@ -314,12 +311,10 @@ compose::Plan down_plan(const DownRequest& request, const Observation& seen) {
 }
 
 /// The anonymous volumes of the containers that went.
-Result<void> erase_anonymous_of(const compose::Plan& plan, const Observation& seen) {
-    for (const compose::Step& step : plan.steps) {
-        if (step.kind != compose::StepKind::RemoveContainer) continue;
-        for (const MountRecord& mount : seen.containers.at(step.resource.name).mounts)
-            if (mount.anonymous) TRY(erase_anonymous(mount.source));
-    }
+Result<void> erase_anonymous_of_removed(const compose::Plan& plan, const Observation& seen) {
+    for (const compose::Step& step : plan.steps)
+        if (step.kind == compose::StepKind::RemoveContainer)
+            TRY(erase_anonymous_of(seen.containers.at(step.resource.name)));
     return {};
 }
 
@@ -359,7 +354,7 @@ Result<std::vector<FailedStep>> down(const Environment& environment, const DownR
     std::vector<FailedStep> failed = execute(plan, actuator, execute_options, on_event);
     if (!failed.empty()) return failed;
     FAILPOINT("down.anonymous");
-    TRY(erase_anonymous_of(plan, seen));
+    TRY(erase_anonymous_of_removed(plan, seen));
     if (!TRY(observe(environment, project)).containers.empty()) return failed;
     FAILPOINT("down.tidy");
     TRY(remove_tree(kept_logs(paths, project)));

@@ -224,6 +224,12 @@ Result<void> erase_anonymous(const std::string& source) {
     return {};
 }
 
+Result<void> erase_anonymous_of(const ContainerRecord& record) {
+    for (const MountRecord& mount : record.mounts)
+        if (mount.anonymous) TRY(erase_anonymous(mount.source));
+    return {};
+}
+
 Result<void> set_anonymous_free(const ContainerRecord& record) {
     for (const MountRecord& mount : record.mounts) {
         if (!mount.anonymous || !exists(mount.source)) continue;

@@ -48,6 +48,8 @@ Result<void> sweep_volumes(const Paths& paths);
 
 /// Takes the data of a container's anonymous volume away; `source` is that of its mount.
 Result<void> erase_anonymous(const std::string& source);
+/// The same for all that the container has.
+Result<void> erase_anonymous_of(const ContainerRecord& record);
 
 /// Gives the anonymous volumes of a container that goes a name of their own, so that the next
 /// container of that name doesn't find them.

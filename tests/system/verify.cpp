@@ -163,8 +163,8 @@ private:
         for (const Container& container : containers_) {
             if (!container.guarded) continue;
             known.insert(fmt::format("{}", integer_or(container.state, "guard_pid")));
-            // What waits to become its first process, and what keeps its namespaces until then, are
-            // still the guard's program.
+            // What waits to become its first process, and what keeps its terminal or standard
+            // input, are still the guard's program.
             known.insert(fmt::format("{}", integer_or(container.state, "pid")));
             if (const auto keeper = container.state.find("keeper"); keeper != container.state.end())
                 known.insert(fmt::format("{}", integer_or(*keeper, "pid")));
