@@ -14,6 +14,10 @@ TITLES = {
               "beside other OCI runtimes; and what a guard holds of memory.", "bench/start.sh"),
     "stacks": ("Stacks", "Independent services: `up -d`, a second `up -d` that has nothing to do, `ps` and "
                "`down`, in milliseconds.", "bench/stack50.sh"),
+    "chains": ("Chains", "The same where each service needs the one before it.",
+               "bench/stack50.sh --shapes chained"),
+    "commands": ("Every day", "One container of a project, what supervises the project, and what an image takes of "
+                 "the disk.", "bench/commands.sh"),
     "load": ("Reading files", "`davit config` of large projects.", "bench/load.sh"),
     "pull": ("Images", "`pull` and `load` beside others, and beside decompressing and unpacking alone.",
              "bench/pull.sh"),
@@ -31,12 +35,12 @@ def is_number(text):
 
 
 def rows_of(text):
-    """The stacks' table: (services, engine, [milliseconds])."""
+    """The stacks' table: (services, engine, [milliseconds]), in its order."""
     rows = []
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) == 6 and cells[0].isdigit() and all(is_number(cell) for cell in cells[2:]):
-            rows.append((int(cells[0]), cells[1], [float(cell) for cell in cells[2:]]))
+        if len(cells) == 6 and cells[0].removesuffix(" chained").isdigit() and all(map(is_number, cells[2:])):
+            rows.append((cells[0], cells[1], [float(cell) for cell in cells[2:]]))
     return rows
 
 
@@ -46,7 +50,7 @@ def bars(rows):
     left, width, height, gap = 190, 520, 14, 10
     most = max(max(times) for _, _, times in rows) ** 0.5
     parts, y = [], 10
-    for services in sorted({row[0] for row in rows}):
+    for services in dict.fromkeys(row[0] for row in rows):
         for index, column in enumerate(COLUMNS):
             for count, engine, times in rows:
                 if count != services:
@@ -73,13 +77,15 @@ def main():
             continue
         text = file.read_text().strip()
         page += [f"## {title}", "", f"{about} `{script}`", ""]
+        table = [line for line in text.splitlines() if line.startswith("|")]
+        if table:
+            page += table + [""]
         rows = rows_of(text)
         if name == "stacks" and rows:
             plot = out.with_name("performance-stacks.svg")
             plot.write_text(bars(rows))
-            page += [line for line in text.splitlines() if line.startswith("|")]
-            page += ["", f"![bars of these times; their length is the square root of the time]({plot.name})", ""]
-            text = "\n".join(line for line in text.splitlines() if not line.startswith("|")).strip()
+            page += [f"![bars of these times; their length is the square root of the time]({plot.name})", ""]
+        text = "\n".join(line for line in text.splitlines() if not line.startswith("|")).strip()
         if text:
             page += ["```", text, "```", ""]
     out.write_text("\n".join(page).rstrip() + "\n")

@@ -4,14 +4,14 @@
 # each benchmark printed, and bars of the stacks' times as an SVG file beside it.
 #   -n N         how many rounds of each (default 3)
 #   --build DIR  use the programs of this build folder (default build/release)
-#   --only LIST  of start, stacks, load, pull, build, ports, forward (default: all)
+#   --only LIST  of start, stacks, chains, commands, load, pull, build, ports, forward (default: all)
 #   --out FILE   instead of docs/performance.md; the SVG goes beside it
-# Needs root and a quiet machine: half an hour of two processors.
+# Needs root and a quiet machine: half an hour of two processors, several where docker is measured.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 rounds=3 build=$top/build/release out=$top/docs/performance.md
-only="start stacks load pull build ports forward"
+only="start stacks chains commands load pull build ports forward"
 while [ $# -gt 0 ]; do
     case "$1" in
         -n) rounds=$2; shift ;;
@@ -45,7 +45,9 @@ one() {
 }
 
 one start env DAVIT_RUNTIME="$build/bin/davit-runtime" "$top/bench/start.sh" $((rounds * 8))
-one stacks with_docker "$top/bench/stack50.sh" -n "$rounds" --build "$build"
+one stacks with_docker "$top/bench/stack50.sh" -n "$rounds" --services "1 10 50 200" --build "$build"
+one chains with_docker "$top/bench/stack50.sh" -n "$rounds" --services "10 50" --shapes chained --build "$build"
+one commands with_docker "$top/bench/commands.sh" -n $((rounds * 5)) --build "$build"
 one load "$top/bench/load.sh" -n $((rounds * 4)) --build "$build"
 one pull "$top/bench/pull.sh" -n "$rounds" --build "$build"
 one build "$top/bench/build.sh" -n "$rounds" --build "$build"

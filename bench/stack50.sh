@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# `up -d`, a second `up -d`, `ps` and `down` of a project of independent services: the median of N
+# `up -d`, a second `up -d`, `ps` and `down` of a project of many services: the median of N
 # runs in milliseconds, beside docker compose and podman-compose where these are installed and work.
 #   -n N             how many runs (default 5)
 #   --services LIST  how many services (default "50 200")
+#   --shapes LIST    of flat, chained: services that need nothing, or each the one before it
+#                    (default: flat)
 #   --build DIR      use the programs of this build folder (default build/release)
 #   --only LIST      of davit, docker, podman (default: all)
 #   --data-root DIR  where davit's data root is made (default: a new folder below /var/tmp)
@@ -18,15 +20,16 @@ if [ -z "${DAVIT_BENCH_INSIDE:-}" ]; then
     DAVIT_BENCH_INSIDE=1 exec unshare --mount --net "$0" "$@"
 fi
 
-runs=5 services="50 200" build=$top/build/release only="davit docker podman" parent=/var/tmp
+runs=5 services="50 200" shapes=flat build=$top/build/release only="davit docker podman" parent=/var/tmp
 while [ $# -gt 0 ]; do
     case "$1" in
         -n) runs=$2; shift ;;
         --services) services=$2; shift ;;
+        --shapes) shapes=$2; shift ;;
         --build) build=$(cd "$2" && pwd); shift ;;
         --only) only=$2; shift ;;
         --data-root) parent=$2; shift ;;
-        *) sed -n '2,10p' "$0" | cut -c3- >&2; exit 64 ;;
+        *) sed -n '2,12p' "$0" | cut -c3- >&2; exit 64 ;;
     esac
     shift
 done
@@ -92,23 +95,31 @@ median() {
     sort -n "$1" | awk '{ t[NR] = $1 / 1000 } END { printf "%.1f", NR % 2 ? t[(NR + 1) / 2] : (t[NR / 2] + t[NR / 2 + 1]) / 2 }'
 }
 
+stacks=
+for shape in $shapes; do
+    case $shape in flat | chained) ;; *) echo "no shape is called '$shape': flat, chained" >&2; exit 64 ;; esac
+    for count in $services; do stacks+=" $count-$shape"; done
+done
 mkdir "$work/project"
 cd "$work/project"
-for count in $services; do
+for stack in $stacks; do
+    count=${stack%-*}
     {
         echo "services:"
         for i in $(seq "$count"); do
-            echo "  s$i: {image: '$image', command: ['sleep', '100000'], stop_signal: SIGKILL}"
+            needs=
+            [ "$stack" = "$count-flat" ] || [ "$i" = 1 ] || needs=", depends_on: [s$((i - 1))]"
+            echo "  s$i: {image: '$image', command: ['sleep', '100000'], stop_signal: SIGKILL$needs}"
         done
     } > compose.yaml
     for engine in "${engines[@]}"; do
         compose "$engine" up -d > /dev/null 2>&1 || { echo "$engine: up of $count services failed"; continue; }
         compose "$engine" down -t 0 > /dev/null 2>&1
         for _ in $(seq "$runs"); do
-            measure "$work/$engine.$count.up" compose "$engine" up -d
-            measure "$work/$engine.$count.again" compose "$engine" up -d
-            measure "$work/$engine.$count.ps" compose "$engine" ps
-            measure "$work/$engine.$count.down" compose "$engine" down -t 0
+            measure "$work/$engine.$stack.up" compose "$engine" up -d
+            measure "$work/$engine.$stack.again" compose "$engine" up -d
+            measure "$work/$engine.$stack.ps" compose "$engine" ps
+            measure "$work/$engine.$stack.down" compose "$engine" down -t 0
         done
     done
 done
@@ -117,8 +128,10 @@ done
 echo "kernel $(uname -r), $(nproc) cores, medians of $runs runs in ms${davit_version:+; davit $davit_version}"
 echo "| services | engine | up -d | up -d again | ps | down |"
 echo "|---|---|---|---|---|---|"
-for count in $services; do
+for stack in $stacks; do
+    label=${stack%-flat}
     for engine in "${engines[@]}"; do
-        echo "| $count | $engine | $(median "$work/$engine.$count.up") | $(median "$work/$engine.$count.again") | $(median "$work/$engine.$count.ps") | $(median "$work/$engine.$count.down") |"
+        files=$work/$engine.$stack
+        echo "| ${label/-/ } | $engine | $(median "$files.up") | $(median "$files.again") | $(median "$files.ps") | $(median "$files.down") |"
     done
 done
