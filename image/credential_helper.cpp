@@ -1,11 +1,15 @@
 #include "base/strings.h"
 #include "image/credentials.h"
 
-#include <boost/asio.hpp>
 #include <boost/process.hpp>
+#include <cerrno>
 #include <csignal>
+#include <fcntl.h>
 #include <fmt/format.h>
-#include <future>
+#include <iterator>
+#include <string>
+#include <unistd.h>
+#include <vector>
 
 // With stack/ssh_agents.cpp the only file that includes Boost.Process: it costs seconds to compile.
 
@@ -33,6 +37,14 @@ private:
     sigset_t before_{};
 };
 
+/// A pipe that no other program inherits. Pulls run side by side: a helper that had the writing end
+/// of its neighbour's input, which reads to the end, would keep it from ever ending.
+Result<boost::process::pipe> closing_pipe() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) == -1) return Error::from_errno(errno, "pipe2(2)");
+    return boost::process::pipe(ends[0], ends[1]);
+}
+
 }  // namespace
 
 Result<std::string> run_credential_helper(const std::string& name, const std::string& verb,
@@ -45,21 +57,20 @@ Result<std::string> run_credential_helper(const std::string& name, const std::st
                      fmt::format("'{}' is no name of a credential helper", printable(name)));
     const std::string program = "docker-credential-" + name;
     try {
-        boost::asio::io_context io;
-        std::future<std::string> out;
-        bp::opstream in;
+        bp::opstream in(TRY(closing_pipe()));
+        bp::ipstream out(TRY(closing_pipe()));
         // env(1) looks the program up along PATH; Boost's own search needs another library.
         bp::child child("/usr/bin/env", std::vector<std::string>{program, verb},
-                        bp::std_in<in, bp::std_out> out, bp::std_err > bp::null, io);
+                        bp::std_in<in, bp::std_out> out, bp::std_err > bp::null);
         {
             const SigpipeHeld held;
             in << input << "\n";
             in.flush();
             in.pipe().close();
         }
-        io.run();
+        const std::string said{std::istreambuf_iterator<char>(out), {}};
         child.wait();
-        const std::string text(trim(out.get()));
+        const std::string text(trim(said));
         if (child.exit_code() == 127)
             return Error(ErrorKind::NotFound, fmt::format("there is no program '{}'", program))
                 .help("install it, or take it out of the configuration file");

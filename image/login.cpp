@@ -9,7 +9,7 @@ Result<void> check_login(const RegistrySettings& settings, const std::string& do
     registry->use(credentials);
     Endpoint& endpoint = registry->upstream();
     HttpRequest request;
-    request.url = endpoint.base + "/v2/";
+    request.url = registry->base_of(endpoint) + "/v2/";
     request.tls = endpoint.tls;
     request.stall_seconds = settings.stall_seconds;
     request.cancelled = settings.cancelled;

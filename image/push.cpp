@@ -69,7 +69,7 @@ private:
 HttpRequest Pusher::request(const std::string& method, const std::string& rest) {
     HttpRequest made;
     made.method = method;
-    made.url = registry_.upstream().base + "/v2/" + path_ + rest;
+    made.url = registry_.base_of(registry_.upstream()) + "/v2/" + path_ + rest;
     made.tls = registry_.upstream().tls;
     made.stall_seconds = registry_.settings().stall_seconds;
     made.cancelled = registry_.settings().cancelled;
@@ -102,8 +102,8 @@ Result<std::string> Pusher::push_blob(const Blob& blob) {
         put.headers = {"Content-Type: application/octet-stream"};
         put.upload_file = file;
         // Storage elsewhere has what it needs in the address; our token is not for it.
-        const bool elsewhere =
-            registry_.http().origin(put.url) != registry_.http().origin(registry_.upstream().base);
+        const bool elsewhere = registry_.http().origin(put.url) !=
+                               registry_.http().origin(registry_.base_of(registry_.upstream()));
         response = elsewhere ? registry_.http().perform(put)
                              : registry_.ask(registry_.upstream(), put, scope_);
         if (response.ok()) return std::string("Pushed");

@@ -180,9 +180,14 @@ Endpoint& Registry::add_endpoint(const std::string& address, bool mirror, bool i
     return endpoints_.back();
 }
 
+std::string Registry::base_of(const Endpoint& endpoint) const {
+    const std::lock_guard lock(mutex_);
+    return endpoint.base;
+}
+
 HttpRequest Registry::get(const Endpoint& endpoint, const std::string& rest) const {
     HttpRequest request;
-    request.url = endpoint.base + rest;
+    request.url = base_of(endpoint) + rest;
     request.tls = endpoint.tls;
     request.stall_seconds = settings_.stall_seconds;
     request.cancelled = settings_.cancelled;
@@ -417,7 +422,7 @@ Result<void> Registry::blob(const BlobRequest& wanted) {
     }
     for (Endpoint& endpoint : endpoints_) {
         const std::string url =
-            fmt::format("{}/v2/{}/blobs/{}", endpoint.base, path_at(endpoint, wanted.path),
+            fmt::format("{}/v2/{}/blobs/{}", base_of(endpoint), path_at(endpoint, wanted.path),
                         full_digest(wanted.blob.digest));
         const bool done = fetch(endpoint, url, endpoint.mirror ? kTriesOfMirror : settings_.tries);
         if (done) return {};

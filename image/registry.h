@@ -116,6 +116,8 @@ public:
     HttpResponse ask_again(Endpoint& endpoint, const HttpRequest& request, const std::string& scope,
                            int tries);
     Endpoint& upstream() { return endpoints_.back(); }
+    /// Its address as far as it is known by now.
+    std::string base_of(const Endpoint& endpoint) const;
     Error failure(const HttpResponse& response, const Endpoint& endpoint,
                   const std::string& what) const;
     const RegistrySettings& settings() const { return settings_; }
@@ -139,7 +141,7 @@ private:
     Http& http_;
     Credentials credentials_;
     std::vector<Endpoint> endpoints_;  ///< Mirrors first, the registry itself last.
-    std::mutex mutex_;
+    mutable std::mutex mutex_;         ///< Guards what follows, and what endpoints find out.
     std::map<std::string, std::string> authorizations_;  ///< By host and scope.
 };
 

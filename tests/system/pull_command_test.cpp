@@ -136,7 +136,7 @@ TEST_CASE("credential helpers keep what login gives them and are asked by pull")
     REQUIRE(make_directories(box.folder() + "/bin", 0755).ok());
     box.write("bin/docker-credential-drawer",
               "#!/bin/sh\ncd \"$(dirname \"$0\")\"\necho \"$1\" >> calls\ncase $1 in\n"
-              "store) cat > drawer ;;\nget) read -r server; echo \"$server\" > asked\n"
+              "store) cat > drawer ;;\nget) cat > asked\n"
               "  [ -e drawer ] && cat drawer && exit 0\n"
               "  echo credentials not found in native keychain; exit 1 ;;\n"
               "erase) rm drawer ;;\nesac\n");
@@ -171,6 +171,32 @@ TEST_CASE("credential helpers keep what login gives them and are asked by pull")
     box.write("docker/config.json", R"({"credsStore": "nowhere"})");
     const Outcome missing = davit({"pull", "-q", registry.name("app")});
     CHECK(contains(missing.err, "there is no program 'docker-credential-nowhere'"));
+}
+
+TEST_CASE("helpers that are asked at the same time don't wait for each other") {
+    const Sandbox box("pull-helpers");
+    const Served registry;
+    registry.put("auth.json", Json{{"user", "bob"}, {"password", "secret"}}.dump());
+    REQUIRE(make_directories(box.folder() + "/bin", 0755).ok());
+    // As those of Docker's project do it: they read to the end.
+    box.write("bin/docker-credential-slow",
+              "#!/bin/sh\nserver=$(cat)\necho '{\"ServerURL\": \"\", \"Username\": \"bob\", "
+              "\"Secret\": \"secret\"}'\n");
+    REQUIRE(::chmod((box.folder() + "/bin/docker-credential-slow").c_str(), 0755) == 0);
+    REQUIRE(make_directories(box.folder() + "/docker", 0755).ok());
+    box.write("docker/config.json", R"({"credsStore": "slow"})");
+    box.compose(
+        fmt::format("services:\n  a: {{image: '{}'}}\n  b: {{image: '{}'}}\n  c: "
+                    "{{image: '{}'}}\n",
+                    registry.name("app"), registry.name("db"), registry.name("tool")));
+    for (int round = 0; round < 8; ++round) {
+        davit::testing::Command pull = box.davit_command({"pull", "-q"});
+        pull.argv.insert(pull.argv.begin(), {"timeout", "--signal=KILL", "60"});
+        pull.environment.push_back("PATH=" + box.folder() + "/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        pull.environment.push_back("DOCKER_CONFIG=" + box.folder() + "/docker");
+        const Outcome pulled = davit::testing::run(pull);
+        REQUIRE_MESSAGE(pulled.status == 0, pulled.err);
+    }
 }
 
 TEST_CASE("a password from standard input may have many lines, and blanks") {
