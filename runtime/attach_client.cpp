@@ -190,7 +190,8 @@ Result<Attachment> Attachment::open(const std::string& run_dir, AttachOptions op
     TRY(send_packet(
         inside->socket,
         {{"op", "attach"}, {"input", options.input}, {"all_output", options.all_output}}));
-    const Json answer = TRY(receive_packet(inside->socket));
+    const Json answer =
+        TRY_DOING(receive_packet_within(inside->socket, kPatience), "reach the guard");
     TRY(as_result(answer));
     inside->terminal = answer.value("terminal", false);
     if (!answer.value("input", false)) options.input = false;

@@ -186,7 +186,12 @@ Result<void> Execution::launch() {
     }
     const pid_t joiner = clone_process(call);
     if (joiner == -1) return Error::from_errno(errno, "clone3(2)").doing("join the container");
-    if (joiner == 0) run_exec_joiner(plan);
+    if (joiner == 0) {
+        // The ends that the child must not hold: our death has to close them.
+        ::close(start_.get());
+        ::close(report_.get());
+        run_exec_joiner(plan);
+    }
     pid_write.reset();
     report_write.reset();
     pid_t program = 0;

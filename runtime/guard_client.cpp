@@ -76,6 +76,9 @@ void run_guard_program(void* argument) {
     const int null_fd = ::fcntl(program.null_fd, F_DUPFD_CLOEXEC, kFree);
     const int socket_fd = ::fcntl(program.socket_fd, F_DUPFD_CLOEXEC, kFree);
     const int lock_fd = ::fcntl(program.lock_fd, F_DUPFD_CLOEXEC, kFree);
+    // What the caller has open is the caller's: a lock of flock(1) would be held for as long as the
+    // container lives.
+    ::syscall(SYS_close_range, static_cast<unsigned>(kFree), ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);
     if (::dup2(null_fd, 0) == 0 && ::dup2(null_fd, 1) == 1 && ::dup2(null_fd, 2) == 2 &&
         ::dup2(socket_fd, 3) == 3 && ::dup2(lock_fd, 4) == 4)
         ::execve(program.path, program.argv, program.environment);
@@ -204,9 +207,6 @@ Result<CreatedContainer> open_created(const std::string& run_dir) {
         return Error(ErrorKind::System, "the container's init process has ended");
     return container;
 }
-
-/// Longer than any guard needs that works: one that is stopped itself must not hang its callers.
-constexpr std::chrono::seconds kPatience(30);
 
 Error stuck(const std::string& run_dir, const Error& why) {
     Error error(why.kind(), why.kind() == ErrorKind::TimedOut

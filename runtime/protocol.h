@@ -19,6 +19,8 @@ Result<void> send_packet(const UniqueFd& socket, const Json& packet);
 
 /// The next packet. @errors NotFound where the other side is gone
 Result<Json> receive_packet(const UniqueFd& socket);
+/// Longer than any guard needs that works: one that is stopped itself must not hang its callers.
+inline constexpr std::chrono::seconds kPatience(30);
 /// As `receive_packet`, but waits so long at most. @errors TimedOut
 Result<Json> receive_packet_within(const UniqueFd& socket, std::chrono::milliseconds limit);
 

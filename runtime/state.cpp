@@ -32,10 +32,10 @@ bool alive(pid_t pid, unsigned long long ticks) {
 
 /// Has the guard write its state anew, where it is damaged or gone; nothing where none answers.
 std::optional<ContainerState> written_anew(const std::string& run_dir) {
-    constexpr std::chrono::seconds kPatience(5);
+    constexpr std::chrono::seconds kSoon(5);
     const Result<UniqueFd> socket = connect_control(run_dir);
     if (!socket || !send_packet(*socket, {{"op", "save"}}) ||
-        !receive_packet_within(*socket, kPatience))
+        !receive_packet_within(*socket, kSoon))
         return std::nullopt;
     Result<ContainerState> state = read_state(run_dir);
     return state ? std::optional(*std::move(state)) : std::nullopt;

@@ -159,10 +159,13 @@ Result<ScopeHolder> ScopeHolder::start(SystemdScope& scope, const SpecResources&
     if (!exists("/run/systemd/system"))
         return Error(ErrorKind::NotFound, "--systemd-cgroup: systemd does not run here")
             .help("let the engine manage cgroups by itself: cgroupfs");
+    const pid_t maker = ::getpid();
     const pid_t pid = clone_process({.exit_signal = SIGCHLD});
     if (pid == -1) return Error::from_errno(errno, "clone3(2)");
     if (pid == 0) {
+        // Nobody else would ever end it, should its maker be killed now.
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (::getppid() != maker) ::_exit(1);
         for (;;) ::pause();
     }
     ScopeHolder holder(pid);

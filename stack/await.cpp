@@ -73,6 +73,18 @@ Result<bool> holds(const std::string& name, const ContainerState& state, Awaited
     return state.health->status == HealthStatus::Healthy && state.status == Status::Running;
 }
 
+/// What only the guard could say will never be said where it was killed and its container lives.
+Result<void> check_watched(const std::string& name, const ContainerState& state,
+                           Awaited condition) {
+    if (condition == Awaited::Completed || !state.health || state.pid == 0 ||
+        runtime::guard_alive(state))
+        return {};
+    return Error(
+               ErrorKind::System,
+               fmt::format("the guard of container {} was killed: nobody checks its health", name))
+        .help("bring it back: davit up -d");
+}
+
 class FolderWatch {
 public:
     static Result<FolderWatch> create(const std::string& folder) {
@@ -114,6 +126,7 @@ Result<void> await_container(const Paths& paths, const std::string& project,
     for (;;) {
         const ContainerState state = TRY(runtime::observe_state(run_dir));
         if (TRY(holds(name, state, condition))) return {};
+        TRY(check_watched(name, state, condition));
         const int timeout = left(options.deadline);
         if (timeout == 0)
             return Error(ErrorKind::TimedOut, fmt::format("timeout waiting for container {}: {}",

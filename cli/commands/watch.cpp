@@ -13,6 +13,7 @@
 #include "stack/status.h"
 
 #include <CLI/CLI.hpp>
+#include <fcntl.h>
 #include <map>
 #include <poll.h>
 #include <sys/stat.h>
@@ -217,6 +218,8 @@ void declare(CLI::App& command, WatchFlags& flags) {
 }
 
 Result<int> run(const Context& context, const WatchFlags& flags) {
+    // For this process alone: what it starts must not keep `up` from seeing its end.
+    if (flags.tell_fd >= 0) ::fcntl(flags.tell_fd, F_SETFD, FD_CLOEXEC);
     TargetOrExit found = TRY(find_target(context, FileNeed::Required, flags.services));
     if (!found.target) return found.exit_code;
     Watcher watcher{context, flags, *std::move(found.target)};

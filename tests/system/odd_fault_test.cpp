@@ -33,6 +33,48 @@ TEST_CASE("a guard that is stopped is named after a while, and works when it goe
     check_goes_down(box, before);
 }
 
+TEST_CASE("a wait for health ends where the guard is killed, and up brings it back (K3)") {
+    const Sandbox box("dt-unwatched");
+    box.load_busybox();
+    box.compose(R"(
+services:
+  db:
+    image: local/busybox:1
+    command: sleep 1000
+    stop_signal: SIGKILL
+    healthcheck: {test: ["CMD", "test", "-e", "/ready"], interval: 500ms, retries: 1000}
+)");
+    const std::string before = box.world();
+    {
+        const std::string said = box.folder() + "/said";
+        Background up(box.davit_command({"up", "-d", "--wait"}), said);
+        CHECK(eventually([&] { return pid_of(box, "dt-unwatched-db-1") > 1; }));
+        kill_hard(guard_of(box, "dt-unwatched-db-1"));
+        CHECK(up.wait() == 1);
+        const std::string text = read_file(said).ok() ? *read_file(said) : "";
+        CHECK_MESSAGE(contains(text, "guard of container dt-unwatched-db-1 was killed"), text);
+    }
+    const pid_t program = pid_of(box, "dt-unwatched-db-1");
+    check_goes_on(box);
+    CHECK(pid_of(box, "dt-unwatched-db-1") == program);
+    check_goes_down(box, before);
+}
+
+TEST_CASE("a guard keeps nothing open that its caller has") {
+    const Sandbox box("dt-inherited");
+    box.load_busybox();
+    box.compose(kTwo);
+    const std::string before = box.world();
+    // As flock(1) has it in its manual: the lock is to be free when the command has ended.
+    Command up = box.davit_command({"up", "-d"});
+    std::string words;
+    for (const std::string& word : up.argv) words += "'" + word + "' ";
+    up.argv = {"sh", "-c", "exec 9> mine; flock 9; " + words};
+    CHECK(run(up).status == 0);
+    CHECK(run({.argv = {"flock", "--nonblock", box.folder() + "/mine", "true"}}).status == 0);
+    check_goes_down(box, before);
+}
+
 TEST_CASE("what somebody has open or mounted again holds up no removal (S10)") {
     const Sandbox box("dt-busy");
     box.load_busybox();
