@@ -255,12 +255,18 @@ std::string clean_path(std::string_view path) {
 Result<FileLock> FileLock::exclusive(const std::string& path) { return take(path, LOCK_EX); }
 Result<FileLock> FileLock::shared(const std::string& path) { return take(path, LOCK_SH); }
 
+Result<FileLock> FileLock::exclusive_now(const std::string& path) {
+    return take(path, LOCK_EX | LOCK_NB);
+}
+
 Result<FileLock> FileLock::take(const std::string& path, int operation) {
     for (;;) {
         TRY(make_directories(folder_of(path), 0700));
         UniqueFd fd = TRY(sys::open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
-        if (sys::retry_on_eintr([&] { return ::flock(fd.get(), operation); }) == -1)
+        if (sys::retry_on_eintr([&] { return ::flock(fd.get(), operation); }) == -1) {
+            if (errno == EWOULDBLOCK) return Error(ErrorKind::Busy, "'" + path + "' is locked");
             return sys::failed("flock(2)").doing("lock '{}'", path);
+        }
         // Whoever held it may have removed the folder (`down`): then this is a lock on nothing.
         struct stat held {};
         struct stat named {};

@@ -66,6 +66,8 @@ public:
     static Result<FileLock> exclusive(const std::string& path);
     /// As `exclusive`, for readers that may share.
     static Result<FileLock> shared(const std::string& path);
+    /// As `exclusive`, without waiting. @errors Busy where somebody else has it
+    static Result<FileLock> exclusive_now(const std::string& path);
 
 private:
     explicit FileLock(UniqueFd fd) : fd_(std::move(fd)) {}

@@ -49,7 +49,7 @@ Result<bool> StageBuilder::choose_remote(const Instruction& instruction, const s
     const RemoteOptions options{.data_root = shared_.cache.data_root(),
                                 .folder = folder,
                                 .fresh = shared_.request->no_cache,
-                                .cancelled = shared_.host->cancelled};
+                                .cancelled = [this] { return shared_.cancelled(); }};
     chosen.remote = TRY(look_at_url(place, checksum, options));
     // An archive from elsewhere stays one, unless it is said otherwise.
     chosen.archive = instruction.switched_on("unpack");
@@ -63,7 +63,7 @@ Result<void> StageBuilder::write_remote(const CopyPlan& plan, const Chosen& chos
     TRY(bring_file(file, {.data_root = shared_.cache.data_root(),
                           .folder = folder,
                           .fresh = true,
-                          .cancelled = shared_.host->cancelled}));
+                          .cancelled = [this] { return shared_.cancelled(); }}));
     if (chosen.archive) {
         TRY(make_folders(root, path, {}));
         UniqueFd archive = TRY(sys::open(file.path, O_RDONLY));

@@ -30,29 +30,91 @@ std::vector<std::string> names_of(const BuildRequest& request) {
     return names;
 }
 
-/// Stages side by side: each begins when somebody asks for it, and runs in a thread of its own.
+/// Stages side by side, each in a thread of its own. Those that the target needs begin at once; one
+/// that a trigger of a base image asks for, which nobody could know of before, begins then.
 class StageRunner {
 public:
     explicit StageRunner(BuildShared& shared) : shared_(shared) {
-        shared.stage_state = [this](std::size_t stage) { return states_.at(stage).get(); };
+        shared.stage_state = [this](std::size_t asking, std::size_t stage) {
+            return await(asking, stage);
+        };
     }
 
     Result<ImageState> run() {
-        std::map<std::size_t, std::promise<Result<ImageState>>> promises;
-        for (const std::size_t stage : shared_.graph->order)
-            states_.emplace(stage, promises[stage].get_future().share());
-        std::vector<std::thread> threads;
-        for (auto& [stage, promise] : promises)
-            threads.emplace_back([this, index = stage, &promise] {
-                promise.set_value(StageBuilder(shared_, index).build());
-            });
-        for (std::thread& thread : threads) thread.join();
-        return states_.at(shared_.graph->target).get();
+        {
+            const std::lock_guard lock(mutex_);
+            for (const std::size_t stage : shared_.graph->order) begin(stage);
+        }
+        // Whoever begins one is itself not at its end.
+        for (std::size_t i = 0;; ++i) {
+            std::thread thread;
+            {
+                const std::lock_guard lock(mutex_);
+                if (i == threads_.size()) break;
+                thread = std::move(threads_[i]);
+            }
+            thread.join();
+        }
+        if (failure_) return *failure_;
+        return stages_.at(shared_.graph->target).get();
     }
 
 private:
+    using Future = std::shared_future<Result<ImageState>>;
+
+    /// Call with the lock held.
+    const Future& begin(std::size_t stage) {
+        if (const auto known = stages_.find(stage); known != stages_.end()) return known->second;
+        std::promise<Result<ImageState>> promise;
+        const Future& future = stages_.emplace(stage, promise.get_future().share()).first->second;
+        threads_.emplace_back([this, stage, promise = std::move(promise)]() mutable {
+            Result<ImageState> state = StageBuilder(shared_, stage).build();
+            if (!state) note(state.error());
+            promise.set_value(std::move(state));
+        });
+        return future;
+    }
+
+    /// The first error is the build's: others come of it.
+    void note(const Error& error) {
+        const std::lock_guard lock(mutex_);
+        if (!failure_) failure_ = error;
+        shared_.failed = true;
+    }
+
+    Result<ImageState> await(std::size_t asking, std::size_t stage) {
+        Future future;
+        {
+            const std::lock_guard lock(mutex_);
+            for (auto next = stage;;) {
+                if (next == asking) return circle(asking, stage);
+                const auto waits = waits_for_.find(next);
+                if (waits == waits_for_.end()) break;
+                next = waits->second;
+            }
+            future = begin(stage);
+            waits_for_[asking] = stage;
+        }
+        const Result<ImageState>& state = future.get();
+        const std::lock_guard lock(mutex_);
+        waits_for_.erase(asking);
+        return state;
+    }
+
+    Error circle(std::size_t asking, std::size_t stage) const {
+        const auto& stages = shared_.graph->stages;
+        return Error(ErrorKind::InvalidInput,
+                     fmt::format("the stage '{}' needs '{}', which needs it", stages[asking].label,
+                                 stages[stage].label))
+            .help("see what the base image has for ONBUILD: davit image inspect");
+    }
+
     BuildShared& shared_;
-    std::map<std::size_t, std::shared_future<Result<ImageState>>> states_;
+    std::mutex mutex_;  ///< Guards what follows.
+    std::map<std::size_t, Future> stages_ = {};
+    std::vector<std::thread> threads_ = {};
+    std::map<std::size_t, std::size_t> waits_for_ = {};
+    std::optional<Error> failure_ = {};
 };
 
 /// Steps whose layers the image has, or all of them.

@@ -49,7 +49,8 @@ struct BuildRequest {
 
 /// Something happened. Called from several threads, never from two at once.
 struct BuildEvent {
-    enum class Kind : std::uint8_t { Begun, Cached, Output, Done, Failed };
+    /// Cancelled: it was ended since another step had failed, or the user wanted it.
+    enum class Kind : std::uint8_t { Begun, Cached, Output, Done, Failed, Cancelled };
     Kind kind = Kind::Begun;
     int number = 0;           ///< Of the step in this build, from 1, in the order of beginning.
     std::string step = {};    ///< "[build 2/5] RUN make"

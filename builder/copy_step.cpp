@@ -67,7 +67,7 @@ Result<StageBuilder::OpenSource> StageBuilder::open_source(const std::string& fr
         origin = {.kind = Origin::Kind::Image, .stage = 0, .name = place.substr(kImage.size())};
     }
     if (origin.kind == Origin::Kind::Stage) {
-        const ImageState other = TRY(shared_.stage_state(origin.stage));
+        const ImageState other = TRY(shared_.stage_state(index_, origin.stage));
         TRY(open_layers(other.diff_ids));
     } else if (origin.kind == Origin::Kind::Image) {
         const image::Image image = TRY(shared_.host->find_image(origin.name));

@@ -8,10 +8,12 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <thread>
 #include <unistd.h>
 
 namespace davit::builder {
@@ -69,9 +71,11 @@ Result<void> allow(const Instruction& instruction, const BuildRequest& wanted,
 
 }  // namespace
 
-/// Held while the RUN runs.
-struct StageBuilder::RunMounts {
-    std::vector<FileLock> locks = {};
+/// The caches of a RUN, by target. They are locked, one after the other in the order of their ids,
+/// when it is carried out: whoever has the lock of one waits for nothing that needs it.
+struct StageBuilder::RunCaches {
+    std::map<std::string, RunMount> wanted = {};
+    std::vector<FileLock> locks = {};  ///< Held while the RUN runs.
 };
 
 Result<std::vector<std::string>> StageBuilder::run_command(const Instruction& instruction) const {
@@ -119,14 +123,33 @@ Result<void> StageBuilder::add_bind(const RunMount& mount, const std::string& ta
     return {};
 }
 
+/// Another build may have it for an hour: its user is told, and can give up.
+Result<FileLock> StageBuilder::lock_cache(const std::string& folder, const std::string& id,
+                                          const Step& step) {
+    constexpr std::chrono::milliseconds kLookAgain(100);
+    for (bool told = false;; told = true) {
+        auto lock = FileLock::exclusive_now(folder + "/lock");
+        if (lock || lock.error().kind() != ErrorKind::Busy) return lock;
+        if (shared_.cancelled()) return Error(ErrorKind::Cancelled, "the build was interrupted");
+        if (!told)
+            shared_.tell({.kind = BuildEvent::Kind::Output,
+                          .number = step.number,
+                          .step = step.name,
+                          .output = fmt::format("waiting for the cache '{}', which another RUN "
+                                                "has\n",
+                                                printable(id))});
+        std::this_thread::sleep_for(kLookAgain);
+    }
+}
+
 Result<void> StageBuilder::add_cache(const RunMount& mount, const std::string& target,
-                                     RunRequest& request, RunMounts& mounts) {
+                                     const Step& step, RunRequest& request, RunCaches& caches) {
     const std::string& id = mount.id;
     const std::string folder =
         shared_.cache.data_root() + "/build/mounts/" + sha256_hex(id).substr(0, 32);
     if (mount.sharing != "shared") {
-        FileLock lock = TRY(FileLock::exclusive(folder + "/lock"));
-        mounts.locks.push_back(std::move(lock));
+        FileLock lock = TRY(lock_cache(folder, id, step));
+        caches.locks.push_back(std::move(lock));
     }
     const std::string data = folder + "/data";
     if (!exists(data)) {
@@ -139,18 +162,16 @@ Result<void> StageBuilder::add_cache(const RunMount& mount, const std::string& t
     return {};
 }
 
-Result<void> StageBuilder::add_caches(
-    const std::map<std::string, std::pair<RunMount, std::string>>& caches, RunRequest& request,
-    RunMounts& mounts) {
+Result<void> StageBuilder::add_caches(const Step& step, RunRequest& request, RunCaches& caches) {
     std::map<std::string, std::pair<RunMount, std::string>> by_id;
-    for (const auto& [target, cache] : caches)
-        by_id[(cache.first.id.empty() ? target : cache.first.id) + "\n" + target] = cache;
+    for (const auto& [target, cache] : caches.wanted)
+        by_id[(cache.id.empty() ? target : cache.id) + "\n" + target] = {cache, target};
     std::set<std::string> locked;
     for (auto& [key, cache] : by_id) {
         auto& [mount, target] = cache;
         if (mount.id.empty()) mount.id = target;
         if (!locked.insert(mount.id).second) mount.sharing = "shared";  // this RUN has it already
-        TRY(add_cache(mount, target, request, mounts));
+        TRY(add_cache(mount, target, step, request, caches));
     }
     return {};
 }
@@ -204,11 +225,8 @@ Result<void> StageBuilder::add_agent(const RunMount& mount, RunRequest& request)
 }
 
 Result<void> StageBuilder::add_mounts(const Instruction& instruction, RunRequest& request,
-                                      RunMounts& mounts, Json& key) {
+                                      RunCaches& caches, Json& key) {
     const ExpandOptions options = state_.expansion(instruction);
-    // Caches come last and in one order: whoever holds the lock of one waits for nothing that needs
-    // it.
-    std::map<std::string, std::pair<RunMount, std::string>> caches;
     for (const Flag& flag : instruction.flags) {
         if (flag.name != "mount") continue;
         const auto add = [&]() -> Result<void> {
@@ -221,7 +239,7 @@ Result<void> StageBuilder::add_mounts(const Instruction& instruction, RunRequest
                          {"read_only", mount.read_only}};
             switch (mount.type) {
                 case RunMountType::Bind: TRY(add_bind(mount, target, request, line)); break;
-                case RunMountType::Cache: caches[target] = {mount, target}; break;
+                case RunMountType::Cache: caches.wanted[target] = mount; break;
                 case RunMountType::Tmpfs:
                     request.tmpfs.push_back({target, mount.size_bytes});
                     break;
@@ -234,7 +252,7 @@ Result<void> StageBuilder::add_mounts(const Instruction& instruction, RunRequest
         auto added = add();
         if (!added) return std::move(added).error().at(flag.where);
     }
-    return add_caches(caches, request, mounts);
+    return {};
 }
 
 Result<void> StageBuilder::apply_run(const Instruction& instruction) {
@@ -244,7 +262,7 @@ Result<void> StageBuilder::apply_run(const Instruction& instruction) {
             .at(place_of_flag(instruction, "device"))
             .help("set build.privileged, or do without");
     RunRequest request;
-    RunMounts mounts;
+    RunCaches caches;
     request.argv = TRY(run_command(instruction));
     request.env = run_environment();
     const std::string cwd = state_.word("WorkingDir");
@@ -255,6 +273,7 @@ Result<void> StageBuilder::apply_run(const Instruction& instruction) {
     request.limits = wanted.limits;
     TRY(allow(instruction, wanted, request));
     request.layers = TRY(layers());
+    request.cancelled = [this] { return shared_.cancelled(); };
 
     Step step;
     step.number = shared_.next_number();
@@ -271,7 +290,7 @@ Result<void> StageBuilder::apply_run(const Instruction& instruction) {
                           wanted.limits.ulimits};
     if (is_script(instruction)) step.key["script"] = instruction.heredocs.front().body;
     Json mount_keys = Json::array();
-    TRY(add_mounts(instruction, request, mounts, mount_keys));
+    TRY(add_mounts(instruction, request, caches, mount_keys));
     step.key["mounts"] = std::move(mount_keys);
     for (const auto& [name, value] : wanted.args)
         if (is_proxy(name)) request.env.push_back(name + "=" + value);
@@ -284,6 +303,7 @@ Result<void> StageBuilder::apply_run(const Instruction& instruction) {
     step.history = "RUN " + shown;
 
     step.make = [&](const std::string& folder) -> Result<std::optional<image::PackOptions>> {
+        TRY(add_caches(step, request, caches));
         auto stubs = std::make_shared<MountStubs>();
         {
             const std::string scratch = TRY(shared_.new_folder());

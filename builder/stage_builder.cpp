@@ -37,7 +37,7 @@ GitOptions BuildShared::git_options() const {
         options.agent = agent->second;
     if (const auto token = request->secrets.find("GIT_AUTH_TOKEN"); token != request->secrets.end())
         options.token = token->second;
-    options.cancelled = host->cancelled;
+    options.cancelled = [this] { return cancelled(); };
     return options;
 }
 
@@ -80,7 +80,7 @@ Result<void> StageBuilder::begin() {
             created_ = shared_.now;
             return {};
         case Origin::Kind::Stage:
-            state_ = TRY(shared_.stage_state(base.stage));
+            state_ = TRY(shared_.stage_state(index_, base.stage));
             state_.has_cmd = false;
             created_ = string_or(state_.config, "created");
             break;
@@ -247,7 +247,8 @@ Result<void> StageBuilder::carry_out(Step step, const SourcePos& where) {
         };
         auto made = make();
         if (!made) {
-            tell(BuildEvent::Kind::Failed);
+            tell(made.error().kind() == ErrorKind::Cancelled ? BuildEvent::Kind::Cancelled
+                                                             : BuildEvent::Kind::Failed);
             return image::explain_full_disk(std::move(made).error().at(where),
                                             shared_.cache.data_root());
         }

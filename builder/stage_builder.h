@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/file.h"
 #include "builder/build.h"
 #include "builder/git_source.h"
 #include "builder/graph.h"
@@ -12,6 +13,7 @@
 #include "builder/run_mount.h"
 #include "builder/tree.h"
 
+#include <atomic>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -36,8 +38,10 @@ struct BuildShared {
     LayerCache cache{""};
     std::string staging = {};  ///< Folder for what is in the making; goes with the build.
     std::string now = {};      ///< RFC 3339: the time that new layers bear.
-    /// The finished state of another stage; waits for it.
-    std::function<Result<ImageState>(std::size_t stage)> stage_state = {};
+    /// The finished state of `stage`, which `asking` needs; waits for it.
+    /// @errors InvalidInput where that one waits for `asking`
+    std::function<Result<ImageState>(std::size_t asking, std::size_t stage)> stage_state = {};
+    std::atomic<bool> failed = false;  ///< One stage has: the others need not go on.
 
     std::counting_semaphore<> run_slots{2};
     std::mutex mutex;  ///< Guards what follows, and the calls of on_event.
@@ -58,14 +62,15 @@ struct BuildShared {
     Result<std::string> context_folder(const std::string& name);
     /// How git(1) is to be run for this build.
     GitOptions git_options() const;
-    bool cancelled() const { return host->cancelled && host->cancelled(); }
+    /// Whether the build is to end: the user wants it, or a stage has failed.
+    bool cancelled() const { return failed || (host->cancelled && host->cancelled()); }
 };
 
 /// Carries out one stage, instruction by instruction.
 class StageBuilder {
 public:
     StageBuilder(BuildShared& shared, std::size_t index)
-        : shared_(shared), node_(shared.graph->stages[index]) {}
+        : shared_(shared), index_(index), node_(shared.graph->stages[index]) {}
 
     Result<ImageState> build();
 
@@ -130,15 +135,15 @@ private:
     Result<void> apply_run(const Instruction& instruction);
     Result<std::vector<std::string>> run_command(const Instruction& instruction) const;
     std::vector<std::string> run_environment() const;
-    struct RunMounts;
-    Result<void> add_mounts(const Instruction& instruction, RunRequest& request, RunMounts& mounts,
+    struct RunCaches;
+    Result<void> add_mounts(const Instruction& instruction, RunRequest& request, RunCaches& caches,
                             Json& key);
     Result<void> add_bind(const RunMount& mount, const std::string& target, RunRequest& request,
                           Json& key);
-    Result<void> add_cache(const RunMount& mount, const std::string& target, RunRequest& request,
-                           RunMounts& mounts);
-    Result<void> add_caches(const std::map<std::string, std::pair<RunMount, std::string>>& caches,
-                            RunRequest& request, RunMounts& mounts);
+    Result<FileLock> lock_cache(const std::string& folder, const std::string& id, const Step& step);
+    Result<void> add_cache(const RunMount& mount, const std::string& target, const Step& step,
+                           RunRequest& request, RunCaches& caches);
+    Result<void> add_caches(const Step& step, RunRequest& request, RunCaches& caches);
     Result<void> add_secret(const RunMount& mount, RunRequest& request);
     Result<void> add_agent(const RunMount& mount, RunRequest& request);
 
@@ -162,6 +167,7 @@ private:
                                   const UniqueFd& root, const std::string& target);
 
     BuildShared& shared_;
+    std::size_t index_;
     const StageNode& node_;
     ImageState state_;
     std::string created_;  ///< Of the newest layer.

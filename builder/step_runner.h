@@ -66,6 +66,7 @@ struct RunRequest {
     std::vector<RunAgent> agents = {};
     std::string network = "default";  ///< default, none or host
     RunLimits limits = {};
+    std::function<bool()> cancelled = {};  ///< Asked now and then: then everything is ended.
 };
 
 struct RunOutcome {

@@ -20,10 +20,9 @@ void BuildView::line(const std::string& text) const {
 void BuildView::output(const builder::BuildEvent& event) {
     if (style_ == Style::Quiet) {
         constexpr std::size_t kKept = 16384;
-        if (held_of_ != event.number) held_.clear();
-        held_of_ = event.number;
-        held_ += event.output;
-        if (held_.size() > kKept) held_.erase(0, held_.size() - kKept);
+        std::string& held = held_[event.number];
+        held += event.output;
+        if (held.size() > kKept) held.erase(0, held.size() - kKept);
         return;
     }
     std::string& partial = partial_[event.number];
@@ -40,7 +39,7 @@ void BuildView::output(const builder::BuildEvent& event) {
 }
 
 void BuildView::json(const builder::BuildEvent& event) const {
-    const char* kinds[] = {"begun", "cached", "output", "done", "failed"};
+    const char* kinds[] = {"begun", "cached", "output", "done", "failed", "cancelled"};
     Json record = {{"event", kinds[static_cast<std::size_t>(event.kind)]},
                    {"step", event.number},
                    {"name", event.step}};
@@ -54,7 +53,11 @@ void BuildView::show(const builder::BuildEvent& event) {
     using Kind = builder::BuildEvent::Kind;
     if (style_ == Style::Json) return json(event);
     if (event.kind == Kind::Output) return output(event);
-    if (style_ == Style::Quiet) return;
+    if (style_ == Style::Quiet) {
+        if (event.kind == Kind::Failed) failed_output_ += held_[event.number];
+        if (event.kind != Kind::Begun) held_.erase(event.number);
+        return;
+    }
     if (auto& partial = partial_[event.number]; !partial.empty()) {
         builder::BuildEvent rest = event;
         rest.output = "\n";
@@ -72,11 +75,13 @@ void BuildView::show(const builder::BuildEvent& event) {
                             coloured(fmt::format("DONE {:.1f}s", event.seconds), "32", colour_)));
         case Kind::Failed:
             return line(fmt::format("{} {}", number, coloured("ERROR", "31", colour_)));
+        case Kind::Cancelled:
+            return line(fmt::format("{} {}", number, coloured("CANCELED", "33", colour_)));
         case Kind::Output: return;
     }
 }
 
-std::string BuildView::held_output() const { return held_; }
+std::string BuildView::held_output() const { return failed_output_; }
 
 Result<std::optional<std::int64_t>> source_date_epoch(
     const Context& context, const std::map<std::string, std::string>& args) {

@@ -39,8 +39,8 @@ private:
     bool colour_;
     std::string label_;
     std::map<int, std::string> partial_ = {};  ///< By step: a line that isn't whole yet.
-    std::string held_ = {};                    ///< Quiet: the end of the last step's output.
-    int held_of_ = 0;
+    std::map<int, std::string> held_ = {};     ///< Quiet: the end of each step's output.
+    std::string failed_output_ = {};           ///< Quiet: what the steps that failed have said.
 };
 
 /// Which services `up` and `build` build, and how.

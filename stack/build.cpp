@@ -13,7 +13,7 @@ Result<builder::BuildResult> build_image(
     const std::function<bool()>& cancelled, const BringImage& bring, Diagnostics& diagnostics) {
     std::mutex bringing;
     std::set<std::string> brought;
-    BuildRunner runner(environment, cancelled);
+    BuildRunner runner(environment);
     builder::BuildHost host;
     host.data_root = environment.paths.data_root;
     host.runner = &runner;

@@ -174,9 +174,9 @@ Result<std::vector<std::unique_ptr<AgentRelay>>> BuildRunner::start_agents(
     return relays;
 }
 
-Result<builder::RunOutcome> BuildRunner::wait(
-    runtime::Container& container, UniqueFd pipe,
-    const std::function<void(std::string_view)>& output) const {
+Result<builder::RunOutcome> BuildRunner::wait(const builder::RunRequest& request,
+                                              runtime::Container& container, UniqueFd pipe,
+                                              const std::function<void(std::string_view)>& output) {
     constexpr int kLookMs = 200;
     std::string buffer(std::size_t{64} << 10U, '\0');
     const auto read_some = [&] {
@@ -198,7 +198,7 @@ Result<builder::RunOutcome> BuildRunner::wait(
         else
             closed = closed || fds[0].revents != 0;
         ended = (fds[1].revents & POLLIN) != 0;
-        if (!killed && cancelled_ && cancelled_()) {
+        if (!killed && request.cancelled && request.cancelled()) {
             killed = true;
             TRY(container.kill_all());
         }
@@ -255,7 +255,7 @@ Result<builder::RunOutcome> BuildRunner::run(const builder::RunRequest& request,
         return outcome;
     }
     starting.unlock();
-    builder::RunOutcome outcome = TRY(wait(container, std::move(reading), output));
+    builder::RunOutcome outcome = TRY(wait(request, container, std::move(reading), output));
     undo.commit();
     if (place.uid_base != 0) outcome.ids = {{0, place.uid_base, 65536}};
     return outcome;

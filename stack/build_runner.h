@@ -17,10 +17,8 @@ namespace davit::stack {
 /// has: namespaces, an id range, the default capabilities and filter, limits, a network.
 class BuildRunner : public builder::StepRunner {
 public:
-    BuildRunner(const Environment& environment, std::function<bool()> cancelled)
-        : environment_(environment),
-          cancelled_(std::move(cancelled)),
-          network_(environment.paths) {}
+    explicit BuildRunner(const Environment& environment)
+        : environment_(environment), network_(environment.paths) {}
 
     Result<builder::RunOutcome> run(const builder::RunRequest& request,
                                     const std::function<void(std::string_view)>& output) override;
@@ -35,11 +33,11 @@ private:
     /// They relay as long as they are held.
     static Result<std::vector<std::unique_ptr<AgentRelay>>> start_agents(
         const builder::RunRequest& request, const BuildPlace& place, Json& config);
-    Result<builder::RunOutcome> wait(runtime::Container& container, UniqueFd pipe,
-                                     const std::function<void(std::string_view)>& output) const;
+    static Result<builder::RunOutcome> wait(const builder::RunRequest& request,
+                                            runtime::Container& container, UniqueFd pipe,
+                                            const std::function<void(std::string_view)>& output);
 
     const Environment& environment_;
-    std::function<bool()> cancelled_;
     BuildNetwork network_;
     std::mutex starting_;  ///< Forked children copy all descriptors: one start at a time.
 };

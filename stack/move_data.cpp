@@ -113,10 +113,24 @@ Result<Locks> lock_everything(const Paths& paths) {
         locks.held.push_back(std::move(lock));
         return {};
     };
+    // A build or an `up` may take an hour: all others would wait behind us for it.
+    const auto take_now = [&](const std::string& path, const std::string& what) -> Result<void> {
+        auto lock = FileLock::exclusive_now(path);
+        if (lock) {
+            locks.held.push_back(*std::move(lock));
+            return {};
+        }
+        if (lock.error().kind() != ErrorKind::Busy) return std::move(lock).error();
+        return Error(ErrorKind::Busy, what).help("wait for it to end, or end it");
+    };
     for (const std::string& project : TRY(list_projects(paths)))
-        TRY(take(paths.project_lock(project)));
-    locks.volumes = TRY(hold_volume_making(paths));
-    if (exists(paths.data_root + "/build")) TRY(take(image::build_lock_path(paths.data_root)));
+        TRY(take_now(paths.project_lock(project),
+                     fmt::format("a command is changing project '{}'", project)));
+    auto volumes = hold_volume_making(paths);
+    if (!volumes) return std::move(volumes).error().help("wait for it to end");
+    locks.volumes = *std::move(volumes);
+    if (exists(paths.data_root + "/build"))
+        TRY(take_now(image::build_lock_path(paths.data_root), "an image is being built"));
     if (!exists(paths.data_root + "/images")) return locks;
     TRY(take(paths.data_root + "/images/tmp.lock"));
     const std::string staging = paths.data_root + "/images/tmp";

@@ -182,7 +182,10 @@ Result<void> make_volume(const Paths& paths, const VolumeRecord& record) {
 }
 
 Result<UniqueFd> hold_volume_making(const Paths& paths) {
-    return exists(paths.volumes()) ? lock_making(paths, LOCK_EX) : Result<UniqueFd>(UniqueFd());
+    if (!exists(paths.volumes())) return UniqueFd();
+    UniqueFd lock = TRY(lock_making(paths, LOCK_EX | LOCK_NB));
+    if (!lock) return Error(ErrorKind::Busy, "a volume is being made or filled");
+    return lock;
 }
 
 Result<void> sweep_volumes(const Paths& paths) {

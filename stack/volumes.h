@@ -38,8 +38,8 @@ Result<void> make_volume(const Paths& paths, const VolumeRecord& record);
 /// Takes a named volume away in one step, mounted or not, and then its data. What is gone is fine.
 Result<void> erase_volume(const Paths& paths, const std::string& name);
 
-/// Waits until nobody makes a volume; nobody begins to while the descriptor is open. Closed where
-/// there is no folder of volumes.
+/// Nobody begins to make a volume while the descriptor is open. Closed where there is no folder of
+/// volumes. @errors Busy where somebody makes one now
 Result<UniqueFd> hold_volume_making(const Paths& paths);
 
 /// Takes away what those have left halfway who were killed, or failed, while they made or removed

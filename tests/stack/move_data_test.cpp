@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/strings.h"
+#include "image/store_files.h"
 #include "tests/support/command.h"
 #include "tests/support/skip.h"
 #include "tests/support/temp_dir.h"
@@ -11,6 +12,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <doctest/doctest.h>
+#include <optional>
 #include <poll.h>
 #include <random>
 #include <sys/stat.h>
@@ -131,6 +133,21 @@ TEST_CASE("where a data root can't go it stays") {
         w.cancelled = [calls = 0]() mutable { return ++calls > 50; };
         words = "interrupted";
         kind = ErrorKind::Cancelled;
+    }
+    std::optional<FileLock> other;
+    SUBCASE("while a command changes a project") {
+        auto lock = FileLock::exclusive(Paths{w.old, w.dir / "run"}.project_lock("shop"));
+        REQUIRE(lock.ok());
+        other = *std::move(lock);
+        words = "a command is changing project 'shop'";
+        kind = ErrorKind::Busy;
+    }
+    SUBCASE("while an image is built") {
+        auto lock = FileLock::shared(image::build_lock_path(w.old));
+        REQUIRE(lock.ok());
+        other = *std::move(lock);
+        words = "an image is being built";
+        kind = ErrorKind::Busy;
     }
     SUBCASE("while something writes") {
         w.on_progress = [&](const char* what, std::int64_t, std::int64_t) {
