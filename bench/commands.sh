@@ -47,10 +47,14 @@ compose() {
 }
 finish() {
     for engine in "${engines[@]}"; do compose "$engine" down -t 0 > /dev/null 2>&1 || true; done
+    umount "$DAVIT_RUN_ROOT" || true
     rm -rf --one-file-system "$work"
 }
 trap finish EXIT
 ip link set lo up
+# In memory, as /run is.
+mkdir "$DAVIT_RUN_ROOT"
+mount -t tmpfs none "$DAVIT_RUN_ROOT"
 
 # What the folders of an engine take, in KiB.
 disk_of() {

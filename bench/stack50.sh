@@ -42,10 +42,14 @@ export COMPOSE_PROJECT_NAME=davit-bench-$$ DAVIT_RUN_ROOT=$work/run DAVIT_DATA_R
 export COMPOSE_PROGRESS=quiet PODMAN_COMPOSE_WARNING_LOGS=false
 finish() {
     for engine in $only; do compose "$engine" down -t 0 > /dev/null 2>&1 || true; done
+    umount "$DAVIT_RUN_ROOT" || true
     rm -rf --one-file-system "$work"
 }
 trap finish EXIT
 ip link set lo up
+# In memory, as /run is.
+mkdir "$DAVIT_RUN_ROOT"
+mount -t tmpfs none "$DAVIT_RUN_ROOT"
 
 # An image with busybox, the same for all.
 mkdir -p "$work/root/bin" "$work/root/etc"

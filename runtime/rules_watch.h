@@ -40,7 +40,9 @@ public:
 
 private:
     RulesWatch(RulesSetup setup, EventLoop& loop, UniqueFd events, Timer again);
-    void on_events();
+    using Clock = std::chrono::steady_clock;
+
+    void listen();
     void look_soon();
     void look();
     void on_loaded();
@@ -50,7 +52,7 @@ private:
     EventLoop& loop_;
     UniqueFd events_;
     Timer again_;                         ///< When to look: soon after a change, or once more.
-    bool soon_ = false;                   ///< It will be soon.
+    Clock::time_point looked_ = {};       ///< When it was done last.
     std::chrono::milliseconds pause_{0};  ///< Grows while loading fails.
     UniqueFd turn_;     ///< The lock that says whose turn it is; open while this guard loads.
     UniqueFd loading_;  ///< The process that loads.

@@ -62,7 +62,7 @@ make_machine() {
     packages=$(printf '%s,' "${needed[@]}")
     packages+=systemd-sysv,udev,dbus,linux-image-amd64,kmod,apparmor,nftables,curl,python3-minimal
     packages+=,busybox-static,procps,util-linux,libseccomp2,bind9-dnsutils,docker-registry,podman
-    packages+=,skopeo,xfsprogs,strace,zstd,conntrack
+    packages+=,skopeo,xfsprogs,strace,zstd,conntrack,git,openssh-client
     apt-config dump | grep '^Acquire::' > "$work/apt.conf" || true
     # An initial file system with what this machine needs is made, and boots, much sooner than one
     # with every module.

@@ -20,6 +20,7 @@
 #include "stack/kept_logs.h"
 #include "stack/lower_network.h"
 #include "stack/networks.h"
+#include "stack/stubs.h"
 #include "stack/volume_content.h"
 #include "stack/volume_mount.h"
 #include "stack/volumes.h"
@@ -145,10 +146,10 @@ Result<void> KernelActuator::make_state_folders(const ContainerRecord& record,
         TRY_DOING(limit_folder(record.state_dir + "/rw", storage_bytes, record.id),
                   "limit the writable layer of '{}'", record.name);
     }
+    TRY(make_stubs(root_of_state_dir(record.state_dir)));
     TRY(make_directories(upper, 0755));
     TRY(give_to(upper, record.uid_base));
-    TRY(make_directories(record.state_dir + "/rw/work", 0700));
-    return make_directories(record.state_dir + "/logs", 0700);
+    return make_directories(record.state_dir + "/rw/work", 0700);
 }
 
 Result<void> KernelActuator::make_mount_sources(const ContainerRecord& record, bool renew) const {
@@ -236,7 +237,7 @@ Result<void> KernelActuator::create_container(const std::string& name) {
                 Json{{"program", program}, {"run_root", paths().run_root}}.dump();
     }
     const auto make = [&]() -> Result<void> {
-        TRY(make_directories(bundle + "/rootfs", 0700));
+        TRY(make_directories(bundle, 0700));
         TRY(write_image_user(paths(), record, *inputs.image, inputs.mounted_images));
         TRY(make_state_folders(record, inputs.wanted->config.storage_bytes));
         TRY(take_logs(paths(), record, log_files_of(record)));

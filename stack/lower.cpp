@@ -230,7 +230,7 @@ ContainerRecord make_record(const ContainerInputs& in) {
     record.uid_base = in.uid_base;
     record.state_dir = in.state_dir;
     if (service.logging.driver != "none")
-        record.log_path = in.state_dir + "/logs/" + in.id + "-json.log";
+        record.log_path = in.state_dir + "/" + in.id + "-json.log";
     return record;
 }
 
@@ -238,10 +238,11 @@ Result<Json> make_config(const ContainerInputs& in, const ContainerRecord& recor
                          const std::string& run_dir) {
     const compose::Service& service = in.wanted->config;
     const std::uint64_t capabilities = TRY(capabilities_of(service));
-    Json config = {{"ociVersion", "1.2.0"},
-                   {"process", process_json(record, in.user, service, capabilities)},
-                   {"root", {{"path", "rootfs"}, {"readonly", service.read_only}}},
-                   {"mounts", mounts_json(in, record, run_dir)}};
+    Json config = {
+        {"ociVersion", "1.2.0"},
+        {"process", process_json(record, in.user, service, capabilities)},
+        {"root", {{"path", record.state_dir + "/rw/upper"}, {"readonly", service.read_only}}},
+        {"mounts", mounts_json(in, record, run_dir)}};
     // The host's name stays as it is.
     if (service.sharing.uts != "host") {
         config["hostname"] = record.hostname;

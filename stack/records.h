@@ -125,7 +125,7 @@ struct ContainerRecord {
     std::vector<compose::Hook> post_start = {};
     std::vector<compose::Hook> pre_stop = {};
     std::uint32_t uid_base = 0;  ///< First host id of its range; 0: the host's user namespace.
-    std::string state_dir = {};  ///< Folder of rw/ and logs/ (on the service's data root).
+    std::string state_dir = {};  ///< Folder of rw/ and of the log (on the service's data root).
     std::string log_path = {};
 };
 

@@ -49,6 +49,7 @@ struct Fixture {
                              .default4 = true}};
         inputs.user.groups = {0};
         inputs.state_dir = "/data/projects/shop/containers/shop-web-2";
+        inputs.stubs = "/d/stubs";
         inputs.anonymous_dir = "/data/projects/shop/anonymous/shop-web-2";
         inputs.volumes_dir = "/data/volumes";
     }
@@ -241,8 +242,7 @@ TEST_CASE("published ports become the annotation that the guard listens by") {
 TEST_CASE("logs are rotated unless the file says otherwise") {
     Fixture f;
     const auto annotations = [&] { return f.good_config()["annotations"]; };
-    CHECK(annotations()[runtime::kLogPath] ==
-          f.inputs.state_dir + "/logs/" + f.inputs.id + "-json.log");
+    CHECK(annotations()[runtime::kLogPath] == f.inputs.state_dir + "/" + f.inputs.id + "-json.log");
     CHECK(annotations()[runtime::kLogMaxSize] == "10485760");
     CHECK(annotations()[runtime::kLogMaxFile] == "3");
     f.service().logging.options = {{"max-size", "1k"}, {"max-file", "5"}};
@@ -437,7 +437,7 @@ TEST_CASE("whatever is lowered is a configuration that the runtime takes") {
         CHECK(spec->namespaces.cgroup);
         CHECK(spec->resources.memory_limit == 64 << 20);
         CHECK(spec->resources.cpu_quota_us == 50000);
-        CHECK(spec->annotations.at(runtime::kOverlayLower) == "/l/top\n/l/bottom");
+        CHECK(spec->annotations.at(runtime::kOverlayLower) == "/l/top\n/l/bottom\n/d/stubs");
         CHECK(spec->annotations.at(runtime::kOverlayUpper) == f.inputs.state_dir + "/rw/upper");
     }
 }

@@ -346,7 +346,10 @@ TEST_CASE("data roots of the file are used for the stack and for one service") {
     box.davit_ok({"up", "-d"});
     const std::string state = big + "/projects/dt-roots/containers/dt-roots-a-1";
     CHECK(eventually([&] { return file_text(state + "/rw/upper/written") == "kept\n"; }));
-    CHECK(exists(state + "/logs"));
+    CHECK(box.inspect("dt-roots-a-1", "{{.LogPath}}").starts_with(state + "/"));
+    // Where every container's mounts go is in a layer beneath those of the image.
+    CHECK(exists(big + "/stubs/etc/hosts"));
+    CHECK(*list_directory(state + "/rw/upper") == std::vector<std::string>{"anonymous", "written"});
     CHECK(exists(big + "/projects/dt-roots/anonymous"));
     box.davit_ok({"down"});
     CHECK_FALSE(exists(big + "/projects"));

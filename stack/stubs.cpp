@@ -1,0 +1,22 @@
+#include "stack/stubs.h"
+
+#include "base/file.h"
+#include "base/sys.h"
+
+#include <fcntl.h>
+
+namespace davit::stack {
+
+std::string stubs_of(const std::string& data_root) { return data_root + "/stubs"; }
+
+Result<void> make_stubs(const std::string& data_root) {
+    const std::string folder = stubs_of(data_root);
+    if (exists(folder + "/etc/resolv.conf")) return {};  // the last that is made
+    for (const char* name : {"/dev", "/proc", "/sys", "/etc"})
+        TRY(make_directories(folder + name, 0755));
+    for (const char* name : {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"})
+        (void)TRY(sys::open(folder + name, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644));
+    return {};
+}
+
+}  // namespace davit::stack
