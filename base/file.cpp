@@ -139,6 +139,18 @@ Result<void> write_atomically(const std::string& path, std::string_view text, mo
     return {};
 }
 
+namespace {
+
+/// Also where nobody has collected it yet.
+bool has_ended(pid_t pid) {
+    if (::kill(pid, 0) == -1) return errno == ESRCH;
+    const Result<std::string> stat = read_file(fmt::format("/proc/{}/stat", pid));
+    const std::size_t name_end = stat ? stat->rfind(')') : std::string::npos;
+    return name_end != std::string::npos && stat->substr(name_end + 1, 2) == " Z";
+}
+
+}  // namespace
+
 void remove_half_written(const std::string& folder) {
     const Result<std::vector<std::string>> names = list_directory(folder);
     if (!names) return;
@@ -150,7 +162,7 @@ void remove_half_written(const std::string& folder) {
         const std::size_t dash = name.rfind('-');
         if (dot == std::string::npos || dash == std::string::npos || dash < dot) continue;
         const auto pid = parse_integer(name.substr(dot + 1, dash - dot - 1));
-        if (pid && *pid > 0 && ::kill(static_cast<pid_t>(*pid), 0) == -1 && errno == ESRCH)
+        if (pid && *pid > 0 && has_ended(static_cast<pid_t>(*pid)))
             ::unlink((folder + "/" + name).c_str());
     }
 }

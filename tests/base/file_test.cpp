@@ -4,9 +4,11 @@
 #include "tests/support/skip.h"
 #include "tests/support/temp_dir.h"
 
+#include <csignal>
 #include <cstdlib>
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -100,6 +102,29 @@ TEST_CASE("what is mounted beneath a tree survives its removal") {
     int status = 0;
     ::waitpid(child, &status, 0);
     CHECK(status == 0);
+}
+
+TEST_CASE("what a killed process was writing is removed, and what one that lives writes is not") {
+    const testing::TempDir dir;
+    const auto half = [&](pid_t pid) {
+        return fmt::format("{}/a.json.{}-0a1b.tmp", dir.path(), pid);
+    };
+    const pid_t child = ::fork();
+    if (child == 0) {
+        for (;;) ::pause();
+    }
+    for (const pid_t pid : {child, ::getpid()}) REQUIRE(write_in_place(half(pid), "{", 0600).ok());
+    REQUIRE(write_in_place(dir / "mine.tmp", "kept", 0600).ok());
+    remove_half_written(dir.path());
+    CHECK(exists(half(child)));
+    ::kill(child, SIGKILL);
+    siginfo_t info{};
+    REQUIRE(::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) == 0);
+    remove_half_written(dir.path());
+    CHECK_FALSE(exists(half(child)));  // though nobody has collected it
+    CHECK(exists(half(::getpid())));
+    CHECK(exists(dir / "mine.tmp"));
+    ::waitpid(child, nullptr, 0);
 }
 
 TEST_CASE("paths are cleaned by their words alone") {

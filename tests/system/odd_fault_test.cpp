@@ -48,7 +48,10 @@ services:
     {
         const std::string said = box.folder() + "/said";
         Background up(box.davit_command({"up", "-d", "--wait"}), said);
-        CHECK(eventually([&] { return pid_of(box, "dt-unwatched-db-1") > 1; }));
+        CHECK(eventually([&] {
+            return box.davit({"inspect", "-f", "{{.State.Health.Status}}", "dt-unwatched-db-1"})
+                       .out == "starting\n";
+        }));
         kill_hard(guard_of(box, "dt-unwatched-db-1"));
         CHECK(up.wait() == 1);
         const std::string text = read_file(said).ok() ? *read_file(said) : "";
