@@ -60,6 +60,10 @@ came_back() {  # AFTER WHAT
     expect "$1, exec gets in" "$davit" exec -T always true
     expect "$1, it answers at its published port" timeout 20 bash -c \
         'until curl -s --max-time 3 http://127.0.0.1:8080/ | grep -q it-came-back; do sleep 1; done'
+    for name in second third; do
+        expect "$1, the stack '$name' is back" timeout 60 bash -c \
+            "cd /; until [ \"\$('$davit' -p $name ps -q | wc -l)\" = 2 ]; do sleep 1; done"
+    done
 }
 
 prepare_reboot() {
@@ -77,6 +81,81 @@ YAML
     expect "before the reboot, up" "$davit" up -d
     expect "before the reboot, enable" "$davit" enable boottest
     expect "before the reboot, stop" "$davit" stop stopped
+    for name in second third; do
+        cat > "$name.yaml" <<YAML
+name: $name
+services:
+  one: {image: local/bb:1, command: sleep 10000, restart: always, stop_signal: SIGKILL}
+  two: {image: local/bb:1, command: sleep 10000, restart: always, stop_signal: SIGKILL, depends_on: [one]}
+YAML
+        expect "before the reboot, up of '$name'" "$davit" -f "$name.yaml" up -d
+        expect "before the reboot, enable of '$name'" "$davit" enable "$name"
+    done
+}
+
+# --- the power is cut in the middle of `up` and of `pull` ---
+
+images=${build%/*}/images
+pulled=127.0.0.1:5000/nginx:1
+
+start_registry() {
+    cat > /root/registry.yaml <<'YAML'
+version: 0.1
+storage: {filesystem: {rootdirectory: /root/registry}}
+http: {addr: 127.0.0.1:5000}
+YAML
+    docker-registry serve /root/registry.yaml > /root/registry.log 2>&1 &
+    timeout 60 bash -c 'until curl -s http://127.0.0.1:5000/v2/ > /dev/null; do sleep 0.5; done'
+}
+
+many() { "$davit" -f /root/boottest/many.yaml "$@"; }
+
+prepare_cut() {
+    cd /root/boottest || return
+    {
+        echo 'name: many'
+        echo 'services:'
+        for i in $(seq 60); do
+            echo "  s$i: {image: local/bb:1, command: sleep 10000, stop_signal: SIGKILL}"
+        done
+    } > many.yaml
+    start_registry
+    expect "before the power cut, load" "$davit" load -q -i "$images/nginx.tar"
+    expect "before the power cut, push" bash -c "'$davit' tag davit/nginx:demo $pulled && '$davit' push -q $pulled"
+    expect "before the power cut, rmi" "$davit" rmi "$pulled" davit/nginx:demo
+    sync
+}
+
+is_under_way() {  # some containers are there and not all; some bytes of the image are there
+    local made
+    made=$(find /run/davit/many -mindepth 1 -maxdepth 1 -name 'many-*' | wc -l)
+    [ "$made" -ge 5 ] && [ "$made" -lt 60 ] && [ -n "$(find /var/lib/davit/images/tmp -type f -size +1M)" ]
+}
+
+cut_power() {
+    prepare_cut
+    "$davit" pull "$pulled" > /root/pull.log 2>&1 &
+    many up -d > /root/up.log 2>&1 &
+    for _ in $(seq 600); do
+        if is_under_way; then break; fi
+        sleep 0.1
+    done
+    if ! is_under_way; then say failed "up and pull are not under way when the power is cut"; fi
+    # As if somebody had pulled the plug. Nothing is synced right before it, results neither.
+    echo "vm: the power is cut, with $(find /run/davit/many -mindepth 1 -maxdepth 1 -name 'many-*' | wc -l) containers"
+    echo b > /proc/sysrq-trigger
+    sleep 600
+}
+
+mended() {
+    start_registry
+    expect "after the power cut, the images are whole" "$davit" image check
+    expect "after the power cut, pull goes on" "$davit" pull "$pulled"
+    expect "after the power cut, what was pulled is whole" "$davit" image check
+    expect "after the power cut, up goes on" many up -d
+    expect "after the power cut, all of it runs" bash -c "cd /; [ \"\$('$davit' -p many ps -q | wc -l)\" = 60 ]"
+    expect "after the power cut, down" many down
+    expect "after the power cut, nothing of it is left" bash -c "cd /; [ -z \"\$('$davit' -p many ps -aq)\" ] && [ ! -e /run/davit/many ]"
 }
 
 # Each stage but the last ends with the end of the machine.
@@ -95,11 +174,17 @@ reboot_stages() {
             came_back 'after a reboot'
             echo 2 > /results/stage
             copy_out
-            echo b > /proc/sysrq-trigger  # as if somebody had pulled the plug
-            sleep 600
+            cut_power
             ;;
         2)
             came_back 'after a power cut'
+            mended
+            cd / || return
+            for name in second third; do
+                expect "disable of '$name'" "$davit" disable "$name"
+                expect "down of '$name'" "$davit" -p "$name" down
+            done
+            cd /root/boottest || return
             expect "disable" "$davit" disable boottest
             expect "down" "$davit" down
             ;;

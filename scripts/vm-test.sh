@@ -108,8 +108,10 @@ copy() {
 }
 mkdir -p "$work/tests/results"
 for name in $tests; do copy "$build/tests/${name#test_}/$name"; done
-for file in "$build/bin/davit" "$build/bin/davit-runtime" "$build/tests/runtime/probe" \
-    "$top"/tests/support/*.py "$top"/build/images/*.tar; do
+# Some read the sources, or scripts among them.
+mkdir -p "$work/tests/tree$top"
+(cd "$top" && tar --exclude=./build --exclude=./.git --exclude=./.cache -cf - .) | tar -C "$work/tests/tree$top" -xf -
+for file in "$build/bin/davit" "$build/bin/davit-runtime" "$build/tests/runtime/probe" "$top"/build/images/*.tar; do
     if [ -e "$file" ]; then copy "$file"; fi
 done
 find "$work/tests/tree" -type f -perm -u+x -exec strip --strip-debug {} + 2>/dev/null || true
