@@ -38,10 +38,12 @@ has_davit() { case " $only " in *" davit "*) return 0 ;; esac; return 1; }
 [ -x /bin/busybox ] || { echo "install busybox-static first" >&2; exit 1; }
 
 work=$(mktemp -d "$parent/davit-bench.XXXXXX")
+podman_space=
 export COMPOSE_PROJECT_NAME=davit-bench-$$ DAVIT_RUN_ROOT=$work/run DAVIT_DATA_ROOT=$work/data
 export COMPOSE_PROGRESS=quiet PODMAN_COMPOSE_WARNING_LOGS=false
 finish() {
     for engine in $only; do compose "$engine" down -t 0 > /dev/null 2>&1 || true; done
+    [ -z "$podman_space" ] || { podman rmi -f "$image" > /dev/null 2>&1 || true; kill "$podman_space"; }
     umount "$DAVIT_RUN_ROOT" || true
     rm -rf --one-file-system "$work"
 }
@@ -67,7 +69,7 @@ compose() {
     case $engine in
         davit) "$build/bin/davit" "$@" ;;
         docker) docker compose "$@" ;;
-        podman) podman-compose "$@" ;;
+        podman) nsenter --target "$podman_space" --mount --wd="$PWD" -- podman-compose "$@" ;;
     esac
 }
 
@@ -78,14 +80,16 @@ prepare() {
         docker) docker info > /dev/null 2>&1 && docker compose version > /dev/null 2>&1 &&
             docker import "$work/root.tar" "$image" > /dev/null ;;
         podman)
+            command -v podman-compose > /dev/null || return 1
             # Its crun takes no machine with both versions of cgroups, nor one that may not raise
             # limits; podman-compose says nothing where a container doesn't start.
-            umount /sys/fs/cgroup/unified 2> /dev/null || true
+            unshare --mount sh -c 'umount /sys/fs/cgroup/unified 2> /dev/null; exec sleep infinity' &
+            podman_space=$!
             printf '[containers]\ndefault_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]\n' > "$work/containers.conf"
             export CONTAINERS_CONF=$work/containers.conf
-            command -v podman-compose > /dev/null &&
-                podman import -q "$work/root.tar" "$image" > /dev/null 2>&1 &&
-                podman run --rm "$image" /bin/busybox true > /dev/null 2>&1
+            sleep 0.5
+            podman import -q "$work/root.tar" "$image" > /dev/null 2>&1 &&
+                nsenter --target "$podman_space" --mount -- podman run --rm "$image" /bin/busybox true > /dev/null 2>&1
             ;;
         *) return 1 ;;
     esac

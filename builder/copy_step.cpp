@@ -246,7 +246,8 @@ Result<void> StageBuilder::apply_copy(const Instruction& instruction) {
     };
     auto prepared = prepare();
     if (!prepared) {
-        shared_.tell({.kind = BuildEvent::Kind::Failed, .number = step.number, .step = step.name});
+        shared_.tell(
+            {.kind = shared_.end_of(prepared.error()), .number = step.number, .step = step.name});
         return std::move(prepared).error().at(instruction.where);
     }
     step.make = [&](const std::string& folder) -> Result<std::optional<image::PackOptions>> {

@@ -1,6 +1,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/scope_guard.h"
 #include "base/strings.h"
 #include "base/sys.h"
 #include "builder/mount_stubs.h"
@@ -76,6 +77,7 @@ Result<void> allow(const Instruction& instruction, const BuildRequest& wanted,
 struct StageBuilder::RunCaches {
     std::map<std::string, RunMount> wanted = {};
     std::vector<FileLock> locks = {};  ///< Held while the RUN runs.
+    bool waited = false;               ///< For one of them.
 };
 
 Result<std::vector<std::string>> StageBuilder::run_command(const Instruction& instruction) const {
@@ -124,13 +126,18 @@ Result<void> StageBuilder::add_bind(const RunMount& mount, const std::string& ta
 }
 
 /// Another build may have it for an hour: its user is told, and can give up.
-Result<FileLock> StageBuilder::lock_cache(const std::string& folder, const std::string& id,
-                                          const Step& step) {
+Result<void> StageBuilder::lock_cache(const std::string& folder, const std::string& id,
+                                      const Step& step, RunCaches& caches) {
     constexpr std::chrono::milliseconds kLookAgain(100);
     for (bool told = false;; told = true) {
         auto lock = FileLock::exclusive_now(folder + "/lock");
-        if (lock || lock.error().kind() != ErrorKind::Busy) return lock;
+        if (lock) {
+            caches.locks.push_back(*std::move(lock));
+            return {};
+        }
+        if (lock.error().kind() != ErrorKind::Busy) return std::move(lock).error();
         if (shared_.cancelled()) return Error(ErrorKind::Cancelled, "the build was interrupted");
+        caches.waited = true;
         if (!told)
             shared_.tell({.kind = BuildEvent::Kind::Output,
                           .number = step.number,
@@ -147,10 +154,7 @@ Result<void> StageBuilder::add_cache(const RunMount& mount, const std::string& t
     const std::string& id = mount.id;
     const std::string folder =
         shared_.cache.data_root() + "/build/mounts/" + sha256_hex(id).substr(0, 32);
-    if (mount.sharing != "shared") {
-        FileLock lock = TRY(lock_cache(folder, id, step));
-        caches.locks.push_back(std::move(lock));
-    }
+    if (mount.sharing != "shared") TRY(lock_cache(folder, id, step, caches));
     const std::string data = folder + "/data";
     if (!exists(data)) {
         TRY(make_directories(data, 0755));
@@ -302,8 +306,11 @@ Result<void> StageBuilder::apply_run(const Instruction& instruction) {
     for (const std::string& word : request.argv) shown += (shown.empty() ? "" : " ") + word;
     step.history = "RUN " + shown;
 
-    step.make = [&](const std::string& folder) -> Result<std::optional<image::PackOptions>> {
+    step.prepare = [&]() -> Result<bool> {
         TRY(add_caches(step, request, caches));
+        return caches.waited;
+    };
+    step.make = [&](const std::string& folder) -> Result<std::optional<image::PackOptions>> {
         auto stubs = std::make_shared<MountStubs>();
         {
             const std::string scratch = TRY(shared_.new_folder());
@@ -317,13 +324,14 @@ Result<void> StageBuilder::apply_run(const Instruction& instruction) {
         }
         request.folder = folder;
         shared_.run_slots.acquire();
+        const ScopeGuard release([&] { shared_.run_slots.release(); });
+        if (shared_.cancelled()) return Error(ErrorKind::Cancelled, "the build was interrupted");
         auto outcome = shared_.host->runner->run(request, [&](std::string_view output) {
             shared_.tell({.kind = BuildEvent::Kind::Output,
                           .number = step.number,
                           .step = step.name,
                           .output = std::string(output)});
         });
-        shared_.run_slots.release();
         if (!outcome) return std::move(outcome).error();
         if (shared_.cancelled()) return Error(ErrorKind::Cancelled, "the build was interrupted");
         if (outcome->exit_code != 0)

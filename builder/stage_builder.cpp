@@ -109,7 +109,7 @@ Result<void> StageBuilder::use_image(const std::string& name) {
     shared_.tell({.kind = BuildEvent::Kind::Begun, .number = number, .step = step});
     auto found = shared_.host->find_image(name);
     if (!found) {
-        shared_.tell({.kind = BuildEvent::Kind::Failed, .number = number, .step = step});
+        shared_.tell({.kind = shared_.end_of(found.error()), .number = number, .step = step});
         return std::move(found).error().at(node_.stage->base.where);
     }
     state_.config = TRY(image::read_blob(shared_.cache.data_root(), found->id));
@@ -228,13 +228,19 @@ Result<void> StageBuilder::carry_out(Step step, const SourcePos& where) {
                       .output = {},
                       .seconds = took.count()});
     };
-    const std::optional<StepRecord> known = find_step(step, key);
-    std::optional<StepRecord> record = known;
+    std::optional<StepRecord> record = find_step(step, key);
+    bool known = record.has_value();
     if (record) {
         tell(BuildEvent::Kind::Cached);
     } else {
         tell(BuildEvent::Kind::Begun);
         const auto make = [&]() -> Result<StepRecord> {
+            if (step.prepare && TRY(step.prepare())) {
+                if (const auto found = find_step(step, key)) {
+                    known = true;
+                    return *found;
+                }
+            }
             const std::string folder = TRY(shared_.new_folder());
             FAILPOINT("build.step");
             const auto options = TRY(step.make(folder));
@@ -247,13 +253,12 @@ Result<void> StageBuilder::carry_out(Step step, const SourcePos& where) {
         };
         auto made = make();
         if (!made) {
-            tell(made.error().kind() == ErrorKind::Cancelled ? BuildEvent::Kind::Cancelled
-                                                             : BuildEvent::Kind::Failed);
+            tell(shared_.end_of(made.error()));
             return image::explain_full_disk(std::move(made).error().at(where),
                                             shared_.cache.data_root());
         }
         record = *std::move(made);
-        tell(BuildEvent::Kind::Done);
+        tell(known ? BuildEvent::Kind::Cached : BuildEvent::Kind::Done);
     }
     {
         const std::lock_guard lock(shared_.mutex);

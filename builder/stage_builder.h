@@ -63,6 +63,11 @@ struct BuildShared {
     /// How git(1) is to be run for this build.
     GitOptions git_options() const;
     /// Whether the build is to end: the user wants it, or a stage has failed.
+    /// How a step ends that ends with this error: what comes of another stage's is not its own.
+    BuildEvent::Kind end_of(const Error& error) const {
+        return cancelled() || error.kind() == ErrorKind::Cancelled ? BuildEvent::Kind::Cancelled
+                                                                   : BuildEvent::Kind::Failed;
+    }
     bool cancelled() const { return failed || (host->cancelled && host->cancelled()); }
 };
 
@@ -81,6 +86,9 @@ private:
         std::string name = {};
         std::string history = {};
         Json key = {};
+        /// Gets what the step must have to itself. True where somebody else had it, who may have
+        /// carried out the same step.
+        std::function<Result<bool>()> prepare = {};
         /// Makes upper/ in `folder`; returns how it is to be packed, nothing where no file changed.
         std::function<Result<std::optional<image::PackOptions>>(const std::string& folder)> make =
             {};
@@ -140,7 +148,8 @@ private:
                             Json& key);
     Result<void> add_bind(const RunMount& mount, const std::string& target, RunRequest& request,
                           Json& key);
-    Result<FileLock> lock_cache(const std::string& folder, const std::string& id, const Step& step);
+    Result<void> lock_cache(const std::string& folder, const std::string& id, const Step& step,
+                            RunCaches& caches);
     Result<void> add_cache(const RunMount& mount, const std::string& target, const Step& step,
                            RunRequest& request, RunCaches& caches);
     Result<void> add_caches(const Step& step, RunRequest& request, RunCaches& caches);

@@ -86,7 +86,9 @@ Result<void> send_removal(nl_sock& socket, NlMsg request, std::string what) {
     Batch batch;
     batch.add(std::move(request), std::move(what));
     Result<void> removed = std::move(batch).commit(socket);
-    if (!removed && removed.error().kind() == ErrorKind::NotFound) return {};
+    if (!removed && (removed.error().kind() == ErrorKind::NotFound ||
+                     removed.error().error_number() == EADDRNOTAVAIL))
+        return {};
     return removed;
 }
 
@@ -105,15 +107,15 @@ Result<void> ensure_bridge(const BridgeSpec& spec) {
                                 [](const Cidr& one) { return one.address.v6; });
     TRY(set_bridge_sysctls(spec, v6));
     const std::vector<AddressFacts> addresses = TRY(dump_addresses(*socket));
-    Batch configure;
     // Of a network that has had another subnet: its route would catch what is meant for others.
     for (const AddressFacts& old : addresses) {
         const auto& wanted = spec.addresses;
         if (old.link == index && !is_link_local(old.address.address) &&
             std::find(wanted.begin(), wanted.end(), old.address) == wanted.end())
-            configure.add(remove_address(index, old.address),
-                          fmt::format("take {} from '{}'", to_string(old.address), spec.name));
+            TRY(send_removal(*socket, remove_address(index, old.address),
+                             fmt::format("take {} from '{}'", to_string(old.address), spec.name)));
     }
+    Batch configure;
     for (const Cidr& address : spec.addresses)
         configure.add(new_address(index, address),
                       fmt::format("give {} to bridge '{}'", to_string(address), spec.name));

@@ -134,14 +134,16 @@ Result<LinkFacts> look_up_link(nl_sock& socket, int index);
 struct RouteFacts {
     Cidr destination = {};
     int link = 0;
+    bool operator==(const RouteFacts&) const = default;
 };
 /// An address of a link.
 struct AddressFacts {
     Cidr address = {};
     int link = 0;
+    bool operator==(const AddressFacts&) const = default;
 };
-/// All of the socket's namespace, as of one moment.
-/// @errors Busy where they change faster than they can be read
+/// All of the socket's namespace, as of one moment; where they change faster than they can be read,
+/// also what has gone meanwhile.
 Result<std::vector<RouteFacts>> dump_routes(nl_sock& socket);
 Result<std::vector<AddressFacts>> dump_addresses(nl_sock& socket);
 

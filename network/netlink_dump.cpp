@@ -1,5 +1,6 @@
 #include "network/netlink.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fmt/format.h>
@@ -99,7 +100,9 @@ Result<std::vector<Facts>> dump(nl_sock& socket, int type,
             if (read(header, facts)) all.push_back(std::move(facts));
         }));
         if (whole) return all;
-        seen.insert(seen.end(), all.begin(), all.end());
+        for (Facts& facts : all)
+            if (std::find(seen.begin(), seen.end(), facts) == seen.end())
+                seen.push_back(std::move(facts));
     }
     return seen;
 }

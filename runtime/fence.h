@@ -25,6 +25,8 @@ public:
 
     /// To be called when rules have changed, and the first table is there.
     void refresh();
+    /// Whether this guard keeps it.
+    bool kept() const { return has_turn_ && !given_up_; }
 
 private:
     /// The sets of bridges, as bytes.

@@ -126,9 +126,11 @@ prepare_cut() {
     sync
 }
 
+containers_made() { find /run/davit/many -mindepth 2 -maxdepth 2 -name state.json 2> /dev/null | wc -l; }
+
 is_under_way() {  # some containers are there and not all; some bytes of the image are there
     local made
-    made=$(find /run/davit/many -mindepth 1 -maxdepth 1 -name 'many-*' | wc -l)
+    made=$(containers_made)
     [ "$made" -ge 5 ] && [ "$made" -lt 60 ] && [ -n "$(find /var/lib/davit/images/tmp -type f -size +1M)" ]
 }
 
@@ -142,7 +144,7 @@ cut_power() {
     done
     if ! is_under_way; then say failed "up and pull are not under way when the power is cut"; fi
     # As if somebody had pulled the plug. Nothing is synced right before it, results neither.
-    echo "vm: the power is cut, with $(find /run/davit/many -mindepth 1 -maxdepth 1 -name 'many-*' | wc -l) containers"
+    echo "vm: the power is cut, with $(containers_made) containers of 60"
     echo b > /proc/sysrq-trigger
     sleep 600
 }

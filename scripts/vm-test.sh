@@ -110,7 +110,9 @@ mkdir -p "$work/tests/results"
 for name in $tests; do copy "$build/tests/${name#test_}/$name"; done
 # Some read the sources, or scripts among them.
 mkdir -p "$work/tests/tree$top"
-(cd "$top" && tar --exclude=./build --exclude=./.git --exclude=./.cache -cf - .) | tar -C "$work/tests/tree$top" -xf -
+git -C "$top" ls-files -z | tar -C "$top" --null -T - -cf "$work/sources.tar" || [ $? -eq 1 ]  # 1: one has changed meanwhile
+tar -C "$work/tests/tree$top" -xf "$work/sources.tar"
+rm "$work/sources.tar"
 for file in "$build/bin/davit" "$build/bin/davit-runtime" "$build/tests/runtime/probe" "$top"/build/images/*.tar; do
     if [ -e "$file" ]; then copy "$file"; fi
 done

@@ -215,7 +215,7 @@ Result<void> choose_container(const ChoiceRequest& request, const std::string& n
     Paths own = paths;
     if (!own_root.empty()) own.data_root = own_root;
     inputs.state_dir = own.container(project.name, name);
-    inputs.stubs = stubs_of(own.data_root);
+    inputs.stubs = stubs_of(paths.data_root);
     inputs.anonymous_dir = own.project(project.name) + "/anonymous/" + name;
     inputs.volumes_dir = paths.volumes();
     inputs.run_dir = paths.run_container(project.name, name);

@@ -74,11 +74,12 @@ Result<bool> holds(const std::string& name, const ContainerState& state, Awaited
 }
 
 /// What only the guard could say will never be said where it was killed and its container lives.
-Result<void> check_watched(const std::string& name, const ContainerState& state,
-                           Awaited condition) {
-    if (condition == Awaited::Completed || !state.health || state.pid == 0 ||
-        runtime::guard_alive(state))
-        return {};
+bool is_watched(const ContainerState& state, Awaited condition) {
+    return condition == Awaited::Completed || !state.health || state.pid == 0 ||
+           runtime::guard_alive(state);
+}
+
+Error unwatched(const std::string& name) {
     return Error(
                ErrorKind::System,
                fmt::format("the guard of container {} was killed: nobody checks its health", name))
@@ -126,7 +127,12 @@ Result<void> await_container(const Paths& paths, const std::string& project,
     for (;;) {
         const ContainerState state = TRY(runtime::observe_state(run_dir));
         if (TRY(holds(name, state, condition))) return {};
-        TRY(check_watched(name, state, condition));
+        if (!is_watched(state, condition)) {
+            // It may have ended between the two looks.
+            const ContainerState again = TRY(runtime::observe_state(run_dir));
+            if (TRY(holds(name, again, condition))) return {};
+            if (!is_watched(again, condition)) return unwatched(name);
+        }
         const int timeout = left(options.deadline);
         if (timeout == 0)
             return Error(ErrorKind::TimedOut, fmt::format("timeout waiting for container {}: {}",

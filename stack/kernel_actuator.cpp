@@ -146,7 +146,6 @@ Result<void> KernelActuator::make_state_folders(const ContainerRecord& record,
         TRY_DOING(limit_folder(record.state_dir + "/rw", storage_bytes, record.id),
                   "limit the writable layer of '{}'", record.name);
     }
-    TRY(make_stubs(root_of_state_dir(record.state_dir)));
     TRY(make_directories(upper, 0755));
     TRY(give_to(upper, record.uid_base));
     return make_directories(record.state_dir + "/rw/work", 0700);
@@ -306,6 +305,7 @@ Result<void> KernelActuator::write_name_files(const ContainerRecord& record,
 /// Starts the guard of a container whose bundle is complete, and connects its network.
 Result<void> KernelActuator::bring_up(const ContainerRecord& record) {
     const std::string run_dir = paths().run_container(record.project, record.name);
+    TRY(make_stubs(paths().data_root));
     TRY(raise_free_networks(record));
     TRY(make_directories(run_dir, 0700));
     TRY(write_name_files(record, run_dir));

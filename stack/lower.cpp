@@ -238,11 +238,10 @@ Result<Json> make_config(const ContainerInputs& in, const ContainerRecord& recor
                          const std::string& run_dir) {
     const compose::Service& service = in.wanted->config;
     const std::uint64_t capabilities = TRY(capabilities_of(service));
-    Json config = {
-        {"ociVersion", "1.2.0"},
-        {"process", process_json(record, in.user, service, capabilities)},
-        {"root", {{"path", record.state_dir + "/rw/upper"}, {"readonly", service.read_only}}},
-        {"mounts", mounts_json(in, record, run_dir)}};
+    Json config = {{"ociVersion", "1.2.0"},
+                   {"process", process_json(record, in.user, service, capabilities)},
+                   {"root", {{"path", "rootfs"}, {"readonly", service.read_only}}},
+                   {"mounts", mounts_json(in, record, run_dir)}};
     // The host's name stays as it is.
     if (service.sharing.uts != "host") {
         config["hostname"] = record.hostname;

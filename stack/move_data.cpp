@@ -108,13 +108,8 @@ struct Locks {
 
 Result<Locks> lock_everything(const Paths& paths) {
     Locks locks;
-    const auto take = [&](const std::string& path) -> Result<void> {
-        FileLock lock = TRY(FileLock::exclusive(path));
-        locks.held.push_back(std::move(lock));
-        return {};
-    };
     // A build or an `up` may take an hour: all others would wait behind us for it.
-    const auto take_now = [&](const std::string& path, const std::string& what) -> Result<void> {
+    const auto take = [&](const std::string& path, const std::string& what) -> Result<void> {
         auto lock = FileLock::exclusive_now(path);
         if (lock) {
             locks.held.push_back(*std::move(lock));
@@ -124,15 +119,16 @@ Result<Locks> lock_everything(const Paths& paths) {
         return Error(ErrorKind::Busy, what).help("wait for it to end, or end it");
     };
     for (const std::string& project : TRY(list_projects(paths)))
-        TRY(take_now(paths.project_lock(project),
-                     fmt::format("a command is changing project '{}'", project)));
+        TRY(take(paths.project_lock(project),
+                 fmt::format("a command is changing project '{}'", project)));
     auto volumes = hold_volume_making(paths);
     if (!volumes) return std::move(volumes).error().help("wait for it to end");
     locks.volumes = *std::move(volumes);
     if (exists(paths.data_root + "/build"))
-        TRY(take_now(image::build_lock_path(paths.data_root), "an image is being built"));
+        TRY(take(image::build_lock_path(paths.data_root), "an image is being built"));
     if (!exists(paths.data_root + "/images")) return locks;
-    TRY(take(paths.data_root + "/images/tmp.lock"));
+    constexpr const char* kStore = "the image store is being changed";
+    TRY(take(paths.data_root + "/images/tmp.lock", kStore));
     const std::string staging = paths.data_root + "/images/tmp";
     for (const std::string& name : TRY(list_directory(staging))) {
         const Result<UniqueFd> lease = sys::open(staging + "/" + name + "/lease", O_RDWR);
@@ -140,7 +136,7 @@ Result<Locks> lock_everything(const Paths& paths) {
             return Error(ErrorKind::Busy, "an image is being pulled, loaded or built")
                 .help("wait for it to end, or end it");
     }
-    TRY(take(paths.data_root + "/images/lock"));
+    TRY(take(paths.data_root + "/images/lock", kStore));
     return locks;
 }
 

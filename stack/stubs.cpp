@@ -1,5 +1,6 @@
 #include "stack/stubs.h"
 
+#include "base/failpoint.h"
 #include "base/file.h"
 #include "base/sys.h"
 
@@ -12,6 +13,7 @@ std::string stubs_of(const std::string& data_root) { return data_root + "/stubs"
 Result<void> make_stubs(const std::string& data_root) {
     const std::string folder = stubs_of(data_root);
     if (exists(folder + "/etc/resolv.conf")) return {};  // the last that is made
+    FAILPOINT("stubs.make");
     for (const char* name : {"/dev", "/proc", "/sys", "/etc"})
         TRY(make_directories(folder + name, 0755));
     for (const char* name : {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"})

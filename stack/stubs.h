@@ -9,11 +9,13 @@
 /// them in its own one, six inodes each time; what the image has there comes first.
 namespace davit::stack {
 
-/// The folder of that layer in `data_root`.
+/// The folder of that layer. It stands beside the image's layers, whose file system is known to do
+/// what a layer needs.
 std::string stubs_of(const std::string& data_root);
 
-/// Makes it where it isn't whole. What is missing costs time and nothing else: nothing is written
-/// aside and renamed. @errors System
+/// Makes it where it isn't whole; before each start, since somebody may have removed it. An entry
+/// that is missing costs time and nothing else: nothing is written aside and renamed.
+/// @errors System
 Result<void> make_stubs(const std::string& data_root);
 
 }  // namespace davit::stack

@@ -184,7 +184,7 @@ Result<void> make_volume(const Paths& paths, const VolumeRecord& record) {
 Result<UniqueFd> hold_volume_making(const Paths& paths) {
     if (!exists(paths.volumes())) return UniqueFd();
     UniqueFd lock = TRY(lock_making(paths, LOCK_EX | LOCK_NB));
-    if (!lock) return Error(ErrorKind::Busy, "a volume is being made or filled");
+    if (!lock) return Error(ErrorKind::Busy, "a volume is being made");
     return lock;
 }
 

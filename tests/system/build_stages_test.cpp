@@ -24,6 +24,7 @@ TEST_CASE("a stage that fails ends the others, and is what is told") {
     CHECK(failed.status == 1);
     CHECK(contains(failed.err, "Dockerfile:5:1: error: the command ended with exit code 3"));
     CHECK(contains(failed.err, "CANCELED"));
+    CHECK(count(failed.err, " ERROR") == 1);
     CHECK_FALSE(contains(failed.err, "echo never"));
     const Outcome quiet = bounded(box, {"build", "-q", "."});
     CHECK(contains(quiet.err, "about to fail"));
@@ -80,4 +81,14 @@ TEST_CASE("who waits for a cache of another build is told so, and can give up") 
         CHECK(builds.wait() == 130);
     }
     CHECK(bounded(box, {"build", "--no-cache", "."}).status == 0);
+
+    // Of two that are the same one takes what the other has made.
+    box.write("Dockerfile",
+              "FROM local/busybox:1\nRUN --mount=type=cache,id=mine,target=/c,sharing=locked "
+              "sleep 2 && echo done > /x\n");
+    Background first(box.davit_command({"build", "."}), said);
+    Background second(box.davit_command({"build", "."}), said + ".2");
+    CHECK(first.wait() == 0);
+    CHECK(second.wait() == 0);
+    CHECK(count(*read_file(said) + *read_file(said + ".2"), "CACHED") == 1);
 }
