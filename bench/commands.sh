@@ -59,7 +59,7 @@ mount -t tmpfs none "$DAVIT_RUN_ROOT"
 # What the folders of an engine take, in KiB.
 disk_of() {
     case $1 in
-        davit) du -sk "$work/data" | cut -f1 ;;
+        davit) mkdir -p "$work/data" && du -sk "$work/data" | cut -f1 ;;
         docker) du -sk "$WITH_DOCKER_INSIDE/data" | cut -f1 ;;
     esac
 }

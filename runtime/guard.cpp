@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "base/sys.h"
+#include "runtime/freezer.h"
 #include "runtime/guard_process.h"
 #include "runtime/protocol.h"
 
@@ -112,6 +113,9 @@ Result<void> Guard::adopt_run() {
     if (input_) attached_->set_input(std::move(input_), terminal_ || !input_once_);
     if (terminal_)
         TRY(loop_.watch(terminal_.get(), EPOLLIN, [this](std::uint32_t) { on_terminal(); }));
+    // By a `pause` whose guard was killed before it could say so: that was never done.
+    if (state_.status == Status::Running && container_->cgroup().frozen())
+        TRY(set_frozen(container_->spec().cgroups_path, false));
     if (health_) {
         health_->go_on(state_.pid, state_.health.value_or(Health()));
         if (state_.status == Status::Paused) health_->hold();

@@ -432,8 +432,16 @@ void sweep_zones(const Paths& paths) {
 Result<void> tidy_run_root(const Paths& paths, const std::string& project) {
     const FileLock lock = TRY(lock_host(paths));
     FAILPOINT("claims.tidy");
-    // A claim without a record: killed before the network was made.
+    // A claim without a record: killed, or failed, before the network was made. Others may have
+    // loaded rules meanwhile, which have it in them.
+    const std::vector<std::string> unmade = TRY(list_directory(networks_folder(paths, project)));
     TRY(remove_tree(networks_folder(paths, project)));
+    if (!unmade.empty()) {
+        const network::Ruleset rules = TRY(gather_rules(paths));
+        // Rules of no bridge harm nobody: the next load takes them away.
+        if (const Result<void> loaded = network::apply(rules); !loaded)
+            log::warn("stack", "load the packet rules: {}, ignoring", loaded.error().to_string());
+    }
     std::vector<std::string> left = TRY(list_directory(paths.run_project(project)));
     // Its own claim, also one whose writer was killed before the rename, holds nothing.
     std::erase_if(left, [](const std::string& name) { return name.starts_with(".project.json"); });

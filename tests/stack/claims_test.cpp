@@ -3,8 +3,12 @@
 #include "base/json.h"
 #include "base/sys.h"
 #include "runtime/state.h"
+#include "tests/support/command.h"
+#include "tests/support/own_namespaces.h"
+#include "tests/support/skip.h"
 #include "tests/support/temp_dir.h"
 
+#include <cstdio>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <sys/wait.h>
@@ -292,4 +296,25 @@ TEST_CASE("tidying leaves what still belongs to a container or to somebody else"
     REQUIRE(write_in_place(f.paths.run_root + "/not-ours", "x", 0600).ok());
     REQUIRE(tidy_run_root(f.paths, "one").ok());
     CHECK(*list_directory(f.paths.run_root) == std::vector<std::string>{"not-ours"});
+}
+
+TEST_CASE("rules of a network that never came to be go with its claim [ns]") {
+    const Fixture f;
+    REQUIRE(write_project_claim(f.paths, "shop").ok());
+    f.network("shop", "unmade", "172.18.0.0/16");
+    const int status = davit::testing::in_own_namespaces([&] {
+        const auto has_rules = [] {
+            return davit::testing::run({.argv = {"nft", "list", "ruleset"}})
+                       .out.find("dvb-unmade") != std::string::npos;
+        };
+        // As another project's command does it meanwhile.
+        const auto rules = gather_rules(f.paths);
+        const Result<void> loaded = rules ? network::apply(*rules) : Result<void>(rules.error());
+        if (!loaded) std::fprintf(stderr, "%s\n", loaded.error().to_string().c_str());
+        if (!has_rules()) return 1;
+        if (!tidy_run_root(f.paths, "shop")) return 2;
+        return has_rules() ? 3 : 0;
+    });
+    if (status == 77) SKIP_TEST("no user namespaces here");
+    CHECK(status == 0);
 }

@@ -14,6 +14,22 @@
 using namespace davit;
 using namespace davit::testing;
 
+namespace {
+
+/// As a guard does it for `pause`, by whichever cgroups there are.
+void freeze(const std::string& cgroup) {
+    for (const char* root : {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"}) {
+        const std::string v2 = root + cgroup + "/cgroup.freeze";
+        if (!exists(v2)) continue;
+        REQUIRE(write_control_file(v2, "1").ok());
+        return;
+    }
+    REQUIRE(
+        write_control_file("/sys/fs/cgroup/freezer" + cgroup + "/freezer.state", "FROZEN").ok());
+}
+
+}  // namespace
+
 TEST_CASE("a guard that is stopped is named after a while, and works when it goes on (K7)") {
     const Sandbox box("dt-hung");
     box.load_busybox();
@@ -60,6 +76,23 @@ services:
     const pid_t program = pid_of(box, "dt-unwatched-db-1");
     check_goes_on(box);
     CHECK(pid_of(box, "dt-unwatched-db-1") == program);
+    check_goes_down(box, before);
+}
+
+TEST_CASE("a pause whose guard was killed before it could say so was never done (K3)") {
+    const Sandbox box("dt-half-paused");
+    box.load_busybox();
+    box.compose(kTwo);
+    const std::string before = box.world();
+    box.davit_ok({"up", "-d"});
+    const auto config = read_json(box.data_root() +
+                                  "/projects/dt-half-paused/containers/dt-half-paused-web-1/"
+                                  "config.json");
+    REQUIRE(config.ok());
+    kill_hard(guard_of(box, "dt-half-paused-web-1"));
+    freeze((*config)["linux"]["cgroupsPath"].get<std::string>());
+    check_goes_on(box);
+    CHECK(eventually([] { return contains(http_get("127.0.0.1", 18090, "/"), "HTTP/1"); }));
     check_goes_down(box, before);
 }
 
