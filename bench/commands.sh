@@ -110,7 +110,7 @@ for engine in "${engines[@]}"; do
     before=$(disk_of "$engine")
     case $engine in
         davit)
-            "$build/bin/davit" load -q -i "$archive"
+            "$build/bin/davit" load -q -i "$archive" > /dev/null
             after=$(disk_of davit)
             "$build/bin/davit" import "$work/root.tar" "$image" > /dev/null
             ;;
@@ -131,7 +131,7 @@ for engine in "${engines[@]}"; do
     compose "$engine" down -t 0 > /dev/null 2>&1
     rows+=("| $engine | $(median "$work/$engine.exec") | $(median "$work/$engine.restart") | $(median "$work/$engine.logs") | $((memory / 1024)) MB in $processes processes | $((memory / services)) KiB | $(((after - before) / 1024)) MB |")
 done
-echo "kernel $(uname -r), $(nproc) cores, medians of $rounds rounds in ms, $services services"
+echo "kernel $(uname -r | cut -d. -f1,2), $(nproc) cores, medians of $rounds rounds in ms, $services services"
 echo "| engine | exec | restart | logs | supervision of the project | for each container | disk for a $(($(stat -c %s "$archive") / 1048576)) MB image |"
 echo "|---|---|---|---|---|---|---|"
 printf '%s\n' "${rows[@]}"

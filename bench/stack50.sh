@@ -142,7 +142,7 @@ for stack in $stacks; do
 done
 
 ! has_davit || davit_version=$("$build/bin/davit" version --short)
-echo "kernel $(uname -r), $(nproc) cores, medians of $runs runs in ms${davit_version:+; davit $davit_version}"
+echo "kernel $(uname -r | cut -d. -f1,2), $(nproc) cores, medians of $runs runs in ms${davit_version:+; davit $davit_version}"
 echo "| services | engine | up -d | up -d again | ps | down |"
 echo "|---|---|---|---|---|---|"
 for stack in $stacks; do
