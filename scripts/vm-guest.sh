@@ -96,16 +96,17 @@ YAML
 # --- the power is cut in the middle of `up` and of `pull` ---
 
 images=${build%/*}/images
-pulled=127.0.0.1:5000/nginx:1
+# Debian's own registry, which has a password, is at port 5000.
+pulled=127.0.0.1:5055/nginx:1
 
 start_registry() {
     cat > /root/registry.yaml <<'YAML'
 version: 0.1
 storage: {filesystem: {rootdirectory: /root/registry}}
-http: {addr: 127.0.0.1:5000}
+http: {addr: 127.0.0.1:5055}
 YAML
     docker-registry serve /root/registry.yaml > /root/registry.log 2>&1 &
-    timeout 60 bash -c 'until curl -s http://127.0.0.1:5000/v2/ > /dev/null; do sleep 0.5; done'
+    timeout 60 bash -c 'until curl -s http://127.0.0.1:5055/v2/ > /dev/null; do sleep 0.5; done'
 }
 
 many() { "$davit" -f /root/boottest/many.yaml "$@"; }
