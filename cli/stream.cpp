@@ -1,8 +1,11 @@
 #include "cli/stream.h"
 
+#include "base/duration.h"
 #include "cli/terminal.h"
 
+#include <chrono>
 #include <fmt/format.h>
+#include <optional>
 
 namespace davit::cli {
 namespace {
@@ -12,12 +15,21 @@ bool ended(const runtime::ContainerState& state) {
            (state.status == runtime::Status::Created && state.pid == 0);
 }
 
+/// Whether it ended after `since`: then nobody has told of it.
+bool ended_since(const runtime::ContainerState& state,
+                 const std::optional<std::chrono::system_clock::time_point>& since) {
+    const auto finished = parse_rfc3339(state.finished_at);
+    return since && finished && *finished >= *since;
+}
+
 /// Which of the containers have ended, and that each end is told once.
 class Ends {
 public:
     Ends(const StreamRequest& request, const std::vector<std::string>& names)
         : request_(request), names_(names), run_dirs_(run_dirs(request.paths, request.views)) {
-        for (const stack::ContainerView& view : request.views) ended_.push_back(ended(view.state));
+        for (const stack::ContainerView& view : request.views)
+            ended_.push_back(ended(view.state) &&
+                             !ended_since(view.state, request.log_options.since));
     }
 
     /// Looks at all of them; true where none runs.

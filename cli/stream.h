@@ -17,7 +17,8 @@ struct StreamRequest {
     LogViewOptions view_options = {};
     bool follow = true;
     bool stderr_apart = false;  ///< What containers wrote to stderr goes to our stderr.
-    bool tell_exits = false;    ///< "web-1 exited with code 3"
+    /// "web-1 exited with code 3", also of what has ended since `log_options.since` already.
+    bool tell_exits = false;
 };
 
 /// The folders whose changes tell of the containers' ends.

@@ -294,3 +294,22 @@ TEST_CASE("run takes an image where there is no project") {
     box.davit_ok({"rm", "-fs", "dt-alone"});
     box.davit_ok({"-p", "davit", "down"});
 }
+
+TEST_CASE("up tells also of what has ended before it shows the logs, and only once") {
+    const Sandbox box("dt-early-end");
+    box.load_busybox();
+    box.compose(R"(
+services:
+  job: {image: local/busybox:1, command: sh -c 'exit 0'}
+  web:
+    image: local/busybox:1
+    command: sh -c 'sleep 0.3; exit 4'
+    depends_on: {job: {condition: service_completed_successfully}}
+)");
+    const std::string first = box.davit({"up"}).out;
+    CHECK_MESSAGE(contains(first, "job-1 exited with code 0\n"), first);
+    CHECK_MESSAGE(contains(first, "web-1 exited with code 4\n"), first);
+    // Of what another `up` has told nobody tells again.
+    const std::string again = box.davit({"up", "--no-deps", "web"}).out;
+    CHECK_FALSE(contains(again, "job-1"));
+}
