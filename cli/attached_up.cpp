@@ -173,7 +173,10 @@ Result<int> attach_once(const AttachedUp& up, bool first_time, bool& again) {
         TRY(ContainerWatch::create(up.interrupts, run_dirs(paths, all), more));
     FirstEnd first(up, std::move(all));
     Stopper stopper(up, std::move(to_stop));
-    const Result<void> streamed = stream(stream_request(up, std::move(shown)), &watch, [&] {
+    StreamRequest request = stream_request(up, std::move(shown));
+    const Result<void> streamed = stream(request, &watch, [&] {
+        // As docker compose: what is ended since another one has ended isn't told.
+        if (first.done()) request.tell_exits = false;
         const bool told = up.watcher != nullptr && up.watcher->take();
         again = told && Interrupts::count() == 0;
         return stopper.step(watch, first) || again;

@@ -220,6 +220,8 @@ private:
                                                    : std::vector<std::string>{"down"}));
         CHECK_MESSAGE(done.status == 0, done.err);
         if (!up) return;
+        // One whose guard was killed had nobody to let it go on before.
+        (void)box_.davit(with({"unpause"}));
         const Outcome plan = box_.davit(with({"plan", "--detailed-exitcode"}));
         CHECK_MESSAGE(plan.status == 0, plan.out, plan.err);
         const std::string port = std::string(trim(box_.davit_ok(with({"port", "web", "80"}))));
