@@ -228,6 +228,7 @@ run_program() {  # PROGRAM
 }
 
 reboot_stages
+copy_out
 (while sleep 60; do copy_out; done) &
 for module in overlay veth bridge macvlan ipvlan nf_tables nft_chain_nat nf_conntrack loop xfs sctp fuse tun; do
     modprobe -q "$module"
