@@ -9,8 +9,8 @@
 #include "stack/disk_quota.h"
 #include "stack/host_ports.h"
 #include "stack/lower_config.h"
+#include "stack/mount_points.h"
 #include "stack/records.h"
-#include "stack/stubs.h"
 
 #include <algorithm>
 #include <set>
@@ -215,7 +215,7 @@ Result<void> choose_container(const ChoiceRequest& request, const std::string& n
     Paths own = paths;
     if (!own_root.empty()) own.data_root = own_root;
     inputs.state_dir = own.container(project.name, name);
-    inputs.stubs = stubs_of(paths.data_root);
+    inputs.mount_points = mount_point_layer(paths.data_root);
     inputs.anonymous_dir = own.project(project.name) + "/anonymous/" + name;
     inputs.volumes_dir = paths.volumes();
     inputs.run_dir = paths.run_container(project.name, name);

@@ -18,8 +18,9 @@ struct AwaitOptions {
 };
 
 /// Waits until the condition holds for the container.
-/// @errors System where it can't hold any more: it is unhealthy, has failed, or ended before it was
-/// healthy; InvalidInput where nothing checks its health; TimedOut; Cancelled
+/// @errors System where it can't hold any more: it is unhealthy, has failed, ended before it was
+/// healthy, or its guard was killed, so that nobody checks; InvalidInput where nothing checks its
+/// health; TimedOut; Cancelled
 /// @source docker/compose pkg/compose/convergence.go waitDependencies
 Result<void> await_container(const Paths& paths, const std::string& project,
                              const std::string& name, compose::Awaited condition,

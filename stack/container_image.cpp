@@ -10,7 +10,7 @@
 #include "image/store.h"
 #include "image/store_files.h"
 #include "runtime/guard_client.h"
-#include "stack/stubs.h"
+#include "stack/mount_points.h"
 
 #include <fcntl.h>
 #include <memory>
@@ -138,8 +138,8 @@ Result<void> export_root(const Environment& environment, const ContainerView& co
     // and what is mounted in the container isn't there.
     std::vector<std::string> layers = {upper_of(record)};
     layers.insert(layers.end(), image.layers.begin(), image.layers.end());
-    if (const std::string stubs = stubs_of(environment.paths.data_root); exists(stubs))
-        layers.push_back(stubs);
+    if (const std::string lowest = mount_point_layer(environment.paths.data_root); exists(lowest))
+        layers.push_back(lowest);
     const builder::MergedRoot merged =
         TRY(builder::MergedRoot::open(layers, staging.path(), false));
     image::PackOptions options;

@@ -19,8 +19,8 @@
 #include "stack/image_users.h"
 #include "stack/kept_logs.h"
 #include "stack/lower_network.h"
+#include "stack/mount_points.h"
 #include "stack/networks.h"
-#include "stack/stubs.h"
 #include "stack/volume_content.h"
 #include "stack/volume_mount.h"
 #include "stack/volumes.h"
@@ -305,7 +305,7 @@ Result<void> KernelActuator::write_name_files(const ContainerRecord& record,
 /// Starts the guard of a container whose bundle is complete, and connects its network.
 Result<void> KernelActuator::bring_up(const ContainerRecord& record) {
     const std::string run_dir = paths().run_container(record.project, record.name);
-    TRY(make_stubs(paths().data_root));
+    TRY(ensure_mount_point_layer(paths().data_root));
     TRY(raise_free_networks(record));
     TRY(make_directories(run_dir, 0700));
     TRY(write_name_files(record, run_dir));

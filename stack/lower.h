@@ -32,7 +32,7 @@ struct ContainerInputs {
     std::vector<compose::Port> ports = {};  ///< With the host ports that were chosen.
     ResolvedUser user = {};
     std::string state_dir = {};
-    std::string stubs = {};          ///< See stubs.h; empty: none.
+    std::string mount_points = {};   ///< The layer of mount_points.h; empty: none.
     std::string anonymous_dir = {};  ///< Where its anonymous volumes live.
     std::string volumes_dir = {};    ///< Where named volumes live.
     std::string run_dir = {};        ///< Of the container: configs and secrets are there.

@@ -417,7 +417,7 @@ Result<Json> linux_json(const ContainerInputs& in, const ContainerRecord& record
 Result<Json> annotations_json(const ContainerInputs& in, const ContainerRecord& record) {
     std::string lower;
     for (const std::string& layer : in.image->layers) lower += (lower.empty() ? "" : "\n") + layer;
-    if (!in.stubs.empty()) lower += (lower.empty() ? "" : "\n") + in.stubs;
+    if (!in.mount_points.empty()) lower += (lower.empty() ? "" : "\n") + in.mount_points;
     Json annotations = {{runtime::kOverlayLower, lower},
                         {runtime::kOverlayUpper, record.state_dir + "/rw/upper"},
                         {runtime::kOverlayWork, record.state_dir + "/rw/work"},

@@ -49,7 +49,7 @@ struct Fixture {
                              .default4 = true}};
         inputs.user.groups = {0};
         inputs.state_dir = "/data/projects/shop/containers/shop-web-2";
-        inputs.stubs = "/d/stubs";
+        inputs.mount_points = "/d/mount-points";
         inputs.anonymous_dir = "/data/projects/shop/anonymous/shop-web-2";
         inputs.volumes_dir = "/data/volumes";
     }
@@ -437,7 +437,7 @@ TEST_CASE("whatever is lowered is a configuration that the runtime takes") {
         CHECK(spec->namespaces.cgroup);
         CHECK(spec->resources.memory_limit == 64 << 20);
         CHECK(spec->resources.cpu_quota_us == 50000);
-        CHECK(spec->annotations.at(runtime::kOverlayLower) == "/l/top\n/l/bottom\n/d/stubs");
+        CHECK(spec->annotations.at(runtime::kOverlayLower) == "/l/top\n/l/bottom\n/d/mount-points");
         CHECK(spec->annotations.at(runtime::kOverlayUpper) == f.inputs.state_dir + "/rw/upper");
     }
 }

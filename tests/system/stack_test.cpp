@@ -351,7 +351,7 @@ TEST_CASE("data roots of the file are used for the stack and for one service") {
     CHECK(eventually([&] { return file_text(state + "/rw/upper/written") == "kept\n"; }));
     CHECK(box.inspect("dt-roots-a-1", "{{.LogPath}}").starts_with(state + "/"));
     // Where every container's mounts go is in a layer beneath those of the image.
-    CHECK(exists(box.data_root() + "/stubs/etc/hosts"));
+    CHECK(exists(box.data_root() + "/mount-points/etc/hosts"));
     CHECK(*list_directory(state + "/rw/upper") == std::vector<std::string>{"anonymous", "written"});
     CHECK(exists(big + "/projects/dt-roots/anonymous"));
     box.davit_ok({"down"});

@@ -1,4 +1,4 @@
-#include "stack/stubs.h"
+#include "stack/mount_points.h"
 
 #include "base/failpoint.h"
 #include "base/file.h"
@@ -8,12 +8,12 @@
 
 namespace davit::stack {
 
-std::string stubs_of(const std::string& data_root) { return data_root + "/stubs"; }
+std::string mount_point_layer(const std::string& data_root) { return data_root + "/mount-points"; }
 
-Result<void> make_stubs(const std::string& data_root) {
-    const std::string folder = stubs_of(data_root);
+Result<void> ensure_mount_point_layer(const std::string& data_root) {
+    const std::string folder = mount_point_layer(data_root);
     if (exists(folder + "/etc/resolv.conf")) return {};  // the last that is made
-    FAILPOINT("stubs.make");
+    FAILPOINT("mount-points.make");
     for (const char* name : {"/dev", "/proc", "/sys", "/etc"})
         TRY(make_directories(folder + name, 0755));
     for (const char* name : {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"})

@@ -11,11 +11,11 @@ namespace davit::stack {
 
 /// The folder of that layer. It stands beside the image's layers, whose file system is known to do
 /// what a layer needs.
-std::string stubs_of(const std::string& data_root);
+std::string mount_point_layer(const std::string& data_root);
 
 /// Makes it where it isn't whole; before each start, since somebody may have removed it. An entry
 /// that is missing costs time and nothing else: nothing is written aside and renamed.
 /// @errors System
-Result<void> make_stubs(const std::string& data_root);
+Result<void> ensure_mount_point_layer(const std::string& data_root);
 
 }  // namespace davit::stack
