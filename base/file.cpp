@@ -143,10 +143,10 @@ namespace {
 
 /// Also where nobody has collected it yet.
 bool has_ended(pid_t pid) {
-    if (::kill(pid, 0) == -1) return errno == ESRCH;
-    const Result<std::string> stat = read_file(fmt::format("/proc/{}/stat", pid));
-    const std::size_t name_end = stat ? stat->rfind(')') : std::string::npos;
-    return name_end != std::string::npos && stat->substr(name_end + 1, 2) == " Z";
+    const Result<UniqueFd> process = sys::pidfd_open(pid);
+    if (!process) return process.error().kind() == ErrorKind::NotFound;
+    const Result<bool> ended = sys::wait_for_exit(*process, 0);
+    return ended && *ended;
 }
 
 }  // namespace
