@@ -51,12 +51,16 @@ struct WebServer {
 /// Serves the repositories in `folder` on git://127.0.0.1.
 struct GitServer {
     explicit GitServer(const TempDir& folder)
-        : process({.argv = {"git", "daemon", "--reuseaddr", "--export-all", "--listen=127.0.0.1",
+        // Not by git(1), which starts it as a child that would outlive it.
+        : process({.argv = {program(), "--reuseaddr", "--export-all", "--listen=127.0.0.1",
                             "--base-path=" + folder.path()}},
                   "/dev/null") {
         REQUIRE(eventually([] {
             return run({.argv = {"git", "ls-remote", "git://127.0.0.1/repo.git"}}).status == 0;
         }));
+    }
+    static std::string program() {
+        return std::string(trim(run({.argv = {"git", "--exec-path"}}).out)) + "/git-daemon";
     }
     Background process;
 };
