@@ -41,6 +41,20 @@ Outcome davit_with(const Sandbox& box, const std::vector<std::string>& environme
     return davit::testing::run(command);
 }
 
+/// A credential helper of that name, for a registry that wants the password of "bob".
+/// Returns the environment in which davit finds it, and docker/config.json.
+std::vector<std::string> with_helper(const Sandbox& box, const Served& registry,
+                                     const std::string& name, const std::string& script) {
+    registry.put("auth.json", Json{{"user", "bob"}, {"password", "secret"}}.dump());
+    for (const char* folder : {"/bin", "/docker"})
+        REQUIRE(make_directories(box.folder() + folder, 0755).ok());
+    const std::string program = "bin/docker-credential-" + name;
+    box.write(program, "#!/bin/sh\n" + script);
+    REQUIRE(::chmod((box.folder() + "/" + program).c_str(), 0755) == 0);
+    return {"PATH=" + box.folder() + "/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "DOCKER_CONFIG=" + box.folder() + "/docker"};
+}
+
 }  // namespace
 
 TEST_CASE("pull brings the services that it is told to, by the policy that it is told") {
@@ -132,22 +146,16 @@ TEST_CASE("mirrors of Docker Hub serve its short names, and the store knows them
 TEST_CASE("credential helpers keep what login gives them and are asked by pull") {
     const Sandbox box("pull-helper");
     const Served registry;
-    registry.put("auth.json", Json{{"user", "bob"}, {"password", "secret"}}.dump());
-    REQUIRE(make_directories(box.folder() + "/bin", 0755).ok());
-    box.write("bin/docker-credential-drawer",
-              "#!/bin/sh\ncd \"$(dirname \"$0\")\"\necho \"$1\" >> calls\ncase $1 in\n"
-              "store) cat > drawer ;;\nget) cat > asked\n"
-              "  [ -e drawer ] && cat drawer && exit 0\n"
-              "  echo credentials not found in native keychain; exit 1 ;;\n"
-              "erase) rm drawer ;;\nesac\n");
-    REQUIRE(::chmod((box.folder() + "/bin/docker-credential-drawer").c_str(), 0755) == 0);
-    const std::vector<std::string> environment = {
-        "PATH=" + box.folder() + "/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "DOCKER_CONFIG=" + box.folder() + "/docker"};
+    const std::vector<std::string> environment =
+        with_helper(box, registry, "drawer",
+                    "cd \"$(dirname \"$0\")\"\necho \"$1\" >> calls\ncase $1 in\n"
+                    "store) cat > drawer ;;\nget) cat > asked\n"
+                    "  [ -e drawer ] && cat drawer && exit 0\n"
+                    "  echo credentials not found in native keychain; exit 1 ;;\n"
+                    "erase) rm drawer ;;\nesac\n");
     const auto davit = [&](std::vector<std::string> words) {
         return davit_with(box, environment, std::move(words));
     };
-    REQUIRE(make_directories(box.folder() + "/docker", 0755).ok());
     std::string config;
     SUBCASE("one for everything") { config = R"({"credsStore": "drawer"})"; }
     SUBCASE("one for this registry") {
@@ -176,15 +184,12 @@ TEST_CASE("credential helpers keep what login gives them and are asked by pull")
 TEST_CASE("helpers that are asked at the same time don't wait for each other") {
     const Sandbox box("pull-helpers");
     const Served registry;
-    registry.put("auth.json", Json{{"user", "bob"}, {"password", "secret"}}.dump());
-    REQUIRE(make_directories(box.folder() + "/bin", 0755).ok());
     // As those of Docker's project do it: they read to the end.
-    box.write("bin/docker-credential-slow",
-              "#!/bin/sh\nserver=$(cat)\necho '{\"ServerURL\": \"\", \"Username\": \"bob\", "
-              "\"Secret\": \"secret\"}'\n");
-    REQUIRE(::chmod((box.folder() + "/bin/docker-credential-slow").c_str(), 0755) == 0);
-    REQUIRE(make_directories(box.folder() + "/docker", 0755).ok());
-    box.write("docker/config.json", R"({"credsStore": "slow"})");
+    const std::vector<std::string> environment =
+        with_helper(box, registry, "thorough",
+                    "server=$(cat)\necho '{\"ServerURL\": \"\", \"Username\": \"bob\", "
+                    "\"Secret\": \"secret\"}'\n");
+    box.write("docker/config.json", R"({"credsStore": "thorough"})");
     box.compose(
         fmt::format("services:\n  a: {{image: '{}'}}\n  b: {{image: '{}'}}\n  c: "
                     "{{image: '{}'}}\n",
@@ -192,8 +197,7 @@ TEST_CASE("helpers that are asked at the same time don't wait for each other") {
     for (int round = 0; round < 8; ++round) {
         davit::testing::Command pull = box.davit_command({"pull", "-q"});
         pull.argv.insert(pull.argv.begin(), {"timeout", "--signal=KILL", "60"});
-        pull.environment.push_back("PATH=" + box.folder() + "/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-        pull.environment.push_back("DOCKER_CONFIG=" + box.folder() + "/docker");
+        pull.environment.insert(pull.environment.end(), environment.begin(), environment.end());
         const Outcome pulled = davit::testing::run(pull);
         REQUIRE_MESSAGE(pulled.status == 0, pulled.err);
     }
