@@ -31,30 +31,10 @@ done
 archive=$top/build/images/nginx.tar
 [ -x "$build/bin/davit" ] || { echo "there is no $build/bin/davit: build the preset release first" >&2; exit 1; }
 [ -f "$archive" ] || { echo "there is no $archive: scripts/make-test-image.sh nginx $archive makes it" >&2; exit 1; }
-[ -x /bin/busybox ] || { echo "install busybox-static first" >&2; exit 1; }
-
-work=$(mktemp -d "$parent/davit-bench.XXXXXX")
-export COMPOSE_PROJECT_NAME=davit-bench-$$ DAVIT_RUN_ROOT=$work/run DAVIT_DATA_ROOT=$work/data COMPOSE_PROGRESS=quiet
 engines=(davit)
 if [ -n "${WITH_DOCKER_INSIDE:-}" ]; then engines+=(docker); else echo "docker: not measured, see tests/scenarios/with-docker.sh"; fi
-compose() {
-    local engine=$1
-    shift
-    case $engine in
-        davit) "$build/bin/davit" "$@" ;;
-        docker) docker compose "$@" ;;
-    esac
-}
-finish() {
-    for engine in "${engines[@]}"; do compose "$engine" down -t 0 > /dev/null 2>&1 || true; done
-    umount "$DAVIT_RUN_ROOT" || true
-    rm -rf --one-file-system "$work"
-}
-trap finish EXIT
-ip link set lo up
-# In memory, as /run is.
-mkdir "$DAVIT_RUN_ROOT"
-mount -t tmpfs none "$DAVIT_RUN_ROOT"
+# shellcheck source=bench/stack_common.sh
+. "$top/bench/stack_common.sh"
 
 # What the folders of an engine take, in KiB.
 disk_of() {
@@ -80,12 +60,6 @@ memory_of() {
     esac
 }
 
-mkdir -p "$work/root/bin" "$work/root/etc" "$work/project"
-cp /bin/busybox "$work/root/bin/"
-for name in sh sleep true; do ln -s busybox "$work/root/bin/$name"; done
-echo 'root:x:0:0:root:/:/bin/sh' > "$work/root/etc/passwd"
-tar --owner=0 --group=0 -C "$work/root" -cf "$work/root.tar" .
-image=localhost/davit-bench:1
 cd "$work/project"
 {
     echo "services:"
@@ -94,32 +68,15 @@ cd "$work/project"
     done
 } > compose.yaml
 
-# measure FILE WORD...: appends the microseconds that it took.
-measure() {
-    local file=$1 begin=${EPOCHREALTIME/./}
-    shift
-    "$@" > "$work/said" 2>&1 || { echo "failed: $*" >&2; tail -5 "$work/said" >&2; return 1; }
-    echo $((${EPOCHREALTIME/./} - begin)) >> "$file"
-}
-median() {
-    sort -n "$1" | awk '{ t[NR] = $1 / 1000 } END { printf "%.1f", NR % 2 ? t[(NR + 1) / 2] : (t[NR / 2] + t[NR / 2 + 1]) / 2 }'
-}
-
 rows=()
 for engine in "${engines[@]}"; do
     before=$(disk_of "$engine")
     case $engine in
-        davit)
-            "$build/bin/davit" load -q -i "$archive" > /dev/null
-            after=$(disk_of davit)
-            "$build/bin/davit" import "$work/root.tar" "$image" > /dev/null
-            ;;
-        docker)
-            docker load -q -i "$archive" > /dev/null
-            after=$(disk_of docker)
-            docker import "$work/root.tar" "$image" > /dev/null
-            ;;
+        davit) "$build/bin/davit" load -q -i "$archive" > /dev/null ;;
+        docker) docker load -q -i "$archive" > /dev/null ;;
     esac
+    after=$(disk_of "$engine")
+    prepare "$engine"
     compose "$engine" up -d > /dev/null 2>&1
     compose "$engine" exec -T s1 true
     for _ in $(seq "$rounds"); do
