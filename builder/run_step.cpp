@@ -125,7 +125,8 @@ Result<void> StageBuilder::add_bind(const RunMount& mount, const std::string& ta
     return {};
 }
 
-/// Another build may have it for an hour: its user is told, and can give up.
+/// Another build may have it for an hour: its user is told, and can give up. It is tried again and
+/// again, since flock(2) ends for no wish of the user's and no failure of another stage.
 Result<void> StageBuilder::lock_cache(const std::string& folder, const std::string& id,
                                       const Step& step, RunCaches& caches) {
     constexpr std::chrono::milliseconds kLookAgain(100);
