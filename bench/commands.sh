@@ -31,10 +31,10 @@ done
 archive=$top/build/images/nginx.tar
 [ -x "$build/bin/davit" ] || { echo "there is no $build/bin/davit: build the preset release first" >&2; exit 1; }
 [ -f "$archive" ] || { echo "there is no $archive: scripts/make-test-image.sh nginx $archive makes it" >&2; exit 1; }
-engines=(davit)
-if [ -n "${WITH_DOCKER_INSIDE:-}" ]; then engines+=(docker); else echo "docker: not measured, see tests/scenarios/with-docker.sh"; fi
 # shellcheck source=bench/stack_common.sh
 . "$top/bench/stack_common.sh"
+engines=(davit)
+if [ -n "${WITH_DOCKER_INSIDE:-}" ]; then engines+=(docker); else echo "docker: not measured, see tests/scenarios/with-docker.sh"; fi
 
 # What the folders of an engine take, in KiB.
 disk_of() {

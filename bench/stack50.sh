@@ -35,7 +35,6 @@ while [ $# -gt 0 ]; do
 done
 has_davit() { case " $only " in *" davit "*) return 0 ;; esac; return 1; }
 ! has_davit || [ -x "$build/bin/davit" ] || { echo "there is no $build/bin/davit: build the preset release first" >&2; exit 1; }
-engines=()
 # shellcheck source=bench/stack_common.sh
 . "$top/bench/stack_common.sh"
 for engine in $only; do

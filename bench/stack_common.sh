@@ -1,6 +1,8 @@
-# shellcheck shell=bash
-# What the benchmarks of stacks share; read by them, after their arguments. They set `build`, `parent`
-# (where the data root is made) and `engines`, of davit, docker, podman.
+#!/usr/bin/env bash
+# What the benchmarks of stacks share, which read this after their arguments: an image, davit, docker
+# and podman-compose behind one word each, times and medians.
+: "${build:?is for the benchmarks of stacks to read: see bench/stack50.sh}" "${parent:?where the data root is made}"
+engines=()  # that are measured, and taken down at the end
 
 [ -x /bin/busybox ] || { echo "install busybox-static first" >&2; exit 1; }
 work=$(mktemp -d "$parent/davit-bench.XXXXXX")
