@@ -36,6 +36,18 @@ Result<void> add_stray_run_folders(const Paths& paths, const std::string& projec
     return {};
 }
 
+/// Whether a one-off container waits for a `run` that will never start it: that was killed before
+/// it had connected the network, which is done under the project's lock, and announced last. What
+/// is announced may yet be started.
+bool is_abandoned(const Paths& paths, const ContainerRecord& record,
+                  const runtime::ContainerState& state) {
+    if (!record.one_off || state.status != runtime::Status::Created ||
+        !runtime::guard_alive(state))
+        return false;
+    const auto claims = read_claims(paths.run_container(record.project, record.name));
+    return claims && !claims->published;
+}
+
 /// What has become of the container whose network this one shares.
 void observe_partner(const Paths& paths, const ContainerRecord& record,
                      compose::ObservedContainer& found) {
@@ -77,7 +89,8 @@ Result<Observation> observe(const Environment& environment, const std::string& p
         // Else it has to be made anew.
         const bool whole = is_whole(paths, project, name);
         if (whole) found.config_hash = record.config_hash;
-        found.half_made = !whole && state.pid == 0 && !runtime::guard_alive(state);
+        found.half_made = (!whole && state.pid == 0 && !runtime::guard_alive(state)) ||
+                          is_abandoned(paths, record, state);
         found.image_id = record.image_id;
         // Without its guard nobody keeps its log or restarts it: it counts as in need of a start.
         // So does what is about to end: a `down` was killed that had asked for it.

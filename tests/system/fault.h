@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/strings.h"
+#include "base/sys.h"
 #include "tests/support/sandbox.h"
 #include "tests/support/text.h"
 #include "tests/system/verify.h"
@@ -9,6 +10,7 @@
 #include <csignal>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <string>
 #include <vector>
 
@@ -87,9 +89,14 @@ inline pid_t pid_of(const Sandbox& box, const std::string& container) {
     return static_cast<pid_t>(state_number(box, container, "pid"));
 }
 
+/// Kills a process, which is gone when this returns: what runs next would see it alive, else.
 inline void kill_hard(pid_t pid) {
     REQUIRE(pid > 1);
+    const auto process = sys::pidfd_open(pid);
+    REQUIRE(process.ok());
     ::kill(pid, SIGKILL);
+    pollfd end{process->get(), POLLIN, 0};
+    REQUIRE(::poll(&end, 1, 10000) == 1);
 }
 
 }  // namespace davit::testing

@@ -7,6 +7,7 @@
 #include "tests/support/sandbox.h"
 #include "tests/support/skip.h"
 #include "tests/support/text.h"
+#include "tests/system/needs_failpoints.h"
 
 #include <csignal>
 #include <doctest/doctest.h>
@@ -215,6 +216,37 @@ services:
     CHECK(ports.size() == kProjects);
     each({"down"});
     CHECK(eventually([&] { return box.world() == before; }));
+}
+
+TEST_CASE("a run that was killed before it had connected its container leaves nothing to up (K1)") {
+    NEEDS_FAILPOINTS();
+    const Sandbox box("dt-runs");
+    box.load_busybox();
+    box.compose(kTwo);
+    const std::string before = box.world();
+    box.davit_ok({"up", "-d"});
+    const auto with_fault = [&](const char* fault) {
+        Command command = box.davit_command({"run", "--rm", "-T", "--no-deps", "db", "echo", "me"});
+        command.environment.push_back(std::string("DAVIT_FAILPOINTS=") + fault);
+        return command;
+    };
+    const auto one_off_is = [&](const char* word) {
+        return contains(box.davit_ok({"ps", "-a", "--format", "{{.Name}} {{.State}}"}), word);
+    };
+    for (const char* fault : {"link.make=kill", "link.configure=kill", "link.inside=kill"}) {
+        CAPTURE(fault);
+        CHECK(run(with_fault(fault)).status == 137);
+        CHECK(one_off_is("created"));
+        check_goes_on(box);
+        CHECK_FALSE(one_off_is("-run-"));
+    }
+    // One that is about to be started is whole.
+    Background slow(with_fault("guard.ask-start=delay:1500"), box.folder() + "/said");
+    REQUIRE(eventually([&] { return one_off_is("created"); }));
+    check_goes_on(box);
+    CHECK(slow.wait() == 0);
+    CHECK(*read_file(box.folder() + "/said") == "me\n");
+    check_goes_down(box, before);
 }
 
 TEST_CASE("the holder of a lock that is killed and a lock file that is removed stop nobody (C6)") {
