@@ -1,6 +1,7 @@
 #include "stack/observe.h"
 
 #include "image/store.h"
+#include "runtime/guard_client.h"
 #include "stack/claims.h"
 #include "stack/networks.h"
 
@@ -34,6 +35,15 @@ Result<void> add_stray_run_folders(const Paths& paths, const std::string& projec
         containers[name] = std::move(stray);
     }
     return {};
+}
+
+Result<runtime::ContainerState> state_of(const Paths& paths, const ContainerRecord& record) {
+    const std::string run_dir = paths.run_container(record.project, record.name);
+    runtime::ContainerState state = TRY(runtime::observe_state(run_dir));
+    // Where its `run` was killed its guard may be on its way.
+    if (!record.one_off || state.guard_pid != 0) return state;
+    TRY(runtime::await_launch(run_dir));
+    return runtime::observe_state(run_dir);
 }
 
 /// Whether a one-off container waits for a `run` that will never start it: that was killed before
@@ -81,8 +91,7 @@ Result<Observation> observe(const Environment& environment, const std::string& p
         seen.state.networks[name] = {record.config_hash, in_kernel};
     }
     for (const auto& [name, record] : seen.containers) {
-        const runtime::ContainerState state =
-            TRY(runtime::observe_state(paths.run_container(project, name)));
+        const runtime::ContainerState state = TRY(state_of(paths, record));
         seen.states[name] = state;
         compose::ObservedContainer& found = seen.state.containers[name];
         found.service = record.service;
