@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <map>
 #include <poll.h>
 #include <thread>
 
@@ -151,7 +152,8 @@ Result<int> status_of(const AttachedUp& up, const std::string& service) {
 
 /// Attaches to what runs now. `again`: the watcher has done something to containers, so that they
 /// are to be looked at anew.
-Result<int> attach_once(const AttachedUp& up, bool first_time, bool& again) {
+Result<int> attach_once(const AttachedUp& up, bool first_time, bool& again,
+                        std::map<std::string, Shown>& shown_before) {
     const stack::Paths& paths = up.target.environment.paths;
     std::vector<ContainerView> all = TRY(stack::list_containers(paths, up.target.project));
     std::erase_if(all, [&](const ContainerView& view) {
@@ -174,6 +176,7 @@ Result<int> attach_once(const AttachedUp& up, bool first_time, bool& again) {
     FirstEnd first(up, std::move(all));
     Stopper stopper(up, std::move(to_stop));
     StreamRequest request = stream_request(up, std::move(shown));
+    request.shown = &shown_before;
     const Result<void> streamed = stream(request, &watch, [&] {
         // As docker compose: what is ended since another one has ended isn't told.
         if (first.done()) request.tell_exits = false;
@@ -200,16 +203,15 @@ void await_watcher(const AttachedUp& up) {
 }  // namespace
 
 Result<int> attach_to_all(const AttachedUp& up) {
-    AttachedUp now = up;
+    std::map<std::string, Shown> shown;
     for (bool first_time = true;; first_time = false) {
         bool again = false;
-        const int status = TRY(attach_once(now, first_time, again));
-        now.since = std::chrono::system_clock::now();
+        const int status = TRY(attach_once(up, first_time, again, shown));
         if (up.watcher == nullptr || Interrupts::count() > 0) return status;
         if (!again) await_watcher(up);
         if (Interrupts::count() > 0) {
             up.watcher->end();  // what it has started meanwhile is stopped like the others
-            return attach_once(now, false, again);
+            return attach_once(up, false, again, shown);
         }
         if (!again && !up.watcher->lives()) return status;
     }

@@ -3,6 +3,7 @@
 #include "base/duration.h"
 #include "cli/terminal.h"
 
+#include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
 #include <optional>
@@ -29,7 +30,8 @@ public:
         : request_(request), names_(names), run_dirs_(run_dirs(request.paths, request.views)) {
         for (const stack::ContainerView& view : request.views)
             ended_.push_back(ended(view.state) &&
-                             !ended_since(view.state, request.log_options.since));
+                             (!ended_since(view.state, request.log_options.since) ||
+                              was_told(view.record.name, view.state)));
     }
 
     /// Looks at all of them; true where none runs.
@@ -39,9 +41,7 @@ public:
             const auto state = runtime::observe_state(run_dirs_[i]);
             // One that can't be looked at can't be waited for either.
             const bool now = !state || ended(*state);
-            if (now && !ended_[i] && request_.tell_exits && state)
-                to_stdout(
-                    fmt::format("{} exited with code {}\n", harmless(names_[i]), state->exit_code));
+            if (now && !ended_[i] && state) tell(i, *state);
             ended_[i] = now;
             all = all && now;
         }
@@ -49,6 +49,19 @@ public:
     }
 
 private:
+    bool was_told(const std::string& container, const runtime::ContainerState& state) const {
+        if (request_.shown == nullptr) return false;
+        const auto before = request_.shown->find(container);
+        return before != request_.shown->end() && before->second.end == state.finished_at;
+    }
+
+    void tell(std::size_t i, const runtime::ContainerState& state) {
+        if (request_.shown != nullptr)
+            (*request_.shown)[request_.views[i].record.name].end = state.finished_at;
+        if (!request_.tell_exits) return;
+        to_stdout(fmt::format("{} exited with code {}\n", harmless(names_[i]), state.exit_code));
+    }
+
     const StreamRequest& request_;
     const std::vector<std::string>& names_;
     std::vector<std::string> run_dirs_;
@@ -74,7 +87,20 @@ Result<void> stream(const StreamRequest& request, const ContainerWatch* watch,
         log_paths.push_back(view.record.log_path);
     }
     LogView view(names, request.view_options);
+    // Lines that were written at once have one time: it is compared with what was shown before.
+    const std::map<std::string, Shown> before =
+        request.shown == nullptr ? std::map<std::string, Shown>() : *request.shown;
+    const auto is_new = [&](const stack::LogLine& line) {
+        if (request.shown == nullptr) return true;
+        const std::string& container = request.views[line.source].record.name;
+        const auto old = before.find(container);
+        if (old != before.end() && line.time <= old->second.newest_line) return false;
+        Shown& shown = (*request.shown)[container];
+        shown.newest_line = std::max(shown.newest_line, line.time);
+        return true;
+    };
     const auto print = [&](const stack::LogLine& line) {
+        if (!is_new(line)) return;
         const std::string text = view.add(line);
         const bool apart = request.stderr_apart && line.stream == stack::LogLine::Stream::Stderr;
         apart ? to_stderr(text) : to_stdout(text);

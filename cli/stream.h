@@ -4,11 +4,20 @@
 #include "cli/log_view.h"
 #include "stack/status.h"
 
+#include <chrono>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
 namespace davit::cli {
+
+/// What one stream has shown of a container, for another one that goes on behind it: no line is
+/// lost between the two and none comes twice.
+struct Shown {
+    std::chrono::system_clock::time_point newest_line = {};  ///< When it was written.
+    std::string end = {};                                    ///< `finished_at` of the end told.
+};
 
 struct StreamRequest {
     stack::Paths paths = {};
@@ -19,6 +28,8 @@ struct StreamRequest {
     bool stderr_apart = false;  ///< What containers wrote to stderr goes to our stderr.
     /// "web-1 exited with code 3", also of what has ended since `log_options.since` already.
     bool tell_exits = false;
+    /// By container; kept up to date. Null: nothing was shown before.
+    std::map<std::string, Shown>* shown = nullptr;
 };
 
 /// The folders whose changes tell of the containers' ends.

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <map>
 #include <sys/stat.h>
 
 // `davit watch`, as somebody at an editor sees it.
@@ -180,8 +181,14 @@ services:
     box.write("src/page", "two\n");
     CHECK(eventually([&] { return inside(box, "web", "/srv/page") == "two\n"; }));
     CHECK(says("Syncing service \"web\" after"));
-    box.write("settings", "b\n");
-    CHECK(says("word is first, settings b"));
+    // Nothing is lost where one look at the logs ends and the next begins, and nothing comes twice.
+    for (const std::string name : {"b", "d", "e", "f"}) {
+        CAPTURE(name);
+        box.write("settings", name + "\n");
+        const std::string line = "  | word is first, settings " + name;
+        CHECK(says("web-1" + line));
+        CHECK(says("web-2" + line));
+    }
     box.write("app/word", "second\n");
     CHECK(says("web-1  | word is second"));
     CHECK(says("web-2  | word is second"));
@@ -191,6 +198,10 @@ services:
     up.signal(SIGINT);
     CHECK(up.wait() == 130);
     CHECK(watchers() == 0);
+    std::map<std::string, int> times;
+    for (const std::string& line : split(*read_file(said), '\n'))
+        if (contains(line, "| word is ")) ++times[line];
+    for (const auto& [line, count] : times) CHECK_MESSAGE(count == 1, line);
     CHECK(box.davit_ok({"ps", "-q"}).empty());
     box.davit_ok({"down"});
 }
