@@ -220,7 +220,7 @@ Result<std::optional<StepRecord>> ImportedSteps::bring(const std::string& key,
         diff_id.empty() || exists(image::layer_path(cache.data_root(), diff_id) + "/meta.json");
     if (!there && !step.blob_file.empty()) {
         std::vector<image::LayerJob> jobs(1);
-        jobs[0].file = step.blob_file;
+        jobs[0].file.path = step.blob_file;
         jobs[0].keep_file = true;
         jobs[0].folder = staging + "/layer";
         jobs[0].scratch = staging + "/blob";

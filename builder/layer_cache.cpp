@@ -48,11 +48,11 @@ Result<std::string> LayerCache::add_layer(const std::string& upper, const std::s
                                           const image::PackOptions& options) const {
     std::vector<image::LayerJob> jobs(1);
     image::LayerJob& job = jobs[0];
-    job.file = staging + "/tar";
+    job.file.path = staging + "/tar";
     job.scratch = staging + "/blob";
     job.compress = true;
     const UniqueFd folder = TRY(sys::open(upper, O_RDONLY | O_DIRECTORY));
-    UniqueFd fd = TRY(sys::open(job.file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+    UniqueFd fd = TRY(sys::open(job.file.path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
     image::FileSink tar(std::move(fd));
     (void)TRY(image::pack_layer(folder, tar, options));
     TRY(tar.flush());

@@ -8,6 +8,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <optional>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace davit::image {
 namespace {
@@ -35,40 +38,79 @@ std::string folder_of(const std::string& name) {
     return slash == std::string::npos ? std::string() : name.substr(0, slash);
 }
 
+/// What is left of an open file, where that is a tar as it is: anything else has to be read from
+/// front to back. @source POSIX pax "ustar Interchange Format"
+Result<std::optional<FileRange>> plain_tar(const UniqueFd& file) {
+    constexpr off_t kMagicAt = 257;
+    struct stat info {};
+    if (::fstat(file.get(), &info) == -1) return sys::failed("fstat(2)");
+    if (!S_ISREG(info.st_mode)) return std::optional<FileRange>();
+    const off_t begin = ::lseek(file.get(), 0, SEEK_CUR);
+    if (begin == -1) return sys::failed("lseek(2)");
+    char magic[5] = {};
+    const ssize_t got = sys::retry_on_eintr(
+        [&] { return ::pread(file.get(), magic, sizeof magic, begin + kMagicAt); });
+    if (got != sizeof magic || std::string_view(magic, sizeof magic) != "ustar")
+        return std::optional<FileRange>();
+    FileRange all;
+    all.offset = begin;
+    all.size = info.st_size - begin;
+    return std::optional<FileRange>(std::move(all));
+}
+
 }  // namespace
 
-Result<Archive> Archive::spool(ByteSource& source, const std::string& staging) {
+Result<Archive> Archive::open(UniqueFd file, const std::string& staging) {
     Archive archive;
-    const std::unique_ptr<ByteSource> plain = TRY(decompress(source));
-    TarReader reader(*plain);
+    if (const std::optional<FileRange> found = TRY(plain_tar(file))) {
+        const auto shared = std::make_shared<const UniqueFd>(std::move(file));
+        RangeSource tar(shared, found->offset, found->size);
+        TRY(archive.read_entries(tar, &tar, shared, staging));
+        return archive;
+    }
+    const std::unique_ptr<ByteSource> source = read_descriptor(std::move(file));
+    const std::unique_ptr<ByteSource> plain = TRY(decompress(*source));
+    TRY(archive.read_entries(*plain, nullptr, nullptr, staging));
+    return archive;
+}
+
+/// Notes where the files are, or spools them; `where` is `tar` itself where it is a stretch of
+/// `file`.
+Result<void> Archive::read_entries(ByteSource& tar, const RangeSource* where,
+                                   const std::shared_ptr<const UniqueFd>& file,
+                                   const std::string& staging) {
+    TarReader reader(tar);
     const UnpackLimits limits;
     TarContent content(reader, limits);
     for (std::size_t number = 0;; ++number) {
         const std::optional<TarEntry> entry = TRY(reader.next());
-        if (!entry) break;
+        if (!entry) return {};
         if (number >= kMostEntries)
             return Error(ErrorKind::InvalidInput,
                          fmt::format("the archive has more than {} files", kMostEntries));
         const std::string name = clean_name(entry->path);
         // A name that comes twice means what came last.
         if (entry->type != TarType::Directory) {
-            archive.files_.erase(name);
-            archive.links_.erase(name);
+            files_.erase(name);
+            links_.erase(name);
         }
         if (entry->type == TarType::SymLink) {
-            archive.links_[name] = clean_name(join_path(folder_of(name), entry->link));
+            links_[name] = clean_name(join_path(folder_of(name), entry->link));
         } else if (entry->type == TarType::HardLink) {
-            archive.links_[name] = clean_name(entry->link);
+            links_[name] = clean_name(entry->link);
         } else if (entry->type == TarType::Regular) {
+            if (where != nullptr && reader.in_one_piece()) {
+                files_[name] = {"", file, where->position(), entry->size};
+                continue;
+            }
             // A number, not the archive's name: nothing in it can choose where we write.
             const std::string path = fmt::format("{}/file-{}", staging, number);
-            const UniqueFd file =
+            const UniqueFd spooled =
                 TRY(sys::open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
-            TRY_DOING(content.write(*entry, file), "write '{}'", path);
-            archive.files_[name] = path;
+            TRY_DOING(content.write(*entry, spooled), "write '{}'", path);
+            files_[name] = {path, nullptr, 0, entry->size};
         }
     }
-    return archive;
 }
 
 Archive Archive::folder(const std::string& path) {
@@ -77,15 +119,21 @@ Archive Archive::folder(const std::string& path) {
     return archive;
 }
 
-bool Archive::has(const std::string& name) const { return path_of(name).ok(); }
+bool Archive::has(const std::string& name) const { return find(name).ok(); }
 
-Result<std::string> Archive::path_of(const std::string& name) const {
+Result<FileRange> Archive::find(const std::string& name) const {
     std::string wanted = clean_name(name);
     if (leads_out(wanted)) return missing(name);
     if (!folder_.empty()) {
-        std::string path = folder_ + "/" + wanted;
-        if (!exists(path)) return missing(name);
-        return path;
+        FileRange file;
+        file.path = folder_ + "/" + wanted;
+        struct stat info {};
+        if (::stat(file.path.c_str(), &info) == -1) return missing(name);
+        if (!S_ISREG(info.st_mode))
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("'{}' of the archive is not a file", printable(name)));
+        file.size = info.st_size;
+        return file;
     }
     for (int followed = 0; followed <= kMostLinks; ++followed) {
         if (const auto file = files_.find(wanted); file != files_.end()) return file->second;
@@ -97,8 +145,20 @@ Result<std::string> Archive::path_of(const std::string& name) const {
 }
 
 Result<std::string> Archive::read(const std::string& name) const {
-    const std::string path = TRY(path_of(name));
-    return read_file(path, kLargestDocument);
+    const FileRange file = TRY(find(name));
+    if (!file.archive) return read_file(file.path, kLargestDocument);
+    if (file.size > static_cast<std::int64_t>(kLargestDocument))
+        return Error(ErrorKind::InvalidInput,
+                     fmt::format("'{}' of the archive has more than {} bytes", printable(name),
+                                 kLargestDocument));
+    const std::unique_ptr<ByteSource> source = TRY(open_range(file));
+    std::string text(static_cast<std::size_t>(file.size), '\0');
+    for (std::size_t have = 0; have < text.size();) {
+        const std::size_t got = TRY(source->read(text.data() + have, text.size() - have));
+        if (got == 0) return missing(name);
+        have += got;
+    }
+    return text;
 }
 
 }  // namespace davit::image

@@ -2,6 +2,7 @@
 
 #include "base/sys.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <unistd.h>
 #include <vector>
@@ -23,6 +24,20 @@ private:
 };
 
 }  // namespace
+
+Result<std::int64_t> ByteSource::skip(std::int64_t size) {
+    std::vector<char> thrown_away(
+        static_cast<std::size_t>(std::clamp<std::int64_t>(size, 0, 65536)));
+    std::int64_t passed = 0;
+    while (passed < size) {
+        const auto wanted = static_cast<std::size_t>(
+            std::min<std::int64_t>(size - passed, static_cast<std::int64_t>(thrown_away.size())));
+        const std::size_t got = TRY(read(thrown_away.data(), wanted));
+        if (got == 0) break;
+        passed += static_cast<std::int64_t>(got);
+    }
+    return passed;
+}
 
 std::unique_ptr<ByteSource> read_descriptor(UniqueFd fd) {
     return std::make_unique<DescriptorSource>(std::move(fd));

@@ -20,6 +20,9 @@ public:
 
     /// At most `size` bytes into `buffer`; 0 at the end.
     virtual Result<std::size_t> read(char* buffer, std::size_t size) = 0;
+
+    /// Passes over `size` bytes. Returns how many there were: fewer only at the end.
+    virtual Result<std::int64_t> skip(std::int64_t size);
 };
 
 /// The bytes of an open descriptor.

@@ -28,31 +28,9 @@ Error mismatch(std::string_view of, const std::string& found, std::string_view w
                                                       full_digest(found), who, full_digest(said)));
 }
 
-Result<std::unique_ptr<ByteSource>> open_source(const std::string& file) {
-    UniqueFd fd = TRY(sys::open(file, O_RDONLY | O_NOFOLLOW));
-    return read_descriptor(std::move(fd));
-}
-
 Result<void> check_blob(const LayerJob& job, const std::string& found) {
     if (!job.digest.empty() && found != job.digest)
         return mismatch("its bytes are", found, "manifest", job.digest);
-    return {};
-}
-
-/// Copies somebody else's file, so that the copy can become the blob.
-Result<void> take_copy(LayerJob& job) {
-    const std::string copy = job.scratch + ".copy";
-    const std::unique_ptr<ByteSource> source = TRY(open_source(job.file));
-    UniqueFd fd = TRY(sys::open(copy, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
-    FileSink sink(std::move(fd));
-    std::vector<char> buffer(256U << 10U);
-    for (;;) {
-        const std::size_t got = TRY(source->read(buffer.data(), buffer.size()));
-        if (got == 0) break;
-        TRY_DOING(sink.write({buffer.data(), got}), "write '{}'", copy);
-    }
-    TRY_DOING(sink.flush(), "write '{}'", copy);
-    job.file = copy;
     return {};
 }
 
@@ -63,13 +41,28 @@ struct Work {
     UnpackedLayer unpacked = {};
     Blob blob = {};
     std::string blob_file = {};
+    std::string compressed = {};  ///< Digest of what was read to be compressed.
 };
 
-/// Unpacks, and hashes the file on the way, which is the blob unless it is compressed first.
+bool is_compressed_first(const Work& work) {
+    return work.media_type == kOciLayer && work.job->compress;
+}
+
+/// Unpacks, and hashes the file on the way, which is the blob unless it is compressed first. Of
+/// somebody else's file a copy is made meanwhile: what is checked is what is kept, whatever happens
+/// to the file.
 Result<void> unpack_file(Work& work) {
     const LayerJob& job = *work.job;
-    const std::unique_ptr<ByteSource> raw = TRY(open_source(job.file));
-    BlobSource blob(*raw, job.digest);
+    const std::unique_ptr<ByteSource> raw = TRY(open_range(job.file));
+    const bool is_blob = !is_compressed_first(work);
+    std::string file = job.file.path;
+    UniqueFd copy;
+    if (is_blob && job.keep_file) {
+        file = job.scratch + ".copy";
+        copy = TRY(sys::open(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+    }
+    CopyingSource copied(*raw, copy);
+    BlobSource blob(copy ? static_cast<ByteSource&>(copied) : *raw, job.digest);
     if (job.folder.empty()) {
         TRY(blob.drain());
     } else {
@@ -82,9 +75,9 @@ Result<void> unpack_file(Work& work) {
     if (plain && job.folder.empty() && !job.diff_id.empty() && !is_sha512(found) &&
         found != job.diff_id)
         return mismatch("its content is", found, "image", job.diff_id);
-    if (plain && job.compress) return {};
+    if (!is_blob) return {};
     work.blob = {found, size, work.media_type};
-    work.blob_file = job.file;
+    work.blob_file = std::move(file);
     return {};
 }
 
@@ -92,13 +85,16 @@ Result<void> unpack_file(Work& work) {
 Result<void> compress_file(Work& work) {
     const LayerJob& job = *work.job;
     const std::string path = job.scratch + ".gz";
-    const std::unique_ptr<ByteSource> source = TRY(open_source(job.file));
+    const std::unique_ptr<ByteSource> raw = TRY(open_range(job.file));
+    // What is read for a second time may have changed meanwhile.
+    HashingSource hashed(*raw);
+    ByteSource& source = job.keep_file ? static_cast<ByteSource&>(hashed) : *raw;
     UniqueFd fd = TRY(sys::open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
     FileSink file(std::move(fd));
     GzipSink gzip(file);
     std::vector<char> buffer(256U << 10U);
     for (;;) {
-        const std::size_t got = TRY(source->read(buffer.data(), buffer.size()));
+        const std::size_t got = TRY(source.read(buffer.data(), buffer.size()));
         if (got == 0) break;
         TRY_DOING(gzip.write({buffer.data(), got}), "write '{}'", path);
     }
@@ -107,6 +103,7 @@ Result<void> compress_file(Work& work) {
     const std::int64_t size = file.size();
     work.blob = {std::move(file).hex(), size, kOciLayerGzip};
     work.blob_file = path;
+    if (job.keep_file) work.compressed = std::move(hashed).hex();
     return {};
 }
 
@@ -151,8 +148,8 @@ Result<UniqueFd> make_layer_root(const std::string& folder) {
     return root;
 }
 
-Result<std::string> layer_media_type(const std::string& file) {
-    const std::unique_ptr<ByteSource> source = TRY(open_source(file));
+Result<std::string> layer_media_type(const FileRange& file) {
+    const std::unique_ptr<ByteSource> source = TRY(open_range(file));
     char magic[4] = {};
     (void)TRY(source->read(magic, sizeof magic));
     using namespace std::string_view_literals;
@@ -209,13 +206,12 @@ Result<void> stage_layers(std::vector<LayerJob>& jobs) {
         LayerJob& job = jobs[i];
         Work& work = works[i];
         work.job = &job;
-        if (job.keep_file) TRY_DOING(take_copy(job), "take in {}", shown(job));
         work.media_type = TRY(layer_media_type(job.file));
         tasks.emplace_back([&]() -> Result<void> {
             TRY_DOING(unpack_file(work), "unpack {}", shown(job));
             return {};
         });
-        if (job.compress && work.media_type == kOciLayer)
+        if (is_compressed_first(work))
             tasks.emplace_back([&]() -> Result<void> {
                 TRY_DOING(compress_file(work), "compress {}", shown(job));
                 return {};
@@ -226,6 +222,9 @@ Result<void> stage_layers(std::vector<LayerJob>& jobs) {
         LayerJob& job = *work.job;
         job.staged.diff_id = job.diff_id.empty() ? work.unpacked.diff_id : job.diff_id;
         job.staged.folder = job.folder;
+        if (!work.compressed.empty() && work.compressed != job.staged.diff_id)
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("{} was changed while it was read", shown(job)));
         job.staged.blob = work.blob;
         job.staged.blob_file = work.blob_file;
         if (!job.folder.empty()) TRY(write_layer_notes(job.folder, work.unpacked, work.blob));

@@ -3,6 +3,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "image/byte_source.h"
+#include "image/file_range.h"
 #include "image/store_files.h"
 
 #include <string>
@@ -12,8 +13,8 @@ namespace davit::image {
 
 /// One layer that is to be made ready in a staging folder: unpacked, and its blob with it.
 struct LayerJob {
-    std::string file = {};     ///< Plain, gzip or zstd. Taken away where it becomes the blob.
-    bool keep_file = false;    ///< It is somebody else's: copied instead.
+    FileRange file = {};       ///< Plain, gzip or zstd. Taken away where it becomes the blob.
+    bool keep_file = false;    ///< It is somebody else's, or an archive's: copied instead.
     std::string folder = {};   ///< Where it is unpacked; empty: the store has the layer.
     std::string scratch = {};  ///< Beginning of the names of files that may be made.
     std::string diff_id = {};  ///< Expected; empty: to be found out.
@@ -44,7 +45,7 @@ Result<void> write_layer_notes(const std::string& folder, const UnpackedLayer& u
                                const Blob& blob);
 
 /// The media type of a layer, by the first bytes of its file.
-Result<std::string> layer_media_type(const std::string& file);
+Result<std::string> layer_media_type(const FileRange& file);
 
 /// Makes `folder`/diff, open to all as a root folder is, and opens it.
 Result<UniqueFd> make_layer_root(const std::string& folder);

@@ -55,11 +55,11 @@ Result<StagedLayer> pack(const Store::CommitRequest& request, const Staging& sta
                          const std::string& data_root) {
     std::vector<LayerJob> jobs(1);
     LayerJob& job = jobs[0];
-    job.file = staging.path() + "/tar";
+    job.file.path = staging.path() + "/tar";
     job.scratch = staging.path() + "/blob";
     job.compress = true;
     const UniqueFd upper = TRY(sys::open(request.upper, O_RDONLY | O_DIRECTORY));
-    UniqueFd fd = TRY(sys::open(job.file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+    UniqueFd fd = TRY(sys::open(job.file.path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
     FileSink tar(std::move(fd));
     (void)TRY(pack_layer(upper, tar, request.pack));
     TRY(tar.flush());

@@ -33,11 +33,11 @@ Result<void> spool(const std::string& archive, const std::string& path) {
 
 Result<StagedLayer> import_layer(const std::string& archive, const Staging& staging) {
     std::vector<LayerJob> jobs(1);
-    jobs[0].file = staging.path() + "/tar";
+    jobs[0].file.path = staging.path() + "/tar";
     jobs[0].folder = staging.path() + "/layer";
     jobs[0].scratch = staging.path() + "/blob";
     jobs[0].compress = true;
-    TRY(spool(archive, jobs[0].file));
+    TRY(spool(archive, jobs[0].file.path));
     TRY(stage_layers(jobs));
     const Json notes = TRY(read_json(jobs[0].folder + "/meta.json"));
     if (integer_or(notes, "entries") == 0)

@@ -179,29 +179,26 @@ Result<void> plan_layer(const std::string& data_root, const Archive& archive,
     });
     if (planned) return {};
     LayerJob job;
-    job.file = TRY(archive.path_of(layer.file));
-    job.keep_file = !archive.owned();
+    job.file = TRY(archive.find(layer.file));
+    job.keep_file = !archive.is_spooled(job.file);
     job.diff_id = diff_id;
     job.digest = layer.digest;
     job.compress = compress;
     job.scratch = fmt::format("{}/blob-{}", staging, jobs.size());
-    struct stat info {};
-    if (::stat(job.file.c_str(), &info) == -1 || !S_ISREG(info.st_mode))
-        return invalid(fmt::format("layer '{}' is not a file", printable(layer.file)));
-    if (layer.size >= 0 && layer.size != info.st_size)
+    if (layer.size >= 0 && layer.size != job.file.size)
         return invalid(fmt::format("layer {} has {} bytes, and its descriptor says {}",
-                                   full_digest(layer.digest), info.st_size, layer.size));
+                                   full_digest(layer.digest), job.file.size, layer.size));
     job.staged.diff_id = diff_id;
     if (exists(layer_path(data_root, diff_id) + "/meta.json")) {
         if (compress) {
             if (const auto blob = blob_of_layer(data_root, diff_id)) {
                 job.staged.blob = *blob;
-                job.file.clear();
+                job.file = {};
             }
         } else if (exists(blob_path(data_root, layer.digest))) {
             const std::string type = TRY(layer_media_type(job.file));
             job.staged.blob = {layer.digest, layer.size, type};
-            job.file.clear();
+            job.file = {};
         }
     } else {
         job.folder = fmt::format("{}/layer-{}", staging, jobs.size());
@@ -270,8 +267,7 @@ Result<Archive> open_archive(const std::string& path, const std::string& staging
         fd.reset(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
     else
         fd = TRY(sys::open(path, O_RDONLY));
-    const std::unique_ptr<ByteSource> source = read_descriptor(std::move(fd));
-    return Archive::spool(*source, staging);
+    return Archive::open(std::move(fd), staging);
 }
 
 }  // namespace

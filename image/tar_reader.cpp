@@ -276,13 +276,7 @@ Result<bool> TarReader::read_block(char* block) {
 }
 
 Result<void> TarReader::skip(std::int64_t size) {
-    std::vector<char> thrown_away(65536);
-    while (size > 0) {
-        const auto count = static_cast<std::size_t>(
-            std::min<std::int64_t>(size, static_cast<std::int64_t>(thrown_away.size())));
-        TRY(read_exactly(thrown_away.data(), count));
-        size -= static_cast<std::int64_t>(count);
-    }
+    if (TRY(source_.skip(size)) < size) return damaged("it is cut short");
     return {};
 }
 
@@ -406,6 +400,10 @@ Result<SparseMap> TarReader::read_newest_map() {
         ended = TRY(reader.take({block, kBlock}));
     }
     return std::move(reader).map();
+}
+
+bool TarReader::in_one_piece() const {
+    return pieces_.size() == 1 && pieces_[0].hole == 0 && pieces_[0].data == left_;
 }
 
 std::int64_t TarReader::pass_hole() {

@@ -44,6 +44,9 @@ public:
     /// At most `size` bytes of the entry's content; 0 at its end. A hole reads as zeros.
     Result<std::size_t> read(char* buffer, std::size_t size);
 
+    /// Whether the entry's content, of which nothing was read yet, stands in the archive as it is.
+    bool in_one_piece() const;
+
     /// Passes over the hole of a sparse file that begins here. Returns how many bytes it has; 0:
     /// there is none.
     std::int64_t pass_hole();

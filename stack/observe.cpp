@@ -51,8 +51,7 @@ Result<runtime::ContainerState> state_of(const Paths& paths, const ContainerReco
 /// is announced may yet be started.
 bool is_abandoned(const Paths& paths, const ContainerRecord& record,
                   const runtime::ContainerState& state) {
-    if (!record.one_off || state.status != runtime::Status::Created ||
-        !runtime::guard_alive(state))
+    if (!record.one_off || state.status != runtime::Status::Created || !runtime::guard_alive(state))
         return false;
     const auto claims = read_claims(paths.run_container(record.project, record.name));
     return claims && !claims->published;
