@@ -90,8 +90,10 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
     const UniqueFd fd = TRY(sys::open(path, O_RDONLY));
     std::string text;
     struct stat info {};
+    std::size_t size = 0;  // of one that says it, as those of /proc don't
     if (::fstat(fd.get(), &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0)
-        text.reserve(std::min(static_cast<std::size_t>(info.st_size) + 1, limit + 1));
+        size = static_cast<std::size_t>(info.st_size);
+    text.reserve(std::min(size + 1, limit + 1));
     char buffer[16384];
     for (;;) {
         const ssize_t got =
@@ -102,6 +104,7 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
         if (text.size() > limit)
             return Error(ErrorKind::InvalidInput,
                          fmt::format("'{}' is larger than {} bytes", path, limit));
+        if (text.size() == size) return text;
     }
 }
 

@@ -103,19 +103,46 @@ Result<bool> wait_for_exit(const UniqueFd& pidfd, int timeout_ms) {
     return ready == 1;
 }
 
-Result<unsigned long long> start_time(pid_t pid) {
-    Result<std::string> stat = read_file(fmt::format("/proc/{}/stat", pid));
-    if (!stat) return no_such_process(pid);
+namespace {
+
+struct ProcessStat {
+    char state = '\0';
+    unsigned long long start_ticks = 0;
+};
+
+/// @source proc(5), /proc/pid/stat
+Result<ProcessStat> read_stat(pid_t pid) {
+    Result<std::string> text = read_file(fmt::format("/proc/{}/stat", pid));
+    if (!text) return no_such_process(pid);
+    ProcessStat stat;
     // The name in field 2 may hold blanks and parentheses: count from the last ')', which ends it.
-    std::size_t at = stat->rfind(')');
+    std::size_t at = text->rfind(')');
+    if (at != std::string::npos && at + 2 < text->size()) stat.state = (*text)[at + 2];
     for (int field = 2; at != std::string::npos && field < 22; ++field)
-        at = stat->find(' ', at + 1);
-    unsigned long long ticks = 0;
+        at = text->find(' ', at + 1);
     if (at == std::string::npos ||
-        std::from_chars(stat->data() + at + 1, stat->data() + stat->size(), ticks).ec !=
+        std::from_chars(text->data() + at + 1, text->data() + text->size(), stat.start_ticks).ec !=
             std::errc())
         return Error(ErrorKind::Internal, fmt::format("/proc/{}/stat has no start time", pid));
-    return ticks;
+    return stat;
+}
+
+}  // namespace
+
+Result<unsigned long long> start_time(pid_t pid) {
+    const ProcessStat stat = TRY(read_stat(pid));
+    return stat.start_ticks;
+}
+
+bool is_alive(pid_t pid, unsigned long long started) {
+    const Result<ProcessStat> stat = read_stat(pid);
+    if (!stat || stat->start_ticks != started) return false;
+    if (stat->state != 'Z' && stat->state != 'X') return true;
+    // Its first thread has ended; others may go on, which only the descriptor tells.
+    const Result<UniqueFd> process = open_process(pid, started);
+    if (!process) return false;
+    const Result<bool> ended = wait_for_exit(*process, 0);
+    return ended && !*ended;
 }
 
 Result<UniqueFd> open_process(pid_t pid, unsigned long long started) {

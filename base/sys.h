@@ -64,6 +64,10 @@ Result<bool> wait_for_exit(const UniqueFd& pidfd, int timeout_ms);
 /// @errors NotFound where no such process lives. @source proc(5)
 Result<unsigned long long> start_time(pid_t pid);
 
+/// Whether the process `pid` that started at `started` still runs; not of one that has ended and
+/// waits to be collected.
+bool is_alive(pid_t pid, unsigned long long started);
+
 /// A pidfd for `pid`, if and only if it is still the process that started at `started`.
 /// @errors NotFound where that process is gone, also where its number went to another one.
 Result<UniqueFd> open_process(pid_t pid, unsigned long long started);

@@ -2,21 +2,17 @@
 
 #include "base/digest.h"
 #include "base/failpoint.h"
+#include "base/parallel.h"
 #include "base/sys.h"
 #include "image/digests.h"
 #include "image/gzip_sink.h"
 #include "image/layer_unpack.h"
 #include "image/read_ahead.h"
 
-#include <algorithm>
-#include <atomic>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <functional>
-#include <mutex>
-#include <optional>
 #include <sys/stat.h>
-#include <thread>
 #include <unistd.h>
 
 namespace davit::image {
@@ -107,33 +103,6 @@ Result<void> compress_file(Work& work) {
     return {};
 }
 
-/// Runs all tasks, on as many threads as there are cores. Returns the first failure.
-Result<void> run_all(const std::vector<std::function<Result<void>()>>& tasks) {
-    std::atomic<std::size_t> next = 0;
-    std::mutex mutex;
-    std::optional<Error> failure;
-    const auto work = [&] {
-        for (;;) {
-            const std::size_t mine = next++;
-            if (mine >= tasks.size()) return;
-            Result<void> done = tasks[mine]();
-            if (done) continue;
-            const std::lock_guard lock(mutex);
-            if (!failure) failure = std::move(done).error();
-            next = tasks.size();
-        }
-    };
-    {
-        const std::size_t count =
-            std::min<std::size_t>(tasks.size(), std::max(1U, std::thread::hardware_concurrency()));
-        std::vector<std::jthread> threads;
-        for (std::size_t i = 1; i < count; ++i) threads.emplace_back(work);
-        work();
-    }
-    if (failure) return std::move(*failure);
-    return {};
-}
-
 std::string shown(const LayerJob& job) {
     return "layer" + (job.diff_id.empty() ? "" : " sha256:" + job.diff_id);
 }
@@ -217,7 +186,7 @@ Result<void> stage_layers(std::vector<LayerJob>& jobs) {
                 return {};
             });
     }
-    TRY(run_all(tasks));
+    TRY(in_parallel(tasks.size(), 1, [&](std::size_t i) { return tasks[i](); }));
     for (const Work& work : works) {
         LayerJob& job = *work.job;
         job.staged.diff_id = job.diff_id.empty() ? work.unpacked.diff_id : job.diff_id;

@@ -21,14 +21,7 @@ Status status_of(const std::string& name) {
     return Status::Exited;
 }
 
-bool alive(pid_t pid, unsigned long long ticks) {
-    if (pid <= 0) return false;
-    const Result<UniqueFd> process = sys::open_process(pid, ticks);
-    if (!process) return false;
-    // A zombie has ended, though its number is still taken.
-    const Result<bool> ended = sys::wait_for_exit(*process, 0);
-    return ended && !*ended;
-}
+bool alive(pid_t pid, unsigned long long ticks) { return pid > 0 && sys::is_alive(pid, ticks); }
 
 /// Has the guard write its state anew, where it is damaged or gone; nothing where none answers.
 std::optional<ContainerState> written_anew(const std::string& run_dir) {

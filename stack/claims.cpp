@@ -3,10 +3,12 @@
 #include "base/failpoint.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/parallel.h"
 #include "network/links.h"
 #include "runtime/state.h"
 
 #include <algorithm>
+#include <atomic>
 #include <unistd.h>
 
 namespace davit::stack {
@@ -277,8 +279,10 @@ void mend_claims(const Paths& paths, const std::string& project) {
     // Records are only read where one is needed: this comes before every command that changes.
     const Result<std::vector<std::string>> names = list_directory(paths.containers(project));
     if (!names) return;
-    const bool any = std::any_of(names->begin(), names->end(), [&](const std::string& name) {
-        return damaged(read_claims(paths.run_container(project, name)));
+    std::atomic<bool> any = false;
+    (void)in_parallel(names->size(), kWorthAThread, [&](std::size_t i) -> Result<void> {
+        if (damaged(read_claims(paths.run_container(project, (*names)[i])))) any = true;
+        return {};
     });
     if (!any) return;
     const Result<std::map<std::string, ContainerRecord>> containers =

@@ -1,5 +1,6 @@
 #include "stack/observe.h"
 
+#include "base/parallel.h"
 #include "image/store.h"
 #include "runtime/guard_client.h"
 #include "stack/claims.h"
@@ -37,8 +38,8 @@ Result<void> add_stray_run_folders(const Paths& paths, const std::string& projec
     return {};
 }
 
-Result<runtime::ContainerState> state_of(const Paths& paths, const ContainerRecord& record) {
-    const std::string run_dir = paths.run_container(record.project, record.name);
+Result<runtime::ContainerState> state_of(const std::string& run_dir,
+                                         const ContainerRecord& record) {
     runtime::ContainerState state = TRY(runtime::observe_state(run_dir));
     // Where its `run` was killed its guard may be on its way.
     if (!record.one_off || state.guard_pid != 0) return state;
@@ -49,11 +50,11 @@ Result<runtime::ContainerState> state_of(const Paths& paths, const ContainerReco
 /// Whether a one-off container waits for a `run` that will never start it: that was killed before
 /// it had connected the network, which is done under the project's lock, and announced last. What
 /// is announced may yet be started.
-bool is_abandoned(const Paths& paths, const ContainerRecord& record,
+bool is_abandoned(const std::string& run_dir, const ContainerRecord& record,
                   const runtime::ContainerState& state) {
     if (!record.one_off || state.status != runtime::Status::Created || !runtime::guard_alive(state))
         return false;
-    const auto claims = read_claims(paths.run_container(record.project, record.name));
+    const auto claims = read_claims(run_dir);
     return claims && !claims->published;
 }
 
@@ -67,6 +68,33 @@ void observe_partner(const Paths& paths, const ContainerRecord& record,
     const auto all = read_containers(paths, project);
     const bool there = all && all->contains(name);
     found.partner_renewed = all && (!there || all->at(name).id != record.network_id);
+}
+
+struct Found {
+    const std::string* name = nullptr;
+    const ContainerRecord* record = nullptr;
+    runtime::ContainerState state = {};
+    bool guarded = false;
+    bool whole = false;
+    bool abandoned = false;
+};
+
+/// What the run root and the kernel say of each of them.
+Result<std::vector<Found>> look_at_all(const Paths& paths, const std::string& project,
+                                       const std::map<std::string, ContainerRecord>& records) {
+    std::vector<Found> all;
+    for (const auto& [name, record] : records) all.push_back({&name, &record});
+    const auto look_at = [&](std::size_t i) -> Result<void> {
+        Found& found = all[i];
+        const std::string run_dir = paths.run_container(project, *found.name);
+        found.state = TRY(state_of(run_dir, *found.record));
+        found.guarded = runtime::guard_alive(found.state);
+        found.whole = is_whole(paths, project, *found.name);
+        found.abandoned = found.guarded && is_abandoned(run_dir, *found.record, found.state);
+        return {};
+    };
+    TRY(in_parallel(all.size(), kWorthAThread, look_at));
+    return all;
 }
 
 }  // namespace
@@ -89,20 +117,21 @@ Result<Observation> observe(const Environment& environment, const std::string& p
         const bool in_kernel = TRY(network_is_up(record));
         seen.state.networks[name] = {record.config_hash, in_kernel};
     }
-    for (const auto& [name, record] : seen.containers) {
-        const runtime::ContainerState state = TRY(state_of(paths, record));
-        seen.states[name] = state;
+    std::vector<Found> found_all = TRY(look_at_all(paths, project, seen.containers));
+    for (Found& one : found_all) {
+        const ContainerRecord& record = *one.record;
+        const std::string& name = *one.name;
+        const runtime::ContainerState& state = seen.states[name] = std::move(one.state);
+        if (one.guarded) seen.guarded.insert(name);
         compose::ObservedContainer& found = seen.state.containers[name];
         found.service = record.service;
         // Else it has to be made anew.
-        const bool whole = is_whole(paths, project, name);
-        if (whole) found.config_hash = record.config_hash;
-        found.half_made = (!whole && state.pid == 0 && !runtime::guard_alive(state)) ||
-                          is_abandoned(paths, record, state);
+        if (one.whole) found.config_hash = record.config_hash;
+        found.half_made = one.abandoned || (!one.whole && state.pid == 0 && !one.guarded);
         found.image_id = record.image_id;
         // Without its guard nobody keeps its log or restarts it: it counts as in need of a start.
         // So does what is about to end: a `down` was killed that had asked for it.
-        found.running = in_hand(state.status) && runtime::guard_alive(state) && !state.stopping;
+        found.running = in_hand(state.status) && one.guarded && !state.stopping;
         for (const Endpoint& endpoint : record.endpoints)
             found.networks.push_back(endpoint.network);
         found.healthy = state.health && state.health->status == runtime::HealthStatus::Healthy;

@@ -3,6 +3,8 @@
 #include "compose/state.h"
 #include "stack/operations.h"
 
+#include <map>
+#include <set>
 #include <string>
 
 namespace davit::stack {
@@ -12,6 +14,7 @@ struct Observation {
     std::map<std::string, ContainerRecord> containers = {};
     std::map<std::string, NetworkRecord> networks = {};
     std::map<std::string, runtime::ContainerState> states = {};  ///< By container.
+    std::set<std::string> guarded = {};                          ///< Containers whose guards live.
     std::map<std::string, VolumeRecord> volumes = {};            ///< All of the data root.
     compose::ObservedState state = {};  ///< The same, in the planner's words.
 };

@@ -3,6 +3,7 @@
 #include "base/digest.h"
 #include "base/failpoint.h"
 #include "base/json.h"
+#include "base/parallel.h"
 #include "base/scope_guard.h"
 #include "runtime/state.h"
 #include "stack/allocate.h"
@@ -156,8 +157,12 @@ void sweep_project(const Paths& paths, const std::string& project) {
     for (const std::string& above : {paths.run_project(project), paths.containers(project)}) {
         remove_half_written(above);
         const Result<std::vector<std::string>> names = list_directory(above);
-        for (const std::string& name : names ? *names : std::vector<std::string>())
+        if (!names) continue;
+        (void)in_parallel(names->size(), kWorthAThread, [&](std::size_t i) -> Result<void> {
+            const std::string& name = (*names)[i];
             if (!name.starts_with('.')) remove_half_written(above + "/" + name);
+            return {};
+        });
     }
 }
 
@@ -201,7 +206,7 @@ std::vector<ContainerView> views_of(Observation seen) {
     std::vector<ContainerView> views;
     for (auto& [name, record] : seen.containers) {
         ContainerView& view = views.emplace_back();
-        view.supervised = runtime::guard_alive(seen.states.at(name));
+        view.supervised = seen.guarded.contains(name);
         view.record = std::move(record);
         view.state = std::move(seen.states.at(name));
     }

@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/parallel.h"
 #include "stack/record_parts.h"
 
 // How each record looks on disk. Adding a field: one line in to_json, one in the reader, where an
@@ -414,14 +415,19 @@ std::string container_file(const Paths& paths, const std::string& project,
 
 Result<std::map<std::string, ContainerRecord>> read_containers(const Paths& paths,
                                                                const std::string& project) {
-    std::map<std::string, ContainerRecord> records;
-    for (const std::string& name : TRY(list_directory(paths.containers(project)))) {
+    const std::vector<std::string> names = TRY(list_directory(paths.containers(project)));
+    std::vector<ContainerRecord> read(names.size());
+    const auto read_one = [&](std::size_t i) -> Result<void> {
         ContainerRecord half_made;
-        half_made.name = name;
+        half_made.name = names[i];
         half_made.project = project;
-        const std::string path = container_file(paths, project, name);
-        records[name] = TRY(read_or(path, half_made, container_of));
-    }
+        const std::string path = container_file(paths, project, names[i]);
+        read[i] = TRY(read_or(path, half_made, container_of));
+        return {};
+    };
+    TRY(in_parallel(names.size(), kWorthAThread, read_one));
+    std::map<std::string, ContainerRecord> records;
+    for (std::size_t i = 0; i < names.size(); ++i) records[names[i]] = std::move(read[i]);
     return records;
 }
 

@@ -17,6 +17,9 @@
 /// each, replaced by rename; see docs/architecture.md, "On disk".
 namespace davit::stack {
 
+/// Of containers that are looked at one by one: how many a thread more is worth starting for.
+inline constexpr std::size_t kWorthAThread = 24;
+
 /// Where everything lives. Computes paths, touches nothing.
 struct Paths {
     std::string data_root = "/var/lib/davit";

@@ -1,5 +1,6 @@
 #include "stack/status.h"
 
+#include "base/parallel.h"
 #include "base/strings.h"
 #include "stack/boot.h"
 
@@ -54,14 +55,16 @@ void recall_end(const Paths& paths, ContainerView& view) {
 
 Result<std::vector<ContainerView>> list_containers(const Paths& paths, const std::string& project) {
     std::vector<ContainerView> views;
-    for (auto& [name, record] : TRY(read_containers(paths, project))) {
-        ContainerView view;
-        view.state = TRY(runtime::observe_state(paths.run_container(project, name)));
+    for (auto& [name, record] : TRY(read_containers(paths, project)))
+        views.emplace_back().record = std::move(record);
+    const auto look_at = [&](std::size_t i) -> Result<void> {
+        ContainerView& view = views[i];
+        view.state = TRY(runtime::observe_state(paths.run_container(project, view.record.name)));
         view.supervised = runtime::guard_alive(view.state);
-        view.record = std::move(record);
         recall_end(paths, view);
-        views.push_back(std::move(view));
-    }
+        return {};
+    };
+    TRY(in_parallel(views.size(), kWorthAThread, look_at));
     sort_by_name(views);
     return views;
 }

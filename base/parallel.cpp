@@ -1,0 +1,42 @@
+#include "base/parallel.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+namespace davit {
+
+Result<void> in_parallel(std::size_t count, std::size_t least,
+                         const std::function<Result<void>(std::size_t)>& work) {
+    std::atomic<std::size_t> next = 0;
+    std::mutex mutex;
+    std::optional<Error> failure;
+    std::size_t failed = count;
+    const auto take_on = [&] {
+        for (;;) {
+            const std::size_t mine = next++;
+            if (mine >= count) return;
+            Result<void> done = work(mine);
+            if (done) continue;
+            next = count;
+            const std::lock_guard lock(mutex);
+            if (mine > failed) continue;
+            failed = mine;
+            failure = std::move(done).error();
+        }
+    };
+    {
+        const std::size_t most = std::max(1U, std::thread::hardware_concurrency());
+        const std::size_t threads = std::min(most, count / std::max<std::size_t>(least, 1));
+        std::vector<std::jthread> helpers;
+        for (std::size_t i = 1; i < threads; ++i) helpers.emplace_back(take_on);
+        take_on();
+    }
+    if (failure) return *std::move(failure);
+    return {};
+}
+
+}  // namespace davit
