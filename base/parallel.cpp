@@ -4,10 +4,26 @@
 #include <atomic>
 #include <mutex>
 #include <optional>
+#include <pthread.h>
+#include <sched.h>
 #include <thread>
 #include <vector>
 
 namespace davit {
+namespace {
+
+/// Sends a new thread to the other processors. The kernel leaves it beside its maker for some
+/// milliseconds, and all of the work may take no longer.
+void send_away(std::jthread& thread) {
+    cpu_set_t others;
+    const int here = ::sched_getcpu();
+    if (here < 0 || ::sched_getaffinity(0, sizeof others, &others) == -1) return;
+    CPU_CLR(static_cast<std::size_t>(here), &others);
+    // Without another one it stays where it is.
+    (void)::pthread_setaffinity_np(thread.native_handle(), sizeof others, &others);
+}
+
+}  // namespace
 
 Result<void> in_parallel(std::size_t count, std::size_t least,
                          const std::function<Result<void>(std::size_t)>& work) {
@@ -32,7 +48,7 @@ Result<void> in_parallel(std::size_t count, std::size_t least,
         const std::size_t most = std::max(1U, std::thread::hardware_concurrency());
         const std::size_t threads = std::min(most, count / std::max<std::size_t>(least, 1));
         std::vector<std::jthread> helpers;
-        for (std::size_t i = 1; i < threads; ++i) helpers.emplace_back(take_on);
+        for (std::size_t i = 1; i < threads; ++i) send_away(helpers.emplace_back(take_on));
         take_on();
     }
     if (failure) return *std::move(failure);
