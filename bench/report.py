@@ -70,7 +70,8 @@ def main():
     page = ["# Performance", "",
             "Written by `bench/run.sh`, which runs every benchmark of `bench/` beside what it is compared "
             "with, in one run each. Medians; the machine is a small virtual one, so that ratios say more "
-            "than milliseconds.", "", f"{machine}.", ""]
+            "than milliseconds.", "", f"{machine}.", "",
+            "[What things cost](costs.md) tells what was done about it, and how far the floor is.", ""]
     for name, (title, about, script) in TITLES.items():
         file = results / name
         if not file.exists():

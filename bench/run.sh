@@ -55,5 +55,5 @@ one ports "$top/bench/ports.sh" -n "$rounds" --build "$build"
 one forward "$top/bench/forward.sh" -n "$rounds" --build "$build"
 
 python3 "$top/bench/report.py" "$results" "$out" \
-    "Linux $(uname -r), $(nproc) processors, $(awk '/MemTotal/ {printf "%.0f", $2 / 1048576}' /proc/meminfo) GiB of memory, load $(cut -d' ' -f1 /proc/loadavg) at the end; davit $("$build/bin/davit" version --short)"
+    "Linux $(uname -r | cut -d. -f1,2), $(nproc) processors, $(awk '/MemTotal/ {printf "%.0f", $2 / 1048576}' /proc/meminfo) GiB of memory, load $(cut -d' ' -f1 /proc/loadavg) at the end; davit $("$build/bin/davit" version --short)"
 echo "wrote $out" >&2
