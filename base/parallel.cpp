@@ -1,26 +1,33 @@
 #include "base/parallel.h"
 
+#include "base/scope_guard.h"
+
 #include <algorithm>
 #include <atomic>
+#include <latch>
 #include <mutex>
 #include <optional>
 #include <pthread.h>
 #include <sched.h>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 namespace davit {
 namespace {
 
-/// Sends a new thread to the other processors. The kernel leaves it beside its maker for some
-/// milliseconds, and all of the work may take no longer.
+/// Sends a new thread to the other processors, where it may stay or not: the kernel leaves it
+/// beside its maker for some milliseconds, and all of the work may take no longer. It must not have
+/// ended: the caller would be sent away in its place.
 void send_away(std::jthread& thread) {
-    cpu_set_t others;
+    cpu_set_t all;
     const int here = ::sched_getcpu();
-    if (here < 0 || ::sched_getaffinity(0, sizeof others, &others) == -1) return;
+    if (here < 0 || ::sched_getaffinity(0, sizeof all, &all) == -1) return;
+    cpu_set_t others = all;
     CPU_CLR(static_cast<std::size_t>(here), &others);
     // Without another one it stays where it is.
-    (void)::pthread_setaffinity_np(thread.native_handle(), sizeof others, &others);
+    if (::pthread_setaffinity_np(thread.native_handle(), sizeof others, &others) == 0)
+        (void)::pthread_setaffinity_np(thread.native_handle(), sizeof all, &all);
 }
 
 }  // namespace
@@ -47,8 +54,21 @@ Result<void> in_parallel(std::size_t count, std::size_t least,
     {
         const std::size_t most = std::max(1U, std::thread::hardware_concurrency());
         const std::size_t threads = std::min(most, count / std::max<std::size_t>(least, 1));
+        std::latch sent(1);
         std::vector<std::jthread> helpers;
-        for (std::size_t i = 1; i < threads; ++i) send_away(helpers.emplace_back(take_on));
+        {
+            const ScopeGuard let_go([&] { sent.count_down(); });
+            for (std::size_t i = 1; i < threads; ++i) {
+                try {
+                    send_away(helpers.emplace_back([&] {
+                        take_on();
+                        sent.wait();
+                    }));
+                } catch (const std::system_error&) {
+                    break;  // no more threads to be had: those that are there do it
+                }
+            }
+        }
         take_on();
     }
     if (failure) return *std::move(failure);

@@ -3,7 +3,6 @@
 #include "base/duration.h"
 #include "cli/terminal.h"
 
-#include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
 #include <optional>
@@ -87,31 +86,25 @@ Result<void> stream(const StreamRequest& request, const ContainerWatch* watch,
         log_paths.push_back(view.record.log_path);
     }
     LogView view(names, request.view_options);
-    // Lines that were written at once have one time: it is compared with what was shown before.
-    const std::map<std::string, Shown> before =
-        request.shown == nullptr ? std::map<std::string, Shown>() : *request.shown;
-    const auto is_new = [&](const stack::LogLine& line) {
-        if (request.shown == nullptr) return true;
-        const std::string& container = request.views[line.source].record.name;
-        const auto old = before.find(container);
-        if (old != before.end() && line.time <= old->second.newest_line) return false;
-        Shown& shown = (*request.shown)[container];
-        shown.newest_line = std::max(shown.newest_line, line.time);
-        return true;
-    };
     const auto print = [&](const stack::LogLine& line) {
-        if (!is_new(line)) return;
         const std::string text = view.add(line);
         const bool apart = request.stderr_apart && line.stream == stack::LogLine::Stream::Stderr;
         apart ? to_stderr(text) : to_stdout(text);
     };
+    stack::LogOptions options = request.log_options;
+    std::vector<stack::LogPosition> positions;
+    if (request.shown != nullptr) {
+        for (const stack::ContainerView& one : request.views)
+            positions.push_back((*request.shown)[one.record.name].lines);
+        options.positions = &positions;
+    }
     Result<void> result;
     if (!request.follow) {
-        result = stack::read_logs(log_paths, request.log_options, print);
+        result = stack::read_logs(log_paths, options, print);
     } else {
         Ends ends(request, names);
         result = stack::follow_logs(
-            log_paths, request.log_options, watch->fd(),
+            log_paths, options, watch->fd(),
             [&] {
                 watch->drain();
                 const bool end = should_end();
@@ -122,6 +115,8 @@ Result<void> stream(const StreamRequest& request, const ContainerWatch* watch,
                 return flush_stdout();
             });
     }
+    for (std::size_t i = 0; i < positions.size(); ++i)
+        (*request.shown)[request.views[i].record.name].lines = positions[i];
     to_stdout(view.flush());
     return result;
 }

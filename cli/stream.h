@@ -4,7 +4,6 @@
 #include "cli/log_view.h"
 #include "stack/status.h"
 
-#include <chrono>
 #include <functional>
 #include <map>
 #include <string>
@@ -15,8 +14,8 @@ namespace davit::cli {
 /// What one stream has shown of a container, for another one that goes on behind it: no line is
 /// lost between the two and none comes twice.
 struct Shown {
-    std::chrono::system_clock::time_point newest_line = {};  ///< When it was written.
-    std::string end = {};                                    ///< `finished_at` of the end told.
+    stack::LogPosition lines = {};
+    std::string end = {};  ///< `finished_at` of the end told.
 };
 
 struct StreamRequest {

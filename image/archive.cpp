@@ -42,11 +42,14 @@ std::string folder_of(const std::string& name) {
 /// front to back. @source POSIX pax "ustar Interchange Format"
 Result<std::optional<FileRange>> plain_tar(const UniqueFd& file) {
     constexpr off_t kMagicAt = 257;
+    constexpr off_t kBlock = 512;
     struct stat info {};
     if (::fstat(file.get(), &info) == -1) return sys::failed("fstat(2)");
     if (!S_ISREG(info.st_mode)) return std::optional<FileRange>();
     const off_t begin = ::lseek(file.get(), 0, SEEK_CUR);
     if (begin == -1) return sys::failed("lseek(2)");
+    // Some file systems don't say the size.
+    if (info.st_size - begin < kBlock) return std::optional<FileRange>();
     char magic[5] = {};
     const ssize_t got = sys::retry_on_eintr(
         [&] { return ::pread(file.get(), magic, sizeof magic, begin + kMagicAt); });
@@ -66,6 +69,8 @@ Result<Archive> Archive::open(UniqueFd file, const std::string& staging) {
         const auto shared = std::make_shared<const UniqueFd>(std::move(file));
         RangeSource tar(shared, found->offset, found->size);
         TRY(archive.read_entries(tar, &tar, shared, staging));
+        // Who shares the descriptor finds it behind the archive, as if it had been read.
+        if (::lseek(shared->get(), tar.position(), SEEK_SET) == -1) return sys::failed("lseek(2)");
         return archive;
     }
     const std::unique_ptr<ByteSource> source = read_descriptor(std::move(file));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 namespace davit::image {
@@ -37,7 +38,12 @@ Result<std::int64_t> RangeSource::skip(std::int64_t size) {
 
 Result<std::size_t> CopyingSource::read(char* buffer, std::size_t size) {
     const std::size_t got = TRY(source_.read(buffer, size));
+    copied_ += static_cast<std::int64_t>(got);
+    if (copied_ > limits_.bytes)
+        return Error(ErrorKind::InvalidInput,
+                     fmt::format("the blob has more than {} bytes", limits_.bytes));
     TRY_DOING(write_all(file_, {buffer, got}), "copy the blob");
+    TRY(space_.check(file_, got));
     return got;
 }
 

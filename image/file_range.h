@@ -3,6 +3,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "image/byte_source.h"
+#include "image/tar_content.h"
 
 #include <cstdint>
 #include <memory>
@@ -43,15 +44,21 @@ private:
     std::int64_t end_;
 };
 
-/// Passes the bytes of `source` on, and writes each of them to `file`. Both must outlive it.
+/// Passes the bytes of `source` on, and writes each of them to `file`. All must outlive it.
 class CopyingSource : public ByteSource {
 public:
-    CopyingSource(ByteSource& source, const UniqueFd& file) : source_(source), file_(file) {}
+    CopyingSource(ByteSource& source, const UniqueFd& file, const UnpackLimits& limits)
+        : source_(source), file_(file), limits_(limits), space_(limits) {}
+    /// @errors those of `source` and write(2); InvalidInput beyond the limit, ENOSPC before the
+    /// disk is full to the last byte
     Result<std::size_t> read(char* buffer, std::size_t size) override;
 
 private:
     ByteSource& source_;
     const UniqueFd& file_;
+    const UnpackLimits& limits_;
+    FreeSpace space_;
+    std::int64_t copied_ = 0;
 };
 
 }  // namespace davit::image

@@ -24,6 +24,14 @@ Error mismatch(std::string_view of, const std::string& found, std::string_view w
                                                       full_digest(found), who, full_digest(said)));
 }
 
+std::string shown(const LayerJob& job) {
+    return "layer" + (job.diff_id.empty() ? "" : " sha256:" + job.diff_id);
+}
+
+Error changed(const LayerJob& job) {
+    return Error(ErrorKind::InvalidInput, shown(job) + " was changed while it was read");
+}
+
 Result<void> check_blob(const LayerJob& job, const std::string& found) {
     if (!job.digest.empty() && found != job.digest)
         return mismatch("its bytes are", found, "manifest", job.digest);
@@ -57,9 +65,19 @@ Result<void> unpack_file(Work& work) {
         file = job.scratch + ".copy";
         copy = TRY(sys::open(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
     }
-    CopyingSource copied(*raw, copy);
+    const UnpackLimits limits;
+    CopyingSource copied(*raw, copy, limits);
     BlobSource blob(copy ? static_cast<ByteSource&>(copied) : *raw, job.digest);
-    if (job.folder.empty()) {
+    const bool plain = work.media_type == kOciLayer;
+    if (job.folder.empty() && !plain && !job.diff_id.empty()) {
+        // The store has the layer; what joins it must be the same.
+        const std::unique_ptr<ByteSource> tar = TRY(decompress(blob));
+        HashingSource hashed(*tar);
+        TRY(hashed.drain());
+        if (const std::string diff_id = std::move(hashed).hex(); diff_id != job.diff_id)
+            return mismatch("its content is", diff_id, "image", job.diff_id);
+        TRY(blob.drain());
+    } else if (job.folder.empty()) {
         TRY(blob.drain());
     } else {
         work.unpacked = TRY(unpack_into(blob, job.folder, job.diff_id));
@@ -67,11 +85,12 @@ Result<void> unpack_file(Work& work) {
     const std::int64_t size = blob.size();
     const std::string found = std::move(blob).key();
     TRY(check_blob(job, found));
-    const bool plain = work.media_type == kOciLayer;
     if (plain && job.folder.empty() && !job.diff_id.empty() && !is_sha512(found) &&
         found != job.diff_id)
         return mismatch("its content is", found, "image", job.diff_id);
     if (!is_blob) return {};
+    // Looked at before it was copied.
+    if (copy && TRY(layer_media_type({.path = file})) != work.media_type) return changed(job);
     work.blob = {found, size, work.media_type};
     work.blob_file = std::move(file);
     return {};
@@ -101,10 +120,6 @@ Result<void> compress_file(Work& work) {
     work.blob_file = path;
     if (job.keep_file) work.compressed = std::move(hashed).hex();
     return {};
-}
-
-std::string shown(const LayerJob& job) {
-    return "layer" + (job.diff_id.empty() ? "" : " sha256:" + job.diff_id);
 }
 
 }  // namespace
@@ -191,9 +206,7 @@ Result<void> stage_layers(std::vector<LayerJob>& jobs) {
         LayerJob& job = *work.job;
         job.staged.diff_id = job.diff_id.empty() ? work.unpacked.diff_id : job.diff_id;
         job.staged.folder = job.folder;
-        if (!work.compressed.empty() && work.compressed != job.staged.diff_id)
-            return Error(ErrorKind::InvalidInput,
-                         fmt::format("{} was changed while it was read", shown(job)));
+        if (!work.compressed.empty() && work.compressed != job.staged.diff_id) return changed(job);
         job.staged.blob = work.blob;
         job.staged.blob_file = work.blob_file;
         if (!job.folder.empty()) TRY(write_layer_notes(job.folder, work.unpacked, work.blob));

@@ -32,7 +32,7 @@ Result<void> TarContent::write(const TarEntry& entry, const UniqueFd& file) {
         const std::size_t got = TRY(reader_.read(buffer_.data(), buffer_.size()));
         if (got == 0) break;
         TRY(write_all(file, std::string_view(buffer_.data(), got)));
-        TRY(leave_some_free(file, got));
+        TRY(space_.check(file, got));
         ends_in_hole = false;
     }
     if (ends_in_hole && ::ftruncate(file.get(), entry.size) == -1)
@@ -41,18 +41,17 @@ Result<void> TarContent::write(const TarEntry& entry, const UniqueFd& file) {
     return {};
 }
 
-/// A disk that is full to the last byte harms others than davit.
-Result<void> TarContent::leave_some_free(const UniqueFd& file, std::size_t written) {
+Result<void> FreeSpace::check(const UniqueFd& file, std::size_t written) {
     unchecked_ += static_cast<std::int64_t>(written);
     if (unchecked_ < kCheckEvery) return {};
     unchecked_ = 0;
     struct statvfs info {};
     if (::fstatvfs(file.get(), &info) == -1) return {};
     const auto free = static_cast<std::int64_t>(info.f_bavail * info.f_frsize);
-    if (free >= limits_.free_bytes) return {};
+    if (free >= least_) return {};
     return Error::from_errno(ENOSPC, "statvfs(2)")
         .doing("leave the last {} MB of the disk, of which {} MB are free, to others",
-               limits_.free_bytes / 1'000'000, free / 1'000'000);
+               least_ / 1'000'000, free / 1'000'000);
 }
 
 }  // namespace davit::image

@@ -274,14 +274,12 @@ Result<void> start(const std::string& run_dir) {
         .help("try again; where it happens each time the kernel may say why: dmesg");
 }
 
-Result<void> await_launch(const std::string& run_dir) {
-    Result<UniqueFd> lock = lock_run_dir(run_dir, LOCK_SH);
-    if (lock || lock.error().kind() == ErrorKind::NotFound) return {};
-    return std::move(lock).error();
-}
-
 Result<void> stop(const std::string& run_dir, int signal, std::chrono::milliseconds timeout) {
-    TRY(await_launch(run_dir));
+    // A guard whose launcher was killed may be about to say that it exists.
+    if (Result<UniqueFd> lock = lock_run_dir(run_dir, LOCK_SH); !lock) {
+        if (lock.error().kind() == ErrorKind::NotFound) return {};
+        return std::move(lock).error();
+    }
     Result<ContainerState> state = read_state(run_dir);
     if (!state) state = guard_at_socket(run_dir);
     if (!state) return {};  // nobody who could be asked; what runs ends with its cgroups

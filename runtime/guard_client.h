@@ -38,11 +38,6 @@ Result<void> adopt(const GuardLaunch& launch);
 /// there is no guard, or it ends meanwhile
 Result<void> start(const std::string& run_dir);
 
-/// Waits until a guard that is about to say that it exists has done so, which it does also where
-/// its launcher was killed: from then on its state is there. Without one it returns at once, also
-/// where there is no such folder.
-Result<void> await_launch(const std::string& run_dir);
-
 /// Stops the container: `signal` (0: as configured), SIGKILL after `timeout`, and waits until
 /// it has ended and the guard is gone. Without a guard (it was killed) the process is ended
 /// directly. One that does not run is fine, and so is a damaged state: its guard is found by its

@@ -21,6 +21,7 @@
 #include "stack/lower_network.h"
 #include "stack/mount_points.h"
 #include "stack/networks.h"
+#include "stack/observe.h"
 #include "stack/volume_content.h"
 #include "stack/volume_mount.h"
 #include "stack/volumes.h"
@@ -250,7 +251,12 @@ Result<void> KernelActuator::create_container(const std::string& name) {
         TRY(fill_volumes(record, &inputs));
         TRY(write_json(bundle + "/config.json", config, Sync::No));
         // Whose namespaces it joins must run first, as it does when this one is started.
-        return inputs.joins.run_dirs.empty() ? bring_up(record) : Result<void>();
+        if (!inputs.joins.run_dirs.empty()) return {};
+        if (record.one_off) {
+            TRY(make_directories(run_dir, 0700));
+            TRY(write_in_place(unfinished_mark(run_dir), "", 0600));
+        }
+        return bring_up(record);
     };
     Result<void> made = make();
     if (made) return {};
@@ -334,8 +340,9 @@ Result<void> KernelActuator::announce(const ContainerRecord& record) {
     TRY(write_claims(paths().run_container(record.project, record.name), claims));
     TRY(write_zones(paths(), record.project, record.name, claims));
     // Nobody has sent anything yet: the program begins later.
-    if (claims.ports.empty()) return rules_.guard(claims.guarded);
-    TRY(rules_.update());
+    TRY(claims.ports.empty() ? rules_.guard(claims.guarded) : rules_.update());
+    if (record.one_off)
+        ::unlink(unfinished_mark(paths().run_container(record.project, record.name)).c_str());
     // Who has been sending all the time is led here from now on.
     if (const Result<std::size_t> done = network::forget_udp_flows(claims.ports); !done)
         log::warn("stack", "{}, ignoring", done.error().to_string());

@@ -122,6 +122,22 @@ Result<void> LogFiles::seek(std::optional<std::size_t> tail, std::optional<std::
     return {};
 }
 
+Result<void> LogFiles::seek_behind(ino_t inode, off_t offset) {
+    files_ = TRY(open_newer_than(0));
+    const auto read = std::find_if(files_.begin(), files_.end(),
+                                   [&](const File& file) { return file.inode == inode; });
+    if (read == files_.end()) return {};
+    read->offset = offset;
+    files_.erase(files_.begin(), read);
+    return {};
+}
+
+std::pair<ino_t, off_t> LogFiles::position() const {
+    if (files_.empty()) return {0, 0};
+    const File& last = files_.back();
+    return {last.inode, last.offset - static_cast<off_t>(last.rest.size())};
+}
+
 Result<bool> LogFiles::drain(File& file, const std::function<bool(std::string_view)>& on_line) {
     const struct stat info = TRY(look_at(file.fd));
     if (info.st_size < file.offset) {  // somebody emptied it

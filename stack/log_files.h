@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <sys/types.h>
+#include <utility>
 #include <vector>
 
 namespace davit::stack {
@@ -25,6 +26,14 @@ public:
     /// before the first. Files that were last written before `since_s` (seconds since 1970) are
     /// passed over.
     Result<void> seek(std::optional<std::size_t> tail, std::optional<std::int64_t> since_s);
+
+    /// Sets the place to where another reader of this log ended: `offset` in the file of that
+    /// number. Where that is gone, all that is there came after it.
+    Result<void> seek_behind(ino_t inode, off_t offset);
+
+    /// The file that is being written, 0 where there is none, and the first line of it that was not
+    /// handed out.
+    std::pair<ino_t, off_t> position() const;
 
     /// Hands every whole line that was written since the last call to `on_line`, oldest first,
     /// without its line break. Returns false as soon as `on_line` does.

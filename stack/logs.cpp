@@ -1,6 +1,7 @@
 #include "stack/logs.h"
 
 #include "base/log.h"
+#include "base/scope_guard.h"
 #include "base/strings.h"
 #include "base/sys.h"
 #include "stack/log_entry.h"
@@ -49,6 +50,12 @@ Result<std::vector<LogFiles>> open_all(const std::vector<std::string>& log_paths
     std::vector<LogFiles> all;
     for (const std::string& path : log_paths) {
         all.emplace_back(path);
+        const LogPosition before =
+            options.positions == nullptr ? LogPosition() : (*options.positions)[all.size() - 1];
+        if (before.inode != 0) {
+            TRY(all.back().seek_behind(before.inode, before.offset));
+            continue;
+        }
         // With an end in time, the last lines before it are only known when all have been read.
         TRY(all.back().seek(options.until ? std::nullopt : options.tail, since_s));
     }
@@ -236,6 +243,12 @@ Result<void> follow_logs(const std::vector<std::string>& log_paths, const LogOpt
     // Watched before they are read: what is written in between wakes us up.
     FolderWatch watch = TRY(FolderWatch::create(log_paths));
     std::vector<LogFiles> all = TRY(open_all(log_paths, options));
+    const ScopeGuard keep_positions([&] {
+        for (std::size_t i = 0; options.positions != nullptr && i < all.size(); ++i) {
+            const auto [inode, offset] = all[i].position();
+            (*options.positions)[i] = {inode, offset};
+        }
+    });
     if (!TRY(deliver_all(all, options, on_line))) return {};
     for (;;) {
         // Asked before reading: what a container wrote before its end is read after we know of it.

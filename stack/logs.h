@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 namespace davit::stack {
@@ -20,10 +21,19 @@ struct LogLine {
         {};  ///< With its line break where it has one; bytes as the program wrote them.
 };
 
+/// How far a log was read.
+struct LogPosition {
+    ino_t inode = 0;   ///< Of the file that was being written; 0: it was not read.
+    off_t offset = 0;  ///< Of the first line in it that was not handed out.
+};
+
 struct LogOptions {
     std::optional<std::size_t> tail = {};  ///< Lines per container; absent: all.
     std::optional<std::chrono::system_clock::time_point> since = {};
     std::optional<std::chrono::system_clock::time_point> until = {};
+    /// By log, kept up to date by `follow_logs`: it goes on from there, where the log was read
+    /// before. As many as there are logs, or null.
+    std::vector<LogPosition>* positions = nullptr;
 };
 
 /// Reads what `log_paths` hold now, rotated files included, the lines of all containers by time. A

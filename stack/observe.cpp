@@ -2,7 +2,6 @@
 
 #include "base/parallel.h"
 #include "image/store.h"
-#include "runtime/guard_client.h"
 #include "stack/claims.h"
 #include "stack/networks.h"
 
@@ -38,26 +37,6 @@ Result<void> add_stray_run_folders(const Paths& paths, const std::string& projec
     return {};
 }
 
-Result<runtime::ContainerState> state_of(const std::string& run_dir,
-                                         const ContainerRecord& record) {
-    runtime::ContainerState state = TRY(runtime::observe_state(run_dir));
-    // Where its `run` was killed its guard may be on its way.
-    if (!record.one_off || state.guard_pid != 0) return state;
-    TRY(runtime::await_launch(run_dir));
-    return runtime::observe_state(run_dir);
-}
-
-/// Whether a one-off container waits for a `run` that will never start it: that was killed before
-/// it had connected the network, which is done under the project's lock, and announced last. What
-/// is announced may yet be started.
-bool is_abandoned(const std::string& run_dir, const ContainerRecord& record,
-                  const runtime::ContainerState& state) {
-    if (!record.one_off || state.status != runtime::Status::Created || !runtime::guard_alive(state))
-        return false;
-    const auto claims = read_claims(run_dir);
-    return claims && !claims->published;
-}
-
 /// What has become of the container whose network this one shares.
 void observe_partner(const Paths& paths, const ContainerRecord& record,
                      compose::ObservedContainer& found) {
@@ -87,10 +66,10 @@ Result<std::vector<Found>> look_at_all(const Paths& paths, const std::string& pr
     const auto look_at = [&](std::size_t i) -> Result<void> {
         Found& found = all[i];
         const std::string run_dir = paths.run_container(project, *found.name);
-        found.state = TRY(state_of(run_dir, *found.record));
+        found.state = TRY(runtime::observe_state(run_dir));
         found.guarded = runtime::guard_alive(found.state);
         found.whole = is_whole(paths, project, *found.name);
-        found.abandoned = found.guarded && is_abandoned(run_dir, *found.record, found.state);
+        found.abandoned = exists(unfinished_mark(run_dir));
         return {};
     };
     TRY(in_parallel(all.size(), kWorthAThread, look_at));
@@ -98,6 +77,8 @@ Result<std::vector<Found>> look_at_all(const Paths& paths, const std::string& pr
 }
 
 }  // namespace
+
+std::string unfinished_mark(const std::string& run_dir) { return run_dir + "/unfinished"; }
 
 bool is_whole(const Paths& paths, const std::string& project, const std::string& container) {
     struct stat info {};

@@ -23,6 +23,11 @@ struct Observation {
 /// which only the run folder is left.
 Result<Observation> observe(const Environment& environment, const std::string& project);
 
+/// A file in the run folder of a one-off container from before it has a guard until its network is
+/// announced, all of which `run` does under the project's lock: who finds it there under that lock
+/// knows that its `run` was killed. It goes with the machine, as what it is about does.
+std::string unfinished_mark(const std::string& run_dir);
+
 /// Whether a container was made whole. Its configuration is written last, and without waiting for
 /// the disk: after a power cut it may be there and empty.
 bool is_whole(const Paths& paths, const std::string& project, const std::string& container);

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/parallel.h"
 #include "base/scope_guard.h"
+#include "base/sys.h"
 #include "runtime/state.h"
 #include "stack/allocate.h"
 #include "stack/claims.h"
@@ -14,7 +15,9 @@
 #include "stack/volumes.h"
 
 #include <algorithm>
+#include <fcntl.h>
 #include <set>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -238,9 +241,23 @@ std::string fingerprint(const Prepared& prepared) {
 
 }  // namespace
 
+namespace {
+
+/// Whether a command is changing the project just now. Makes no lock where there is none.
+bool is_under_way(const Paths& paths, const std::string& project) {
+    const Result<UniqueFd> lock = sys::open(paths.project_lock(project), O_RDONLY);
+    return lock && ::flock(lock->get(), LOCK_SH | LOCK_NB) == -1;
+}
+
+}  // namespace
+
 Result<UpPreview> preview_up(const Environment& environment, const UpRequest& request) {
-    TRY(check_data_root(environment, request.loaded->project.name));
-    Prepared prepared = TRY(prepare(environment, request));
+    const std::string& project = request.loaded->project.name;
+    TRY(check_data_root(environment, project));
+    UpRequest seen_from_outside = request;
+    // What another command is making looks unfinished, and is not.
+    seen_from_outside.options.remove_unfinished = !is_under_way(environment.paths, project);
+    Prepared prepared = TRY(prepare(environment, seen_from_outside));
     ChoiceRequest choice = choice_request(environment, request, prepared);
     choice.will_build = true;
     choice.to_bring = request.to_bring;

@@ -1,10 +1,14 @@
+#include "base/file.h"
 #include "base/parallel.h"
 #include "base/sys.h"
 
 #include <atomic>
 #include <csignal>
 #include <doctest/doctest.h>
+#include <sched.h>
 #include <set>
+#include <string>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <thread>
@@ -47,6 +51,39 @@ TEST_CASE("in_parallel starts no thread for less than is worth one") {
     CHECK(seen == std::set<std::thread::id>{own});
 }
 
+TEST_CASE("in_parallel leaves its caller on all processors, also where its helpers end at once") {
+    cpu_set_t before;
+    REQUIRE(::sched_getaffinity(0, sizeof before, &before) == 0);
+    for (int i = 0; i < 3000; ++i) {
+        const auto done = in_parallel(2, 1, [](std::size_t) -> Result<void> { return {}; });
+        REQUIRE(done.ok());
+    }
+    cpu_set_t after;
+    REQUIRE(::sched_getaffinity(0, sizeof after, &after) == 0);
+    CHECK(CPU_EQUAL(&before, &after));
+}
+
+TEST_CASE("in_parallel does all of it alone where no thread is to be had") {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        // The limit doesn't hold for root.
+        const rlimit none{0, 0};
+        if (::setrlimit(RLIMIT_NPROC, &none) == -1 ||
+            (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) == -1))
+            ::_exit(2);
+        std::atomic<int> times = 0;
+        const auto done = in_parallel(100, 1, [&](std::size_t) -> Result<void> {
+            ++times;
+            return {};
+        });
+        ::_exit(done.ok() && times == 100 ? 0 : 1);
+    }
+    int how = 0;
+    REQUIRE(::waitpid(child, &how, 0) == child);
+    CHECK(WIFEXITED(how));
+    CHECK(WEXITSTATUS(how) == 0);
+}
+
 TEST_CASE("a process lives until its last thread has ended, and not as a zombie") {
     int ends[2];
     REQUIRE(::pipe(ends) == 0);
@@ -65,7 +102,10 @@ TEST_CASE("a process lives until its last thread has ended, and not as a zombie"
     ::close(ends[0]);
     const auto started = sys::start_time(child);
     REQUIRE(started.ok());
-    ::usleep(100'000);
+    const std::string stat = "/proc/" + std::to_string(child) + "/stat";
+    for (int i = 0; i < 500 && read_file(stat)->find(") Z ") == std::string::npos; ++i)
+        ::usleep(10'000);
+    REQUIRE(read_file(stat)->find(") Z ") != std::string::npos);
     CHECK(sys::is_alive(child, *started));
     CHECK_FALSE(sys::is_alive(child, *started + 1));
     ::close(ends[1]);

@@ -5,8 +5,10 @@
 #include "tests/support/skip.h"
 #include "tests/support/tar_writer.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/text.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <isa-l/igzip_lib.h>
 #include <sched.h>
 #include <set>
@@ -17,6 +19,7 @@
 
 using namespace davit;
 using namespace davit::image;
+using davit::testing::contains;
 using davit::testing::TarWriter;
 using davit::testing::TempDir;
 
@@ -106,6 +109,51 @@ TEST_CASE("a file that an archive has twice means the last one") {
     const auto loaded = f.load(twice + good);
     REQUIRE_MESSAGE(loaded.ok(), loaded.error().to_string());
     CHECK(*loaded == std::vector<std::string>{"a:1"});
+}
+
+TEST_CASE("an archive is read from where standard input stands, which is behind it then") {
+    NEEDS_ROOT();
+    Fixture f;
+    const std::string archive = archive_of({{"a:1", {kBase, kFirst}}}, true);
+    REQUIRE(write_in_place(f.dir / "archive", "before" + archive + "behind", 0600).ok());
+    const UniqueFd own(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
+    const UniqueFd file(::open((f.dir / "archive").c_str(), O_RDONLY | O_CLOEXEC));
+    REQUIRE(::lseek(file.get(), 6, SEEK_SET) == 6);
+    REQUIRE(::dup2(file.get(), STDIN_FILENO) == STDIN_FILENO);
+    const auto loaded = f.store.load("-");
+    REQUIRE(::dup2(own.get(), STDIN_FILENO) == STDIN_FILENO);
+    REQUIRE_MESSAGE(loaded.ok(), loaded.error().to_string());
+    CHECK(*loaded == std::vector<std::string>{"a:1"});
+    CHECK(exists(f.store.find("a:1")->layers[0] + "/first"));
+    CHECK(::lseek(file.get(), 0, SEEK_CUR) > 6);
+    // Its own file is as it was: what was taken from it are copies.
+    CHECK(*read_file(f.dir / "archive") == "before" + archive + "behind");
+}
+
+TEST_CASE("a blob is taken only where its content is that of the layer that is there") {
+    NEEDS_ROOT();
+    Fixture f;
+    REQUIRE(f.load(archive_of({{"a:1", {kBase}}}, true)).ok());
+    // The layer stays and its blob goes, as in a store that was damaged.
+    const auto names = list_directory(f.dir / "data/images/blobs/sha256");
+    REQUIRE(names.ok());
+    for (const std::string& name : *names) {
+        const std::string blob = f.dir / "data/images/blobs/sha256/" + name;
+        if (read_file(blob)->starts_with("\x1f\x8b")) REQUIRE(::unlink(blob.c_str()) == 0);
+    }
+    const std::string good = archive_of({{"a:1", {kBase}}}, true);
+    const std::string packed = gzip(kBase);
+    const std::size_t at = good.find(packed);
+    REQUIRE(at != std::string::npos);
+    std::string other = gzip(kFirst);
+    other.resize(packed.size(), '\0');
+    std::string hostile = good;
+    hostile.replace(at, packed.size(), other);
+    const auto loaded = f.load(hostile);
+    REQUIRE_FALSE(loaded.ok());
+    CHECK_MESSAGE(contains(loaded.error().to_string(), "its content is"),
+                  loaded.error().to_string());
+    CHECK(f.load(good).ok());
 }
 
 TEST_CASE("an image that has one layer twice mounts it once") {

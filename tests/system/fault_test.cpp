@@ -225,27 +225,43 @@ TEST_CASE("a run that was killed before it had connected its container leaves no
     box.compose(kTwo);
     const std::string before = box.world();
     box.davit_ok({"up", "-d"});
-    const auto with_fault = [&](const char* fault) {
-        Command command = box.davit_command({"run", "--rm", "-T", "--no-deps", "db", "echo", "me"});
+    const std::string trace = box.folder() + "/trace";
+    const auto with_fault = [&](std::vector<std::string> words, const char* fault) {
+        Command command = box.davit_command(std::move(words));
         command.environment.push_back(std::string("DAVIT_FAILPOINTS=") + fault);
+        command.environment.push_back("DAVIT_FAILPOINTS_TRACE=" + trace);
         return command;
     };
+    const std::vector<std::string> one_off = {"run", "--rm", "-T", "--no-deps", "db", "echo", "me"};
     const auto one_off_is = [&](const char* word) {
         return contains(box.davit_ok({"ps", "-a", "--format", "{{.Name}} {{.State}}"}), word);
     };
     for (const char* fault : {"link.make=kill", "link.configure=kill", "link.inside=kill"}) {
         CAPTURE(fault);
-        CHECK(run(with_fault(fault)).status == 137);
+        CHECK(run(with_fault(one_off, fault)).status == 137);
         CHECK(one_off_is("created"));
         check_goes_on(box);
         CHECK_FALSE(one_off_is("-run-"));
     }
     // One that is about to be started is whole.
-    Background slow(with_fault("guard.ask-start=delay:1500"), box.folder() + "/said");
-    REQUIRE(eventually([&] { return one_off_is("created"); }));
+    REQUIRE(::unlink(trace.c_str()) == 0);
+    Background slow(with_fault(one_off, "guard.ask-start=delay:1000"), box.folder() + "/said");
+    REQUIRE(eventually([&] {
+        const auto reached = read_file(trace);
+        return reached && contains(*reached, "guard.ask-start");
+    }));
+    slow.signal(SIGSTOP);
     check_goes_on(box);
+    CHECK(one_off_is("created"));
+    slow.signal(SIGCONT);
     CHECK(slow.wait() == 0);
     CHECK(*read_file(box.folder() + "/said") == "me\n");
+    // And one that has run before is somebody's, wherever its start was killed.
+    box.davit_ok({"run", "--name", "job", "-T", "--no-deps", "db", "touch", "/kept"});
+    CHECK(run(with_fault({"start", "job"}, "link.make=kill")).status == 137);
+    check_goes_on(box);
+    box.davit_ok({"cp", "job:/kept", box.folder() + "/kept"});
+    box.davit_ok({"rm", "-f", "job"});
     check_goes_down(box, before);
 }
 

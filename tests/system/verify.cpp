@@ -107,6 +107,8 @@ private:
         if (!runs && container.lives && !container.guarded)
             say(container.where() + " is said to be " + status + ", and its process lives");
         if (container.lives && !container.guarded) say(container.where() + " has no guard");
+        if (exists(container.run_dir + "/unfinished"))
+            say(container.where() + " was left by a run that was killed");
         if (container.record.empty()) say(container.where() + " runs without a record");
         if (exists(container.run_dir + "/control.sock") && !container.guarded)
             say(container.where() + " has the socket of a guard that is gone");
@@ -141,7 +143,9 @@ private:
             for (const Json& endpoint : *endpoints) {
                 const std::string link = string_or(endpoint, "host_link");
                 if (container.lives || container.guarded) known.insert(link);
-                if (container.lives && !link.empty()) needed.insert(link);
+                // One whose start was killed waits for another one, and may have no link yet.
+                const bool waits = string_or(container.state, "status") == "created";
+                if (container.lives && !waits && !link.empty()) needed.insert(link);
             }
         }
         std::set<std::string> there;

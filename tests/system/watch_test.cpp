@@ -184,7 +184,10 @@ services:
     // Nothing is lost where one look at the logs ends and the next begins, and nothing comes twice.
     for (const std::string name : {"b", "d", "e", "f"}) {
         CAPTURE(name);
-        box.write("settings", name + "\n");
+        // At once, as editors do it: else it may be seen half written, and twice.
+        box.write("settings.new", name + "\n");
+        REQUIRE(::rename((box.folder() + "/settings.new").c_str(),
+                         (box.folder() + "/settings").c_str()) == 0);
         const std::string line = "  | word is first, settings " + name;
         CHECK(says("web-1" + line));
         CHECK(says("web-2" + line));
