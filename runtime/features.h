@@ -22,4 +22,10 @@ Features probe_features(const std::string& folder);
 /// Whether an idmapped mount of `path` can be made (the file system must support it).
 bool can_idmap(const std::string& path);
 
+/// The first of these sysctls (as "net.core.somaxconn") that the host has and that namespaces which
+/// belong to a user namespace of their own have not, or not to be written; empty: there is none.
+/// Linux before 6.10 keeps net.core and those of System V IPC to the host's users, others may keep
+/// more: it is tried.
+std::string sysctl_out_of_reach(const std::vector<std::string>& names);
+
 }  // namespace davit::runtime

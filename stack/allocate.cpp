@@ -257,18 +257,27 @@ Result<void> choose_container(const ChoiceRequest& request, const std::string& n
         inputs.joins.shm_dir = shared_memory_folder(paths.run_container(project.name, name));
 
     std::string why_not;
+    const auto fits_own_users = [&] {
+        std::vector<std::string> sysctls;
+        for (const auto& [sysctl, value] : service.sysctls) sysctls.push_back(sysctl);
+        const std::string kept =
+            sysctls.empty() ? std::string() : runtime::sysctl_out_of_reach(sysctls);
+        if (!kept.empty())
+            why_not = fmt::format("this kernel has '{}' there alone", kept);
+        else if (std::string folder; !probe.covers(inputs, folder))
+            why_not = fmt::format("the file system of '{}' can't be idmapped", folder);
+        return why_not.empty();
+    };
     if (service.privileges.host_users) {
         inputs.uid_base = 0;
     } else if (!inputs.joins.run_dirs.empty()) {
         inputs.uid_base = inputs.joins.uid_base;
-    } else if (probe.covers(inputs, why_not)) {
+    } else if (fits_own_users()) {
         inputs.uid_base = TRY(choose_ids(used_ids, inputs.id));
         used_ids.insert(inputs.uid_base);
     } else {
         choices.warnings.push_back(
-            fmt::format("container '{}' runs in the host's user namespace: the file system of '{}' "
-                        "can't be idmapped",
-                        name, why_not));
+            fmt::format("container '{}' runs in the host's user namespace: {}", name, why_not));
     }
     inputs.endpoints = TRY(choose_endpoints(request, choices, inputs));
     inputs.ports = TRY(choose_ports(request, choices, inputs));

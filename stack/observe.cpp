@@ -69,7 +69,7 @@ Result<std::vector<Found>> look_at_all(const Paths& paths, const std::string& pr
         found.state = TRY(runtime::observe_state(run_dir));
         found.guarded = runtime::guard_alive(found.state);
         found.whole = is_whole(paths, project, *found.name);
-        found.abandoned = exists(unfinished_mark(run_dir));
+        found.abandoned = found.record->one_off && exists(unfinished_mark(run_dir));
         return {};
     };
     TRY(in_parallel(all.size(), kWorthAThread, look_at));

@@ -1,4 +1,6 @@
+#include "runtime/features.h"
 #include "tests/runtime/guarded_container.h"
+#include "tests/support/skip.h"
 #include "tests/support/text.h"
 
 #include <functional>
@@ -28,6 +30,15 @@ std::string ns_of(const std::string& pid, const std::string& name) {
 }
 
 }  // namespace
+
+TEST_CASE("a sysctl that belongs to the host's users alone is told from others [root]") {
+    NEEDS_ROOT();
+    CHECK(runtime::sysctl_out_of_reach({}).empty());
+    // Of the machine, in whatever namespace.
+    CHECK(runtime::sysctl_out_of_reach({"net.ipv4.ip_forward", "kernel.panic"}) == "kernel.panic");
+    CHECK(runtime::sysctl_out_of_reach({"net.ipv4.ip_forward"}).empty());
+    CHECK(runtime::sysctl_out_of_reach({"net.core.there_is_no_such_thing"}).empty());
+}
 
 TEST_CASE("the init process has its own namespaces and ids and only the default powers [root]") {
     NEED_ROOT_AND_BUSYBOX();

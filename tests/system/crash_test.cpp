@@ -67,15 +67,15 @@ TEST_CASE("after kill -9 in the middle of up down leaves nothing and up goes on"
 }
 
 TEST_CASE("up brings back what a stop that was killed is about to end") {
-    const Sandbox box("dt-killstop");
+    const Sandbox box("dt-killedstop");
     box.load_busybox();
     box.compose(
         "services:\n  deaf:\n    image: local/busybox:1\n    stop_grace_period: 2s\n"
         "    command: [sh, -c, 'trap \"\" TERM; while :; do sleep 1; done']\n");
     box.davit_ok({"up", "-d"});
-    const std::string pid = box.inspect("dt-killstop-deaf-1", "{{.State.Pid}}");
+    const std::string pid = box.inspect("dt-killedstop-deaf-1", "{{.State.Pid}}");
     Background stop(box.davit_command({"stop"}), "/dev/null");
-    const std::string state = box.run_root() + "/dt-killstop/dt-killstop-deaf-1/state.json";
+    const std::string state = box.run_root() + "/dt-killedstop/dt-killedstop-deaf-1/state.json";
     REQUIRE(eventually([&] {
         const auto text = read_file(state);
         return text && contains(*text, "\"stopping\": true");
@@ -86,7 +86,7 @@ TEST_CASE("up brings back what a stop that was killed is about to end") {
     box.davit_ok({"up", "-d"});
     ::poll(nullptr, 0, 2500);  // longer than the first stop had given it
     CHECK(box.davit({"plan", "--detailed-exitcode"}).status == 0);
-    CHECK(box.inspect("dt-killstop-deaf-1", "{{.State.Pid}}") != pid);
+    CHECK(box.inspect("dt-killedstop-deaf-1", "{{.State.Pid}}") != pid);
     box.davit_ok({"kill"});
     box.davit_ok({"down"});
 }
@@ -109,7 +109,7 @@ TEST_CASE("after kill -9 in the middle of down a second down finishes it") {
 }
 
 TEST_CASE("a container survives its guard and up takes it in hand again") {
-    const Sandbox box("dt-guard");
+    const Sandbox box("dt-unguarded");
     box.load_busybox();
     box.compose(R"(
 services:
@@ -120,30 +120,31 @@ services:
 )");
     const std::string before = box.world();
     box.davit_ok({"up", "-d"});
-    const std::string state = box.run_root() + "/dt-guard/dt-guard-a-1/state.json";
+    const std::string state = box.run_root() + "/dt-unguarded/dt-unguarded-a-1/state.json";
     const std::string text = *read_file(state);
     const std::size_t at = text.find("\"guard_pid\": ") + 13;
     const auto guard = parse_integer(text.substr(at, text.find(',', at) - at));
     REQUIRE(guard.has_value());
-    const std::string pid = box.inspect("dt-guard-a-1", "{{.State.Pid}}");
+    const std::string pid = box.inspect("dt-unguarded-a-1", "{{.State.Pid}}");
     REQUIRE(::kill(static_cast<pid_t>(*guard), SIGKILL) == 0);
     ::poll(nullptr, 0, 300);
     // Its output has nowhere to go now, and still it lives.
     CHECK(exists("/proc/" + pid));
-    CHECK(box.inspect("dt-guard-a-1", "{{.State.Pid}}") == pid);
+    CHECK(box.inspect("dt-unguarded-a-1", "{{.State.Pid}}") == pid);
     CHECK(contains(box.davit_ok({"ps"}), "(unsupervised)"));
     const auto lines = [&] { return box.davit_ok({"logs", "a"}).size(); };
     const std::size_t logged = lines();
     box.davit_ok({"up", "-d"});
     // The same process, under a new guard that writes its log and sees how it ends.
-    CHECK(box.inspect("dt-guard-a-1", "{{.State.Pid}}") == pid);
-    CHECK(box.inspect("dt-guard-a-1", "{{.State.Status}}") == "running");
+    CHECK(box.inspect("dt-unguarded-a-1", "{{.State.Pid}}") == pid);
+    CHECK(box.inspect("dt-unguarded-a-1", "{{.State.Status}}") == "running");
     CHECK(!contains(box.davit_ok({"ps"}), "(unsupervised)"));
     CHECK(eventually([&] { return lines() > logged; }));
     REQUIRE(::kill(static_cast<pid_t>(*parse_integer(pid)), SIGTERM) == 0);  // a pid 1: ignored
     box.davit_ok({"exec", "a", "sh", "-c", "exit 0"});
     REQUIRE(::kill(static_cast<pid_t>(*parse_integer(pid)), SIGKILL) == 0);
-    CHECK(eventually([&] { return box.inspect("dt-guard-a-1", "{{.State.ExitCode}}") == "137"; }));
+    CHECK(eventually(
+        [&] { return box.inspect("dt-unguarded-a-1", "{{.State.ExitCode}}") == "137"; }));
     box.davit_ok({"down"});
     CHECK(box.world() == before);
 }

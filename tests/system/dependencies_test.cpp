@@ -155,7 +155,7 @@ services:
 }
 
 TEST_CASE("up leaves or recreates what it is told to") {
-    const Sandbox box("dt-recreate");
+    const Sandbox box("dt-broken-anew");
     box.load_busybox();
     const auto file = [](const std::string& colour) {
         return fmt::format(R"(
@@ -176,16 +176,16 @@ services:
     };
     box.compose(file("red"));
     box.davit_ok({"up", "-d", "--no-deps", "a"});
-    CHECK_FALSE(contains(box.davit_ok({"ps"}), "dt-recreate-b-1"));
+    CHECK_FALSE(contains(box.davit_ok({"ps"}), "dt-broken-anew-b-1"));
     box.davit_ok({"up", "-d"});
     box.davit_ok({"exec", "a", "touch", "/scratch/kept"});
-    const std::string a = box.inspect("dt-recreate-a-1", "{{.Id}}");
-    const std::string b = box.inspect("dt-recreate-b-1", "{{.Id}}");
+    const std::string a = box.inspect("dt-broken-anew-a-1", "{{.Id}}");
+    const std::string b = box.inspect("dt-broken-anew-b-1", "{{.Id}}");
     box.compose(file("blue"));
     box.davit_ok({"up", "-d", "--no-recreate"});
-    CHECK(box.inspect("dt-recreate-a-1", "{{.Id}}") == a);
+    CHECK(box.inspect("dt-broken-anew-a-1", "{{.Id}}") == a);
     box.davit_ok({"up", "-d", "--always-recreate-deps", "a"});
-    CHECK(box.inspect("dt-recreate-b-1", "{{.Id}}") != b);
+    CHECK(box.inspect("dt-broken-anew-b-1", "{{.Id}}") != b);
     CHECK(contains(box.davit_ok({"exec", "a", "ls", "/scratch"}), "kept"));
     box.davit_ok({"up", "-d", "--force-recreate", "-V", "a"});
     CHECK_FALSE(contains(box.davit_ok({"exec", "a", "ls", "/scratch"}), "kept"));

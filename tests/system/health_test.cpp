@@ -80,7 +80,7 @@ services:
 }
 
 TEST_CASE("a check can be switched off, and its mistakes have a place") {
-    const Sandbox box("dt-unwatched");
+    const Sandbox box("dt-unchecked");
     box.load_busybox();
     box.compose(R"(
 services:

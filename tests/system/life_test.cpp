@@ -104,7 +104,7 @@ TEST_CASE("a stopped project starts again with its addresses and ports") {
 }
 
 TEST_CASE("start works after a reboot has taken bridges and the run root") {
-    const Sandbox box("dt-boot");
+    const Sandbox box("dt-afterboot");
     prepare(box);
     box.davit_ok({"up", "-d"});
     box.davit_ok({"stop"});
@@ -119,21 +119,21 @@ TEST_CASE("start works after a reboot has taken bridges and the run root") {
 }
 
 TEST_CASE("restart gives every container a new process and keeps its address") {
-    const Sandbox box("dt-restart");
+    const Sandbox box("dt-restarted");
     prepare(box);
     box.davit_ok({"up", "-d"});
-    const std::string web = box.inspect("dt-restart-web-1", "{{.State.Pid}}");
-    const std::string db = box.inspect("dt-restart-db-1", "{{.State.Pid}}");
+    const std::string web = box.inspect("dt-restarted-web-1", "{{.State.Pid}}");
+    const std::string db = box.inspect("dt-restarted-db-1", "{{.State.Pid}}");
     box.davit_ok({"restart", "-t", "1", "web"});
-    CHECK(box.inspect("dt-restart-web-1", "{{.State.Pid}}") != web);
-    CHECK(box.inspect("dt-restart-db-1", "{{.State.Pid}}") == db);
+    CHECK(box.inspect("dt-restarted-web-1", "{{.State.Pid}}") != web);
+    CHECK(box.inspect("dt-restarted-db-1", "{{.State.Pid}}") == db);
     CHECK(answers(18090));
     CHECK(contains(box.davit_ok({"--dry-run", "restart"}), "asked for by restart"));
-    CHECK(box.inspect("dt-restart-db-1", "{{.State.Pid}}") == db);
+    CHECK(box.inspect("dt-restarted-db-1", "{{.State.Pid}}") == db);
 }
 
 TEST_CASE("kill sends the signal and wait gives the exit status") {
-    const Sandbox box("dt-kill");
+    const Sandbox box("dt-signals");
     prepare(box);
     box.davit_ok({"up", "-d"});
     REQUIRE(eventually([&] { return contains(box.davit_ok({"logs", "db"}), "ready"); }));
@@ -151,10 +151,10 @@ TEST_CASE("kill sends the signal and wait gives the exit status") {
     CHECK(waiting.wait() == 3);
     CHECK(contains(file_text(out), "exited with status code 3"));
     box.davit_ok({"kill"});
-    CHECK(box.inspect("dt-kill-web-1", "{{.State.ExitCode}}") == "137");
+    CHECK(box.inspect("dt-signals-web-1", "{{.State.ExitCode}}") == "137");
     const Outcome none = box.davit({"wait", "db"});
     CHECK(none.status == 1);
-    CHECK(contains(none.err, "no containers for project \"dt-kill\""));
+    CHECK(contains(none.err, "no containers for project \"dt-signals\""));
 }
 
 TEST_CASE("rm removes what rests and asks first") {

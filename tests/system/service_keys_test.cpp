@@ -151,7 +151,7 @@ TEST_CASE("shared memory and limits of processes have the size that is asked for
         a.control("memory.soft_limit_in_bytes") + a.control("memory.low");
     CHECK(contains(reservation, "33554432"));
     CHECK(contains(a.control("cpu.shares") + a.control("cpu.weight"),
-                   a.control("cpu.shares").empty() ? "20" : "512"));
+                   a.control("cpu.shares").empty() ? "59" : "512"));
     CHECK(contains(a.control("cpu.cfs_quota_us") + a.control("cpu.max"), "20000"));
     CHECK(contains(a.control("cpu.cfs_period_us") + a.control("cpu.max"), "50000"));
 }
@@ -176,7 +176,7 @@ TEST_CASE("sysctls of its own namespaces are set and others refused") {
 }
 
 TEST_CASE("names and addresses that the file adds are found") {
-    const OneService a("dt-names",
+    const OneService a("dt-added-names",
                        "    command: sh -c 'id -G; sleep 1000'\n"
                        "    hostname: box\n    domainname: example.org\n"
                        "    dns: [10.9.8.7]\n    dns_search: [a.example, b.example]\n"
@@ -192,7 +192,8 @@ TEST_CASE("names and addresses that the file adds are found") {
     const std::string hosts = a.file("/etc/hosts");
     CHECK(contains(hosts, "10.1.2.3\tdb.local\n"));
     CHECK(contains(hosts, "fd00::1\tsix\n"));
-    const std::string gateway = a.box().inspect("dt-names-a-1", "{{.NetworkSettings.Gateway}}");
+    const std::string gateway =
+        a.box().inspect("dt-added-names-a-1", "{{.NetworkSettings.Gateway}}");
     CHECK(contains(hosts, gateway + "\tgate\n"));
     CHECK(eventually([&] { return contains(a.box().davit_ok({"logs"}), "0 4242"); }));
 }

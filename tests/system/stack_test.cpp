@@ -243,7 +243,7 @@ services:
 }
 
 TEST_CASE("output is kept by stream and rotated by size and count") {
-    const Sandbox box("dt-logs");
+    const Sandbox box("dt-said");
     box.load_busybox();
     box.compose(R"(
 services:
@@ -255,7 +255,7 @@ services:
 )");
     box.davit_ok({"up", "-d"});
     REQUIRE(eventually([&] { return contains(box.davit_ok({"logs"}), "last"); }));
-    const std::string path = box.inspect("dt-logs-a-1", "{{.LogPath}}");
+    const std::string path = box.inspect("dt-said-a-1", "{{.LogPath}}");
     auto files = list_directory(path.substr(0, path.rfind('/')));
     REQUIRE(files.ok());
     std::erase_if(*files, [&](const std::string& file) {
