@@ -16,9 +16,9 @@
 namespace davit {
 namespace {
 
-/// Sends a new thread to the other processors, where it may stay or not: the kernel leaves it
-/// beside its maker for some milliseconds, and all of the work may take no longer. It must not have
-/// ended: the caller would be sent away in its place.
+/// Sends a new thread to another processor, and then lets it go wherever it is wanted: the kernel
+/// leaves it beside its maker for some milliseconds, and all of the work may take no longer. It
+/// must not have ended: the number of one that has means the caller.
 void send_away(std::jthread& thread) {
     cpu_set_t all;
     const int here = ::sched_getcpu();

@@ -160,7 +160,9 @@ Result<std::string> Archive::read(const std::string& name) const {
     std::string text(static_cast<std::size_t>(file.size), '\0');
     for (std::size_t have = 0; have < text.size();) {
         const std::size_t got = TRY(source->read(text.data() + have, text.size() - have));
-        if (got == 0) return missing(name);
+        if (got == 0)
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("'{}' of the archive is cut short", printable(name)));
         have += got;
     }
     return text;

@@ -122,18 +122,18 @@ Result<void> LogFiles::seek(std::optional<std::size_t> tail, std::optional<std::
     return {};
 }
 
-Result<void> LogFiles::seek_behind(ino_t inode, off_t offset) {
+Result<void> LogFiles::seek_behind(const LogPosition& place) {
     files_ = TRY(open_newer_than(0));
     const auto read = std::find_if(files_.begin(), files_.end(),
-                                   [&](const File& file) { return file.inode == inode; });
+                                   [&](const File& file) { return file.inode == place.inode; });
     if (read == files_.end()) return {};
-    read->offset = offset;
+    read->offset = place.offset;
     files_.erase(files_.begin(), read);
     return {};
 }
 
-std::pair<ino_t, off_t> LogFiles::position() const {
-    if (files_.empty()) return {0, 0};
+LogPosition LogFiles::position() const {
+    if (files_.empty()) return {};
     const File& last = files_.back();
     return {last.inode, last.offset - static_cast<off_t>(last.rest.size())};
 }

@@ -2,6 +2,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "stack/logs.h"
 
 #include <cstdint>
 #include <functional>
@@ -9,7 +10,6 @@
 #include <string>
 #include <string_view>
 #include <sys/types.h>
-#include <utility>
 #include <vector>
 
 namespace davit::stack {
@@ -27,13 +27,12 @@ public:
     /// passed over.
     Result<void> seek(std::optional<std::size_t> tail, std::optional<std::int64_t> since_s);
 
-    /// Sets the place to where another reader of this log ended: `offset` in the file of that
-    /// number. Where that is gone, all that is there came after it.
-    Result<void> seek_behind(ino_t inode, off_t offset);
+    /// Sets the place to where another reader of this log ended. Where that file is gone, all that
+    /// is there came after it.
+    Result<void> seek_behind(const LogPosition& place);
 
-    /// The file that is being written, 0 where there is none, and the first line of it that was not
-    /// handed out.
-    std::pair<ino_t, off_t> position() const;
+    /// Where this reader is.
+    LogPosition position() const;
 
     /// Hands every whole line that was written since the last call to `on_line`, oldest first,
     /// without its line break. Returns false as soon as `on_line` does.

@@ -53,7 +53,7 @@ Result<std::vector<LogFiles>> open_all(const std::vector<std::string>& log_paths
         const LogPosition before =
             options.positions == nullptr ? LogPosition() : (*options.positions)[all.size() - 1];
         if (before.inode != 0) {
-            TRY(all.back().seek_behind(before.inode, before.offset));
+            TRY(all.back().seek_behind(before));
             continue;
         }
         // With an end in time, the last lines before it are only known when all have been read.
@@ -244,10 +244,8 @@ Result<void> follow_logs(const std::vector<std::string>& log_paths, const LogOpt
     FolderWatch watch = TRY(FolderWatch::create(log_paths));
     std::vector<LogFiles> all = TRY(open_all(log_paths, options));
     const ScopeGuard keep_positions([&] {
-        for (std::size_t i = 0; options.positions != nullptr && i < all.size(); ++i) {
-            const auto [inode, offset] = all[i].position();
-            (*options.positions)[i] = {inode, offset};
-        }
+        for (std::size_t i = 0; options.positions != nullptr && i < all.size(); ++i)
+            (*options.positions)[i] = all[i].position();
     });
     if (!TRY(deliver_all(all, options, on_line))) return {};
     for (;;) {

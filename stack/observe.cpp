@@ -49,6 +49,7 @@ void observe_partner(const Paths& paths, const ContainerRecord& record,
     found.partner_renewed = all && (!there || all->at(name).id != record.network_id);
 }
 
+/// A container as it was found; `record` is of the map that is looked through.
 struct Found {
     const std::string* name = nullptr;
     const ContainerRecord* record = nullptr;
