@@ -89,6 +89,12 @@ inline pid_t pid_of(const Sandbox& box, const std::string& container) {
     return static_cast<pid_t>(state_number(box, container, "pid"));
 }
 
+/// Whether the container's first process runs; not where it has ended, and nobody has collected it.
+inline bool lives(const Sandbox& box, const std::string& container) {
+    const auto ticks = static_cast<unsigned long long>(state_number(box, container, "start_ticks"));
+    return sys::is_alive(pid_of(box, container), ticks);
+}
+
 /// Kills a process, which is gone when this returns: what runs next would see it alive, else.
 inline void kill_hard(pid_t pid) {
     REQUIRE(pid > 1);

@@ -72,9 +72,7 @@ services:
         kill_hard(guard_of(box, name));
         stop.wait();
         CHECK(bounded(box, {"stop"}).status == 0);
-        CHECK(eventually([&] {
-            return pid_of(box, name) == 0 || !exists(fmt::format("/proc/{}", pid_of(box, name)));
-        }));
+        CHECK(eventually([&] { return !lives(box, name); }));
     }
     check_goes_on(box);
 
@@ -93,7 +91,6 @@ services:
     const pid_t init = pid_of(box, name);
     kill_hard(guard);
     kill_hard(init);
-    CHECK(eventually([&] { return !exists(fmt::format("/proc/{}", init)); }));
     // I8: nobody saw how it ended, and so it is not told as success.
     CHECK(box.inspect(name, "{{.State.ExitCode}}") != "0");
     check_goes_on(box);
