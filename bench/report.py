@@ -3,10 +3,12 @@
 
   report.py RESULTS OUT MACHINE
 
-RESULTS is a folder with one file for each benchmark that ran. Beside OUT goes an SVG file with bars
-of the stacks' times, where these were measured."""
+RESULTS is a folder with one file for each benchmark that ran. Beside OUT go SVG files with bars of
+what was measured, one for each benchmark that compares."""
 
+import math
 import pathlib
+import re
 import sys
 
 TITLES = {
@@ -26,43 +28,111 @@ TITLES = {
     "forward": ("Through a port", "Requests, latency and throughput through a published port.",
                 "bench/forward.sh"),
 }
-COLUMNS = ("up -d", "up -d again", "ps", "down")
-COLOURS = {"davit": "#1f6f8b", "docker": "#b0b0b0", "podman": "#d8a25e"}
+COLOURS = {"davit": "#1f6f8b", "docker": "#9a9a9a", "podman": "#d8a25e"}
 
 
 def is_number(text):
     return text.replace(".", "", 1).isdigit()
 
 
-def rows_of(text):
-    """The stacks' table: (services, engine, [milliseconds]), in its order."""
-    rows = []
-    for line in text.splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) == 6 and cells[0].removesuffix(" chained").isdigit() and all(map(is_number, cells[2:])):
-            rows.append((cells[0], cells[1], [float(cell) for cell in cells[2:]]))
-    return rows
+# What is drawn of a benchmark: [(label of a group, [(who, value)])], in the order of its output.
+
+def of_start(text):
+    """Rows of "NAME FIRST LAST"; the time until the program runs."""
+    rows = [line.split() for line in text.splitlines()]
+    return [("until the program runs", [(row[0], float(row[1])) for row in rows
+                                        if len(row) == 3 and is_number(row[1]) and is_number(row[2])])]
 
 
-def bars(rows):
-    """One group of bars for each number of services and column, long ones cut by a square root, since
-    what is to be seen is the short ones."""
-    left, width, height, gap = 190, 520, 14, 10
-    most = max(max(times) for _, _, times in rows) ** 0.5
-    parts, y = [], 10
-    for services in dict.fromkeys(row[0] for row in rows):
-        for index, column in enumerate(COLUMNS):
-            for count, engine, times in rows:
-                if count != services:
-                    continue
-                length = max(times[index] ** 0.5 / most * width, 1)
-                parts.append(f'<text x="{left - 8}" y="{y + 11}" text-anchor="end">{services} × {column}, {engine}</text>')
-                parts.append(f'<rect x="{left}" y="{y}" width="{length:.0f}" height="{height}" fill="{COLOURS.get(engine, "#888")}"/>')
-                parts.append(f'<text x="{left + length + 6:.0f}" y="{y + 11}">{times[index]:.0f} ms</text>')
-                y += height + 3
-            y += gap
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 90}" height="{y}" '
-            f'font-family="sans-serif" font-size="11">\n' + "\n".join(parts) + "\n</svg>\n")
+def of_table(text):
+    """A Markdown table whose first columns are words, with a group for each row's first cell and column.
+    Columns that are not in milliseconds have words in them and are left out."""
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    if not cells:
+        return []
+    header, groups = cells[0], {}
+    keys = header.index("engine") + 1
+    for row in cells[2:]:
+        for name, value in zip(header[keys:], row[keys:]):
+            if is_number(value):
+                what = f"{row[0]} service{'' if row[0] == '1' else 's'}: {name}" if keys == 2 else name
+                what = what.replace("chained services", "in a chain")
+                groups.setdefault(what, []).append((row[keys - 1], float(value)))
+    return list(groups.items())
+
+
+def of_pull(text):
+    """Lines of "WHO WHAT... SECONDS s" behind "medians:", in milliseconds."""
+    groups = {}
+    for who, seconds in re.findall(r"^  (\S.*?) +([0-9.]+) s$", text.partition("medians:")[2], re.M):
+        for what in ("pull", "load"):
+            if re.search(rf"{what}|{'import' if what == 'load' else 'tar'}", who):
+                groups.setdefault(what, []).append((who, float(seconds) * 1000))
+    return list(groups.items())
+
+
+def of_build(text):
+    """A head of columns, two spaces apart at least, and rows of "WHO NUMBER...", as far as numbers are there."""
+    lines = text.splitlines()
+    names = re.split(r" {2,}", lines[0].strip())[1:]
+    rows = [line.split() for line in lines[1:]]
+    return [(name, [(row[0], float(row[index + 1])) for row in rows if len(row) == len(names) + 1 and is_number(row[index + 1])])
+            for index, name in enumerate(names)]
+
+
+def of_forward(text):
+    """Rows of "ENGINE WAY REQUESTS ..."."""
+    groups = {}
+    for engine, way, requests in re.findall(r"^(\w+) (direct|published) +([0-9.]+)", text, re.M):
+        groups.setdefault({"direct": "to the container's address", "published": "through a published port"}[way],
+                          []).append((engine, float(requests)))
+    return list(groups.items())
+
+
+PLOTS = {"start": (of_start, "ms"), "stacks": (of_table, "ms"), "chains": (of_table, "ms"), "commands": (of_table, "ms"),
+         "pull": (of_pull, "ms"), "build": (of_build, "ms"), "forward": (of_forward, "requests/s")}
+
+
+def words_of(value, unit):
+    if unit != "ms":
+        return f"{value:,.0f}"
+    return f"{value / 1000:.1f} s" if value >= 1000 else f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
+
+
+def bars(groups, unit):
+    """Bars by group. Times have a scale by powers of ten, with its lines: beside seconds nothing would be
+    seen of milliseconds. Rates begin at zero."""
+    left, width, height, gap, top = 240, 480, 13, 9, 24
+    values = [value for _, rows in groups for _, value in rows]
+    if unit == "ms":
+        low = math.floor(math.log10(max(min(values), 0.1)) - 0.01)
+        high = math.ceil(math.log10(max(values)))
+        ticks = [10.0 ** power for power in range(low, high + 1)]
+        def place(value):
+            return (math.log10(max(value, ticks[0])) - low) / (high - low) * width
+    else:
+        step = 10 ** math.floor(math.log10(max(values)))
+        ticks = [step * index for index in range(int(max(values) // step) + 2)]
+        def place(value):
+            return value / ticks[-1] * width
+    parts, y = [], top
+    for label, rows in groups:
+        parts.append(f'<text x="4" y="{y + 11}" font-weight="bold">{label}</text>')
+        for who, value in rows:
+            length, colour = max(place(value), 1), COLOURS.get(re.split(r"[ -]", who)[0], "#b8b8b8")
+            parts.append(f'<text x="{left - 6}" y="{y + 11}" text-anchor="end">{who}</text>')
+            parts.append(f'<rect x="{left}" y="{y}" width="{length:.0f}" height="{height}" fill="{colour}"/>')
+            parts.append(f'<text x="{left + length + 5:.0f}" y="{y + 11}">{words_of(value, unit)}</text>')
+            y += height + 2
+        y += gap
+    lines = []
+    for tick in ticks:
+        x = left + place(tick)
+        lines.append(f'<line x1="{x:.0f}" y1="{top - 6}" x2="{x:.0f}" y2="{y - gap}" stroke="#ddd"/>')
+        lines.append(f'<text x="{x:.0f}" y="{top - 10}" text-anchor="middle" fill="#777">'
+                     f'{words_of(tick, unit).replace(".0", "")}</text>')
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 70}" height="{y}" font-family="sans-serif" '
+            f'font-size="11">\n<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(lines + parts) + "\n</svg>\n")
 
 
 def main():
@@ -81,11 +151,13 @@ def main():
         table = [line for line in text.splitlines() if line.startswith("|")]
         if table:
             page += table + [""]
-        rows = rows_of(text)
-        if name == "stacks" and rows:
-            plot = out.with_name("performance-stacks.svg")
-            plot.write_text(bars(rows))
-            page += [f"![bars of these times; their length is the square root of the time]({plot.name})", ""]
+        groups_of, unit = PLOTS.get(name, (lambda _: [], ""))
+        groups = [(label, rows) for label, rows in groups_of(text) if len(rows) > 1]
+        if groups:
+            plot = out.with_name(f"performance-{name}.svg")
+            plot.write_text(bars(groups, unit))
+            scale = "times, by powers of ten" if unit == "ms" else unit
+            page += [f"![{title}: bars of {scale}]({plot.name})", ""]
         text = "\n".join(line for line in text.splitlines() if not line.startswith("|")).strip()
         if text:
             page += ["```", text, "```", ""]

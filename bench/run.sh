@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # All benchmarks, one after the other, each beside what it is compared with, as far as that is
 # installed; what is missing is said. Writes docs/performance.md: the machine in general terms, what
-# each benchmark printed, and bars of the stacks' times as an SVG file beside it.
+# each benchmark printed, and bars of what it compares as SVG files beside it.
 #   -n N         how many rounds of each (default 3)
 #   --build DIR  use the programs of this build folder (default build/release)
 #   --only LIST  of start, stacks, chains, commands, load, pull, build, ports, forward (default: all)
-#   --out FILE   instead of docs/performance.md; the SVG goes beside it
+#   --out FILE   instead of docs/performance.md; the SVG files go beside it
 # Needs root and a quiet machine: half an hour of two processors, several where docker is measured.
 set -euo pipefail
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# The README's two commands on a bare Debian 12: makes a minimal root file system with mmdebstrap,
-# copies the checkout in, and runs scripts/demo.sh and scripts/test.sh inside, in namespaces of their
-# own. Says how long each took. Needs root, mmdebstrap, and a package mirror: the one that this
-# machine's apt uses, with apt's settings.
+# The README's two commands on a bare Debian: makes a minimal root file system with mmdebstrap, copies
+# the checkout in, and runs scripts/demo.sh and scripts/test.sh inside, in namespaces of their own. Says
+# how long each took. Needs root, mmdebstrap, and a package mirror: the one that this machine's apt
+# uses, with apt's settings; for trixie DEBIAN_MIRROR.
+#   --suite NAME  bookworm (Debian 12, default) or trixie (Debian 13)
 #   --keep        leave the root file system, and say where it is
 #   --demo-only   not the tests
 #   --deps-only   neither: only see that the dependencies install
@@ -12,13 +13,16 @@ set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 keep=no
 stages="demo test"
-for arg in "$@"; do
-    case "$arg" in
+suite=bookworm
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --suite) suite=${2:?a name is missing}; shift ;;
         --keep) keep=yes ;;
         --demo-only) stages=demo ;;
         --deps-only) stages= ;;
-        *) sed -n '2,9p' "$0" | cut -c3- >&2; exit 64 ;;
+        *) sed -n '2,10p' "$0" | cut -c3- >&2; exit 64 ;;
     esac
+    shift
 done
 [ "$(id -u)" -eq 0 ] || { echo "run it as root" >&2; exit 1; }
 command -v mmdebstrap >/dev/null || { echo "install mmdebstrap first" >&2; exit 1; }
@@ -53,13 +57,17 @@ times=
 
 make_root() {
     local sources=() file
-    for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-        if [ -s "$file" ]; then sources+=("$file"); fi
-    done
+    if [ "$suite" = bookworm ]; then
+        for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+            if [ -s "$file" ]; then sources+=("$file"); fi
+        done
+    else
+        sources=("deb ${DEBIAN_MIRROR:-http://deb.debian.org/debian} $suite main")
+    fi
     # How apt fetches: proxies, mirrors' certificates, date checks. Not its hooks.
     apt-config dump | grep '^Acquire::' > "$work/apt.conf" || true
     mmdebstrap --quiet --variant=minbase --include=ca-certificates --aptopt="$work/apt.conf" \
-        bookworm "$root" "${sources[@]}"
+        "$suite" "$root" "${sources[@]}"
     for file in /etc/apt/keyrings /etc/apt/trusted.gpg.d /etc/apt/auth.conf.d; do
         if [ -d "$file" ]; then mkdir -p "$root$file" && cp -a "$file/." "$root$file/"; fi
     done
@@ -153,4 +161,4 @@ case " $stages " in *" demo "*) timed "scripts/demo.sh" inside own scripts/demo.
 case " $stages " in *" test "*)
     timed "scripts/test.sh" inside own env DAVIT_TESTS_MUST_RUN=1 scripts/test.sh ;;
 esac
-printf '\nIn a bare Debian 12 root, on %s cores:\n%s' "$(nproc)" "$times"
+printf '\nIn a bare root of %s, on %s cores:\n%s' "$suite" "$(nproc)" "$times"

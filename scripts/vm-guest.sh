@@ -1,12 +1,13 @@
 #!/bin/bash
 # What scripts/vm-test.sh runs inside its machine, at each of its boots: first a project through a
 # reboot and a power cut, then the tests, case by case. Results go to /results, which the machine
-# keeps over a reboot and which is written to the third disk as a tar archive.
+# keeps over a reboot and which is written to the third disk as a tar archive. With --readme: the
+# README's two commands, and their logs.
 #   /results/PROGRAM.cases   a line for a case: verdict, seconds, name
 #   /results/PROGRAM.log     what cases that did not pass have said
 set -uo pipefail
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
-build='' tests='' filter='*' case_seconds=120 reboot=yes
+build='' tests='' filter='*' case_seconds=120 reboot=yes readme=
 # shellcheck source=/dev/null
 . /mnt/settings
 davit=$build/bin/davit
@@ -23,7 +24,7 @@ first_boot() {
         cat /sys/fs/cgroup/cgroup.controllers /sys/kernel/security/lsm
         echo
         systemctl --version | head -1
-        "$davit" version
+        if [ -z "$readme" ]; then "$davit" version; fi
     } > /results/machine.txt 2>&1
     copy_out
 }
@@ -227,9 +228,28 @@ run_program() {  # PROGRAM
     echo "vm: $program has ended"
 }
 
+# --- the README's two commands ---
+
+readme_command() {  # NAME: of a script
+    local begin=$SECONDS
+    (cd /davit && exec env DAVIT_TESTS_MUST_RUN=1 "scripts/$1.sh") > "/results/$1.log" 2>&1
+    printf '\nended with %s after %s s of the machine, at %s\n' "$?" "$((SECONDS - begin))" "$(date -Is)" \
+        >> "/results/$1.log"
+    echo "vm: scripts/$1.sh has ended"
+    copy_out
+}
+
 reboot_stages
 copy_out
 (while sleep 60; do copy_out; done) &
+if [ -n "$readme" ]; then
+    # As on a machine without a way out: apt asks its mirrors in vain, and takes what it has.
+    readme_command demo
+    (cd /davit/samples/hello-nginx && /davit/build/release/bin/davit down -v) >> /results/demo.log 2>&1
+    readme_command test
+    systemctl poweroff
+    exit
+fi
 for module in overlay veth bridge macvlan ipvlan nf_tables nft_chain_nat nf_conntrack loop xfs sctp fuse tun; do
     modprobe -q "$module"
 done

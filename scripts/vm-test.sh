@@ -14,12 +14,17 @@
 #   --time MINUTES  end the machine after so long (default 60)
 #   --case SECONDS  end a case after so long, by the machine's clock (default 120)
 #   --no-reboot     leave out the reboot and the power cut of the machine
-# Prints for each program how many cases passed, failed and were skipped, and which.
+#   --readme ROOT   instead of a build's tests the README's two commands, in a machine with bare Debian.
+#                   ROOT is what scripts/fresh-root-test.sh --keep has left, of the same suite: the
+#                   packages are taken from there, since this machine has no network, and what ccache
+#                   has kept, since compilers take hours under emulation
+# Prints for each program how many cases passed, failed and were skipped, and which; of the README's
+# commands what they printed last.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 build='' suite=bookworm filter='*' minutes=60 results=$top/build/vm machine='' again=none
-tests="test_system test_runtime test_network" case_seconds=120 reboot=yes
+tests="test_system test_runtime test_network" case_seconds=120 reboot=yes readme=
 while [ $# -gt 0 ]; do
     case "$1" in
         --build) build=$(cd "$2" && pwd) ;;
@@ -32,12 +37,13 @@ while [ $# -gt 0 ]; do
         --time) minutes=$2 ;;
         --case) case_seconds=$2 ;;
         --no-reboot) reboot=no; shift; continue ;;
-        *) sed -n '2,18p' "$0" | cut -c3- >&2; exit 64 ;;
+        --readme) readme=$(cd "$2" && pwd) reboot=no tests= ;;
+        *) sed -n '2,23p' "$0" | cut -c3- >&2; exit 64 ;;
     esac
     shift 2
 done
-build=${build:-$("$top/scripts/newest-build.sh")}
-machine=${machine:-$top/build/vm-$suite}
+if [ -z "$readme" ]; then build=${build:-$("$top/scripts/newest-build.sh")}; fi
+machine=${machine:-$top/build/vm-$suite${readme:+-bare}}
 [ "$(id -u)" -eq 0 ] || { echo "run it as root" >&2; exit 1; }
 for tool in mmdebstrap qemu-system-x86_64 mke2fs; do
     command -v "$tool" >/dev/null || { echo "install $tool first" >&2; exit 1; }
@@ -51,18 +57,22 @@ mkdir -p "$results"
 # --- the machine's disk: Debian, and a service that runs the tests ---
 
 make_machine() {
-    local root=$work/root sources=() file needed packages
-    if [ "$suite" = bookworm ]; then
+    local root=$work/root sources=() file needed packages=ca-certificates
+    if [ "$suite" != bookworm ]; then
+        sources=("deb ${DEBIAN_MIRROR:-http://deb.debian.org/debian} $suite main")
+    else
         for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
             if [ -s "$file" ]; then sources+=("$file"); fi
         done
     fi
-    # What davit needs to run, what its tests use, and what makes a machine of it.
-    mapfile -t needed < <("$top/scripts/install-deps.sh" --list-runtime)
-    packages=$(printf '%s,' "${needed[@]}")
-    packages+=systemd-sysv,udev,dbus,linux-image-amd64,kmod,apparmor,nftables,curl,python3-minimal
-    packages+=,busybox-static,procps,util-linux,libseccomp2,bind9-dnsutils,docker-registry,podman
-    packages+=,skopeo,xfsprogs,strace,zstd,conntrack,git,openssh-client
+    # What makes a machine of it, what davit needs to run, and what its tests use.
+    packages+=,systemd-sysv,udev,dbus,linux-image-amd64,kmod
+    if [ -z "$readme" ]; then
+        mapfile -t needed < <("$top/scripts/install-deps.sh" --list-runtime)
+        packages+=$(printf ',%s' "${needed[@]}")
+        packages+=,apparmor,nftables,curl,python3-minimal,busybox-static,procps,util-linux,libseccomp2
+        packages+=,bind9-dnsutils,docker-registry,podman,skopeo,xfsprogs,strace,zstd,conntrack,git,openssh-client
+    fi
     apt-config dump | grep '^Acquire::' > "$work/apt.conf" || true
     # An initial file system with what this machine needs is made, and boots, much sooner than one
     # with every module.
@@ -108,15 +118,22 @@ copy() {
 }
 mkdir -p "$work/tests/results"
 for name in $tests; do copy "$build/tests/${name#test_}/$name"; done
-# Some read the sources, or scripts among them.
-mkdir -p "$work/tests/tree$top"
+# Some read the sources, or scripts among them. ccache knows them by the place that they had in ROOT.
+checkout=$work/tests/tree$([ -n "$readme" ] && echo /davit || echo "$top")
+mkdir -p "$checkout"
 git -C "$top" ls-files -z | tar -C "$top" --null -T - -cf "$work/sources.tar" || [ $? -eq 1 ]  # 1: one has changed meanwhile
-tar -C "$work/tests/tree$top" -xf "$work/sources.tar"
+tar -C "$checkout" -xf "$work/sources.tar"
 rm "$work/sources.tar"
-for file in "$build/bin/davit" "$build/bin/davit-runtime" "$build/tests/runtime/probe" "$top"/build/images/*.tar; do
-    if [ -e "$file" ]; then copy "$file"; fi
-done
-find "$work/tests/tree" -type f -perm -u+x -exec strip --strip-debug {} + 2>/dev/null || true
+if [ -z "$readme" ]; then
+    for file in "$build/bin/davit" "$build/bin/davit-runtime" "$build/tests/runtime/probe" "$top"/build/images/*.tar; do
+        if [ -e "$file" ]; then copy "$file"; fi
+    done
+    find "$work/tests/tree" -type f -perm -u+x -exec strip --strip-debug {} + 2>/dev/null || true
+else
+    # Where apt, make-test-image.sh and ccache look first.
+    tar -C "$readme" --exclude='lock' --exclude='partial' -cf - \
+        var/cache/apt/archives var/lib/apt/lists root/.cache | tar -C "$work/tests/tree" -xf -
+fi
 for file in "$results"/*.cases; do
     if [ -e "$file" ]; then grep -v "^$again " "$file" > "$work/tests/results/$(basename "$file")" || true; fi
 done
@@ -124,7 +141,7 @@ if [ -e "$results/reboot" ] && [ "$again" != failed ]; then cp "$results/reboot"
 cp "$top/scripts/vm-guest.sh" "$work/tests/"
 {
     printf 'build=%q\ntests=%q\nfilter=%q\n' "$build" "$tests" "$filter"
-    printf 'case_seconds=%q\nreboot=%q\n' "$case_seconds" "$reboot"
+    printf 'case_seconds=%q\nreboot=%q\nreadme=%q\n' "$case_seconds" "$reboot" "${readme:+yes}"
 } > "$work/tests/settings"
 mke2fs -q -t ext4 -d "$work/tests" "$work/tests-disk" "$(($(du -sm "$work/tests" | cut -f1) * 5 / 4 + 20))M"
 truncate -s 64M "$work/out"  # what comes out, as a tar archive
@@ -132,7 +149,7 @@ truncate -s 64M "$work/out"  # what comes out, as a tar archive
 # --- the run ---
 
 boot() {
-    timeout $((minutes * 60)) qemu-system-x86_64 "$@" -m 3072 -nographic -nic none \
+    timeout $((minutes * 60)) qemu-system-x86_64 "$@" -m 4096 -nographic -nic none \
         -kernel "$machine/kernel" -initrd "$machine/initrd" \
         -append 'root=/dev/vda rw console=ttyS0 quiet systemd.show_status=false panic=10' \
         -drive "file=$machine/disk,if=virtio,format=raw,cache=unsafe,snapshot=on" \
@@ -173,5 +190,12 @@ for name in $tests; do
     bad=$((bad + failed + (left > 0)))
 done
 if [ -e "$results/reboot" ]; then cat "$results/reboot"; fi
+if [ -n "$readme" ]; then
+    for name in demo test; do
+        echo "==== scripts/$name.sh"
+        tail -15 "$results/$name.log"
+    done
+    grep -q '^ended with 0 ' "$results/demo.log" && grep -q '^ended with 0 ' "$results/test.log" || bad=$((bad + 1))
+fi
 if grep -q '^failed' "$results/reboot" 2>/dev/null; then bad=$((bad + 1)); fi
 [ "$bad" -eq 0 ]
