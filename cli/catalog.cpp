@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cassert>
 #include <fmt/format.h>
 #include <map>
 
@@ -61,7 +62,11 @@ CommandInfo command_of(const CLI::App& app, const std::string& above) {
     command.flags = flags_of(app);
     for (const CLI::Option* option : app.get_options()) {
         if (!option->get_positional()) continue;
-        command.arguments.push_back({option->get_name(true), option->get_description(),
+        const std::string name = option->get_name(true);
+        // CLI11 2.4 throws where it meets them, older ones don't: option_text may have them.
+        assert(name.find_first_of("=:{ ") == std::string::npos);
+        const std::string& text = option->get_option_text();
+        command.arguments.push_back({text.empty() ? name : text, option->get_description(),
                                      option->get_required(), option->get_items_expected_max() > 1});
     }
     return command;

@@ -5,29 +5,31 @@
 # uses, with apt's settings; for trixie DEBIAN_MIRROR.
 #   --suite NAME  bookworm (Debian 12, default) or trixie (Debian 13)
 #   --keep        leave the root file system, and say where it is
+#   --again ROOT  go on in one that was left, with the checkout of now
 #   --demo-only   not the tests
 #   --deps-only   neither: only see that the dependencies install
 # The root is entered with pivot_root, not chroot: in a chroot no user namespace can be made.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
-keep=no
+keep=no again=
 stages="demo test"
 suite=bookworm
 while [ $# -gt 0 ]; do
     case "$1" in
         --suite) suite=${2:?a name is missing}; shift ;;
         --keep) keep=yes ;;
+        --again) again=$(cd "${2:?a folder is missing}" && pwd) keep=yes; shift ;;
         --demo-only) stages=demo ;;
         --deps-only) stages= ;;
-        *) sed -n '2,10p' "$0" | cut -c3- >&2; exit 64 ;;
+        *) sed -n '2,11p' "$0" | cut -c3- >&2; exit 64 ;;
     esac
     shift
 done
 [ "$(id -u)" -eq 0 ] || { echo "run it as root" >&2; exit 1; }
 command -v mmdebstrap >/dev/null || { echo "install mmdebstrap first" >&2; exit 1; }
 
-work=$(mktemp -d "${TMPDIR:-/var/tmp}/davit-fresh.XXXXXX")
+if [ -n "$again" ]; then work=$(dirname "$again"); else work=$(mktemp -d "${TMPDIR:-/var/tmp}/davit-fresh.XXXXXX"); fi
 root=$work/root
 # What runs inside lives in cgroups of its own, and takes them for the top of the tree.
 cgroup=davit-fresh-$$
@@ -76,6 +78,9 @@ make_root() {
         chroot "$root" update-ca-certificates >/dev/null
     fi
     cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
+}
+
+copy_checkout() {
     mkdir -p "$root/davit"
     (cd "$top" && git ls-files -z --cached --others --exclude-standard |
         tar --null --files-from=- -cf - --ignore-failed-read) | tar -C "$root/davit" -xf -
@@ -151,7 +156,8 @@ inside() {
     )
 }
 
-timed "mmdebstrap" make_root
+if [ -z "$again" ]; then timed "mmdebstrap" make_root; fi
+copy_checkout
 timed "scripts/install-deps.sh" inside host scripts/install-deps.sh
 # What comes from the mirror is fetched before the network is taken away.
 # shellcheck disable=SC2016  # expanded inside

@@ -29,6 +29,20 @@ first_boot() {
     copy_out
 }
 
+# --- the README's two commands: apt asks its mirrors in vain, and takes what is in its cache ---
+
+readme_command() {  # NAME: of a script
+    local begin=$SECONDS watcher
+    (while sleep 60; do copy_out; done) &
+    watcher=$!
+    (cd /davit && exec env DAVIT_TESTS_MUST_RUN=1 "scripts/$1.sh") > "/results/$1.log" 2>&1
+    printf '\nended with %s after %s s of the machine, at %s\n' "$?" "$((SECONDS - begin))" "$(date -Is)" \
+        >> "/results/$1.log"
+    echo "vm: scripts/$1.sh has ended"
+    kill "$watcher"
+    copy_out
+}
+
 # --- a project through the end of the machine ---
 
 say() {
@@ -167,6 +181,10 @@ reboot_stages() {
     case "$(cat /results/stage 2>/dev/null)" in
         '')
             first_boot
+            if [ -n "$readme" ]; then
+                readme_command demo
+                (cd /davit/samples/hello-nginx && "$davit" down -v) >> /results/demo.log 2>&1
+            fi
             if [ "$reboot" = no ] || [ -e /results/reboot ]; then return; fi
             prepare_reboot
             echo 1 > /results/stage
@@ -228,28 +246,10 @@ run_program() {  # PROGRAM
     echo "vm: $program has ended"
 }
 
-# --- the README's two commands ---
-
-readme_command() {  # NAME: of a script
-    local begin=$SECONDS
-    (cd /davit && exec env DAVIT_TESTS_MUST_RUN=1 "scripts/$1.sh") > "/results/$1.log" 2>&1
-    printf '\nended with %s after %s s of the machine, at %s\n' "$?" "$((SECONDS - begin))" "$(date -Is)" \
-        >> "/results/$1.log"
-    echo "vm: scripts/$1.sh has ended"
-    copy_out
-}
-
 reboot_stages
 copy_out
+if [ -n "$readme" ]; then readme_command test; fi
 (while sleep 60; do copy_out; done) &
-if [ -n "$readme" ]; then
-    # As on a machine without a way out: apt asks its mirrors in vain, and takes what it has.
-    readme_command demo
-    (cd /davit/samples/hello-nginx && /davit/build/release/bin/davit down -v) >> /results/demo.log 2>&1
-    readme_command test
-    systemctl poweroff
-    exit
-fi
 for module in overlay veth bridge macvlan ipvlan nf_tables nft_chain_nat nf_conntrack loop xfs sctp fuse tun; do
     modprobe -q "$module"
 done

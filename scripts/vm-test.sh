@@ -37,7 +37,7 @@ while [ $# -gt 0 ]; do
         --time) minutes=$2 ;;
         --case) case_seconds=$2 ;;
         --no-reboot) reboot=no; shift; continue ;;
-        --readme) readme=$(cd "$2" && pwd) reboot=no tests= ;;
+        --readme) readme=$(cd "$2" && pwd) build=/davit/build/release tests= ;;
         *) sed -n '2,23p' "$0" | cut -c3- >&2; exit 64 ;;
     esac
     shift 2

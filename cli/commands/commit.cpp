@@ -22,7 +22,8 @@ void declare(CLI::App& command, CommitFlags& flags) {
         ->check(CLI::PositiveNumber);
     command.add_option("SERVICE", flags.container, "Service, or container by name or id")
         ->required();
-    command.add_option("REPOSITORY[:TAG]", flags.reference, "Name of the new image");
+    command.add_option("REPOSITORY", flags.reference, "Name of the new image")
+        ->option_text("REPOSITORY[:TAG]");
 }
 
 Result<int> run(const Context& context, const CommitFlags& flags) {

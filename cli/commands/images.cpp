@@ -20,7 +20,8 @@ void declare(CLI::App& command, ImagesFlags& flags) {
                     "reference=PATTERN, dangling=true, label=NAME[=VALUE], before=IMAGE, "
                     "since=IMAGE or until=TIME; may be repeated")
         ->allow_extra_args(false);
-    command.add_option("REPOSITORY[:TAG]", flags.reference, "Only these; a pattern");
+    command.add_option("REPOSITORY", flags.reference, "Only these; a pattern")
+        ->option_text("REPOSITORY[:TAG]");
 }
 
 Result<int> run(const Context& context, const ImagesFlags& flags) {

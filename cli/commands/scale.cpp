@@ -7,7 +7,8 @@ namespace davit::cli {
 
 void declare(CLI::App& command, ScaleFlags& flags) {
     command.add_flag("--no-deps", flags.no_deps, "Leave what the services depend on alone");
-    command.add_option("SERVICE=REPLICAS", flags.words, "How many containers of a service")
+    command.add_option("SERVICE", flags.words, "How many containers of a service")
+        ->option_text("SERVICE=REPLICAS")
         ->required();
 }
 
