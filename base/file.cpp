@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include "base/failpoint.h"
+#include "base/lock_wait.h"
 #include "base/random.h"
 #include "base/strings.h"
 #include "base/sys.h"
@@ -278,8 +279,10 @@ Result<FileLock> FileLock::take(const std::string& path, int operation) {
     for (;;) {
         TRY(make_directories(folder_of(path), 0700));
         UniqueFd fd = TRY(sys::open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
-        if (sys::retry_on_eintr([&] { return ::flock(fd.get(), operation); }) == -1) {
+        const bool waits = (operation & LOCK_NB) == 0;
+        if ((waits ? wait_for_lock(fd.get(), operation) : ::flock(fd.get(), operation)) == -1) {
             if (errno == EWOULDBLOCK) return Error(ErrorKind::Busy, "'" + path + "' is locked");
+            if (errno == ECANCELED) return Error(ErrorKind::Cancelled, "waiting for another davit");
             return sys::failed("flock(2)").doing("lock '{}'", path);
         }
         // Whoever held it may have removed the folder (`down`): then this is a lock on nothing.

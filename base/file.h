@@ -63,6 +63,7 @@ std::string clean_path(std::string_view path);
 class FileLock {
 public:
     /// Waits for the lock. Makes the file and its folder where they are missing.
+    /// @errors Cancelled where the user has interrupted: see LockWait
     static Result<FileLock> exclusive(const std::string& path);
     /// As `exclusive`, for readers that may share.
     static Result<FileLock> shared(const std::string& path);

@@ -91,7 +91,7 @@ Result<void> StageBuilder::write_repository(const CopyPlan& plan, const Reposito
     const UniqueFd from = TRY(sys::open(folder, O_RDONLY | O_DIRECTORY));
     const TreeSource source{&from, nullptr, false};
     const std::vector<Selection> selections =
-        TRY(select_items(source, repository.address.folder, {}));
+        TRY(select_items(source, repository.address.folder, {.literal = true}));
     if (!selections.front().folder)
         return Error(ErrorKind::InvalidInput, fmt::format("'{}' is a file of the repository",
                                                           printable(repository.address.folder)))

@@ -5,6 +5,7 @@
 #include "base/sys.h"
 #include "builder/tree.h"
 #include "image/byte_source.h"
+#include "image/layer_unpack.h"
 #include "image/tar_content.h"
 
 #include <cerrno>
@@ -120,6 +121,9 @@ private:
                                const std::string& name, const std::string& path) {
         if (::fchownat(dir.get(), name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) == -1)
             return failed("fchownat(2)", path);
+        TRY_DOING(
+            image::set_xattrs(entry, fmt::format("/proc/self/fd/{}/{}", dir.get(), name), true),
+            "unpack '{}'", printable(path));
         if (entry.type == image::TarType::SymLink) {
             const timespec times[2] = {entry.mtime, entry.mtime};
             (void)::utimensat(dir.get(), name.c_str(), times, AT_SYMLINK_NOFOLLOW);
@@ -162,8 +166,12 @@ Result<void> unpack_archive(UniqueFd file, const UniqueFd& root, const std::stri
     image::TarReader reader(*plain);
     Unpacker unpacker(reader, root, destination);
     for (;;) {
-        const auto entry = TRY(reader.next());
+        auto entry = TRY(reader.next());
         if (!entry) break;
+        // An archive of a Dockerfile's author is no layer: what only root of a host may set is not
+        // for it to say.
+        std::erase_if(entry->xattrs,
+                      [](const auto& xattr) { return xattr.first.starts_with("trusted."); });
         TRY(unpacker.unpack(*entry));
     }
     return unpacker.set_folder_times();

@@ -12,20 +12,34 @@
 namespace davit::builder {
 namespace {
 
-bool has_wildcard(const std::string& text) {
-    return text.find_first_of("*?[") != std::string::npos;
-}
-
-Result<mode_t> parse_mode(const std::string& text) {
+/// `--chmod`: an octal number, or what chmod(1) takes else.
+Result<void> parse_mode(const std::string& text, CopyAttributes& attributes) {
     unsigned mode = 0;
     const char* end = text.data() + text.size();
     const auto [stop, code] = std::from_chars(text.data(), end, mode, 8);
     constexpr unsigned kHighest = 07777;
-    if (code != std::errc() || stop != end || text.empty() || mode > kHighest)
+    if (code == std::errc() && stop == end && mode <= kHighest) {
+        attributes.mode = static_cast<mode_t>(mode);
+        return {};
+    }
+    auto changes = ModeChanges::parse(text);
+    if (!changes)
         return Error(ErrorKind::InvalidInput,
-                     fmt::format("--chmod is '{}', which is no octal number", printable(text)))
-            .help("write it like 0755");
-    return static_cast<mode_t>(mode);
+                     fmt::format("--chmod is '{}', which is no mode", printable(text)))
+            .help("write it like 0755 or u=rwX,go=rX");
+    attributes.changes = *std::move(changes);
+    return {};
+}
+
+/// Whether a selection is one file, and that an archive.
+Result<bool> holds_archive(const UniqueFd& root, const Selection& selection) {
+    // A socket is chosen, and never copied.
+    if (selection.folder || selection.items.empty()) return false;
+    const TreeItem& file = selection.items.front();
+    if (!S_ISREG(file.info.st_mode)) return false;
+    const UniqueFd opened =
+        TRY(sys::open_in_root(root, file.source, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    return is_archive(opened);
 }
 
 /// A path inside of a root, without the '/' in front.
@@ -89,7 +103,7 @@ Result<CopyAttributes> StageBuilder::copy_attributes(const Instruction& instruct
     }
     if (const auto chmod = instruction.flag("chmod")) {
         const std::string mode = TRY(expand_word(*chmod, options));
-        attributes.mode = TRY(parse_mode(mode));
+        TRY(parse_mode(mode, attributes));
     }
     return attributes;
 }
@@ -104,14 +118,12 @@ Result<StageBuilder::Chosen> StageBuilder::choose(const Instruction& instruction
         chosen.heredoc = &instruction.heredocs[heredocs++];
         chosen.text = chosen.heredoc->body;
         if (!chosen.heredoc->expand) return chosen;
-        // Quotes of the text are the text's own: only variables are replaced.
-        std::string quoted;
-        for (const char c : chosen.text) {
-            if (c == '"' || c == '\'') quoted += instruction.escape;
-            quoted += c;
-        }
+        // Quotes of the text are the text's own, and it is escaped as shells do it, whatever
+        // `# escape=` says. @source BuildKit, dispatchCopy: SkipProcessQuotes
         ExpandOptions expansion = state_.expansion(instruction);
-        chosen.text = TRY(expand_word(quoted, expansion));
+        expansion.escape = '\\';
+        expansion.quotes = false;
+        chosen.text = TRY(expand_word(chosen.text, expansion));
         return chosen;
     }
     const std::string pattern = TRY(expand_word(word.text, state_.expansion(instruction)));
@@ -119,15 +131,11 @@ Result<StageBuilder::Chosen> StageBuilder::choose(const Instruction& instruction
         const bool remote = TRY(choose_remote(instruction, pattern, chosen));
         if (remote) return chosen;
     }
-    chosen.wildcard = has_wildcard(pattern);
     chosen.selections = TRY(select_items(source.tree(), pattern, options));
-    if (instruction.keyword != Keyword::Add || chosen.selections.size() != 1) return chosen;
-    const Selection& only = chosen.selections.front();
-    if (only.folder || !S_ISREG(only.items.front().info.st_mode)) return chosen;
-    if (instruction.flag("unpack").value_or("true") == "false") return chosen;
-    const UniqueFd file = TRY(sys::open_in_root(source.root(), only.items.front().source,
-                                                O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-    chosen.archive = TRY(is_archive(file));
+    const bool packed = instruction.flag("unpack").value_or("true") == "false";
+    if (instruction.keyword != Keyword::Add || packed) return chosen;
+    for (Selection& selection : chosen.selections)
+        selection.archive = TRY(holds_archive(source.root(), selection));
     return chosen;
 }
 
@@ -180,12 +188,12 @@ Result<void> StageBuilder::write_copy(const CopyPlan& plan, const OpenSource& so
             const std::string path = named(chosen.heredoc->name);
             const std::size_t slash = path.rfind('/');
             TRY(make_folders(root, slash == std::string::npos ? "" : path.substr(0, slash), owner));
-            TRY(write_file_in(root, path, chosen.text, plan.attributes.mode.value_or(kMode),
+            TRY(write_file_in(root, path, chosen.text, plan.attributes.mode_of(kMode, false),
                               owner));
             continue;
         }
         for (const Selection& selection : chosen.selections) {
-            if (chosen.archive) {
+            if (selection.archive) {
                 TRY(make_folders(root, target, {}));
                 UniqueFd file = TRY(sys::open_in_root(source.root(), selection.items.front().source,
                                                       O_RDONLY | O_NONBLOCK | O_CLOEXEC));
@@ -204,7 +212,9 @@ Result<void> StageBuilder::write_copy(const CopyPlan& plan, const OpenSource& so
 
 Result<Json> StageBuilder::contents_key(const CopyPlan& plan, const OpenSource& source) const {
     const Owner owner = plan.attributes.owner.value_or(Owner{});
-    const Json attributes = {owner.uid, owner.gid, plan.attributes.mode.value_or(0)};
+    Json attributes = {owner.uid, owner.gid, plan.attributes.mode.value_or(0)};
+    if (!plan.attributes.changes.text().empty())
+        attributes.push_back(plan.attributes.changes.text());
     Json contents = Json::array();
     for (const Chosen& chosen : plan.chosen) {
         Json line = {{"archive", chosen.archive}};
@@ -220,6 +230,7 @@ Result<Json> StageBuilder::contents_key(const CopyPlan& plan, const OpenSource& 
                                   plan.keep_git_dir, attributes};
         for (const Selection& selection : chosen.selections) {
             Json one = {{"folder", selection.folder}, {"name", printable(selection.name)}};
+            if (selection.archive) one["archive"] = true;
             one["digest"] = TRY(digest_of(source.tree(), selection.items, plan.attributes));
             line["sources"].push_back(std::move(one));
         }

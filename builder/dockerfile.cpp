@@ -48,13 +48,14 @@ private:
         if (from.words.size() == 3) stage.name = from.words.back().text;
         for (const Stage& other : file_.stages) {
             if (stage.name.empty() || other.name != stage.name) continue;
-            Diagnostic remark{Severity::Error,
+            Diagnostic remark{Severity::Warning,
                               fmt::format("two stages are called '{}'", stage.name),
                               from.words.back().where,
-                              "give one of them another name",
+                              "give one of them another name: the last one is meant by it",
                               {}};
             remark.notes.emplace_back("the first one", other.from.words.back().where);
             diagnostics_.add(std::move(remark));
+            break;
         }
         stage.from = std::move(from);
         file_.stages.push_back(std::move(stage));

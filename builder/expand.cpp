@@ -156,9 +156,9 @@ private:
     Result<void> until(char stop, int depth) {
         while (!at_end() && (stop == '\0' || peek() != stop)) {
             const char c = text_[at_];
-            if (c == '\'') {
+            if (c == '\'' && options_.quotes) {
                 TRY(single_quoted());
-            } else if (c == '"') {
+            } else if (c == '"' && options_.quotes) {
                 TRY(double_quoted(depth));
             } else if (c == '$') {
                 const std::string value = TRY(bounded_variable(depth));

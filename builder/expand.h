@@ -19,6 +19,7 @@ struct ExpandOptions {
     char escape = '\\';
     Lookup lookup = {};
     std::set<std::string>* unset = nullptr;  ///< Where names of variables that aren't set go.
+    bool quotes = true;  ///< False: quotes are letters like others, as in a here-document.
 };
 
 /// `word` without its quotes, with `$x`, `${x}`, `${x:-w}`, `${x-w}`, `${x:+w}`, `${x+w}`,

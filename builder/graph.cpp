@@ -16,6 +16,18 @@ std::string lower(std::string text) {
     return text;
 }
 
+bool is_called(const Stage& stage, const std::string& name) {
+    return !stage.name.empty() && stage.name == lower(name);
+}
+
+/// A stage, or the context that was given in its place.
+Origin origin_of(const Dockerfile& file, std::size_t index, const std::set<std::string>& contexts) {
+    for (const std::string& context : contexts)
+        if (is_called(file.stages[index], context))
+            return {.kind = Origin::Kind::Context, .stage = 0, .name = context};
+    return {.kind = Origin::Kind::Stage, .stage = index, .name = {}};
+}
+
 class GraphMaker {
 public:
     GraphMaker(const Dockerfile& file, const GraphInputs& inputs, Diagnostics& diagnostics)
@@ -65,7 +77,12 @@ private:
             graph_.globals[name + "OS"] = "linux";
             graph_.globals[name + "ARCH"] = inputs_.architecture;
             graph_.globals[name + "VARIANT"] = "";
+            graph_.globals[name + "OSVERSION"] = "";
         }
+        graph_.globals["TARGETSTAGE"] = inputs_.target.empty() ? "default" : inputs_.target;
+        for (auto& [name, value] : graph_.globals)
+            if (const auto given = inputs_.args.find(name); given != inputs_.args.end())
+                value = given->second;
         for (const Instruction& instruction : file_.globals) {
             for (const Pair& pair : instruction.pairs) {
                 const auto given = inputs_.args.find(pair.name.text);
@@ -95,7 +112,14 @@ private:
         const Stage& stage = file_.stages[index];
         StageNode node;
         node.stage = &stage;
+        const Origin place = origin_of(file_, index, inputs_.contexts);
+        node.replaced = place.kind == Origin::Kind::Context;
         node.label = stage.name.empty() ? fmt::format("stage-{}", index) : stage.name;
+        if (node.replaced) {
+            node.base = place;
+            graph_.stages.push_back(std::move(node));
+            return;
+        }
         check_platform(stage);
         const std::string base = expanded(stage.base.text, stage.from.escape, stage.base.where);
         if (base.empty() && !failed_)
@@ -111,9 +135,8 @@ private:
     /// Only a stage that came before can be a base: a later one of that name is meant as an image.
     Origin base_of(const std::string& name, std::size_t index) const {
         if (name == "scratch") return {};
-        for (std::size_t i = 0; i < index; ++i)
-            if (!file_.stages[i].name.empty() && file_.stages[i].name == lower(name))
-                return {.kind = Origin::Kind::Stage, .stage = i, .name = {}};
+        for (std::size_t i = index; i-- > 0;)
+            if (is_called(file_.stages[i], name)) return origin_of(file_, i, inputs_.contexts);
         if (inputs_.contexts.contains(name))
             return {.kind = Origin::Kind::Context, .stage = 0, .name = name};
         return {.kind = Origin::Kind::Image, .stage = 0, .name = name};
@@ -146,9 +169,9 @@ private:
         graph_.target = file_.stages.size() - 1;
         if (inputs_.target.empty()) return true;
         std::vector<std::string> names;
-        for (std::size_t i = 0; i < file_.stages.size(); ++i) {
+        for (std::size_t i = file_.stages.size(); i-- > 0;) {
             const std::string& name = file_.stages[i].name;
-            if (!name.empty()) names.push_back(name);
+            if (!name.empty()) names.insert(names.begin(), name);
             if (name != lower(inputs_.target) && fmt::format("{}", i) != inputs_.target) continue;
             graph_.target = i;
             return true;
@@ -187,10 +210,9 @@ private:
 
 Origin find_origin(const Dockerfile& file, const std::set<std::string>& contexts,
                    const std::string& name) {
-    for (std::size_t i = 0; i < file.stages.size(); ++i)
-        if (fmt::format("{}", i) == name ||
-            (!file.stages[i].name.empty() && file.stages[i].name == lower(name)))
-            return {.kind = Origin::Kind::Stage, .stage = i, .name = {}};
+    for (std::size_t i = file.stages.size(); i-- > 0;)
+        if (fmt::format("{}", i) == name || is_called(file.stages[i], name))
+            return origin_of(file, i, contexts);
     if (contexts.contains(name)) return {.kind = Origin::Kind::Context, .stage = 0, .name = name};
     if (name == "scratch") return {};
     return {.kind = Origin::Kind::Image, .stage = 0, .name = name};

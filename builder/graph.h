@@ -24,6 +24,7 @@ struct StageNode {
     const Stage* stage = nullptr;
     std::string label = {};  ///< For logs: the stage's name, or "stage-2".
     Origin base = {};
+    bool replaced = false;  ///< A named context took its place: none of its steps is carried out.
     std::set<std::size_t> needs = {};  ///< Stages that must be done first.
 };
 
@@ -47,7 +48,10 @@ struct GraphInputs {
 std::optional<BuildGraph> plan_build(const Dockerfile& file, const GraphInputs& inputs,
                                      Diagnostics& diagnostics);
 
-/// What `--from=NAME` means in a stage of the graph.
+/// What `--from=NAME` means in a stage of the graph: the stage of that name, of several the last,
+/// or its number; the context that has a stage's name takes its place. Else a context, else an
+/// image.
+/// @source BuildKit, dockerfile2llb: namedContext
 Origin find_origin(const Dockerfile& file, const std::set<std::string>& contexts,
                    const std::string& name);
 

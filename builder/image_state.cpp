@@ -54,6 +54,7 @@ Result<void> apply_env(const Instruction& instruction, ImageState& state) {
         const std::string name = TRY(expand_at(pair.name, options));
         const std::string value = TRY(expand_at(*pair.value, options));
         set_env(state.config["config"], name, value);
+        state.args.erase(name);
     }
     return {};
 }
@@ -76,24 +77,45 @@ std::optional<int> port_number(std::string_view text) {
     return static_cast<int>(*number);
 }
 
+struct PortRange {
+    int first = 0;
+    int last = 0;
+};
+
+/// "8000-8002"
+std::optional<PortRange> port_range(std::string_view text) {
+    const std::size_t dash = text.find('-');
+    const auto first = port_number(text.substr(0, dash));
+    const auto last = dash == std::string_view::npos ? first : port_number(text.substr(dash + 1));
+    if (!first || !last || *first > *last) return std::nullopt;
+    return PortRange{*first, *last};
+}
+
+/// Whether `text` may stand before the port of the container: "8080", "127.0.0.1:8080". It says
+/// nothing to an image. @source docker/go-connections, nat.ParsePortSpec
+bool is_host_part(std::string_view text, const PortRange& inside) {
+    const std::string_view port = text.substr(text.rfind(':') + 1);
+    const auto range = port_range(port);
+    return port.empty() || (range && range->last - range->first == inside.last - inside.first);
+}
+
 /// "8000-8002/udp" as single ports.
 Result<std::vector<std::string>> ports_of(const std::string& text, const SourcePos& where) {
     const std::size_t slash = text.find('/');
-    std::string protocol = slash == std::string::npos ? "tcp" : text.substr(slash + 1);
-    std::transform(protocol.begin(), protocol.end(), protocol.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    const std::string range = text.substr(0, slash);
-    const std::size_t dash = range.find('-');
-    const auto first = port_number(std::string_view(range).substr(0, dash));
-    const auto last =
-        dash == std::string::npos ? first : port_number(std::string_view(range).substr(dash + 1));
+    const std::string protocol =
+        slash == std::string::npos ? "tcp" : lowered(text.substr(slash + 1));
+    const std::string_view numbers = std::string_view(text).substr(0, slash);
+    const std::size_t colon = numbers.rfind(':');
+    const auto range = port_range(numbers.substr(colon + 1));
     const bool known = protocol == "tcp" || protocol == "udp" || protocol == "sctp";
-    if (!first || !last || *first > *last || !known)
+    const bool fits = range && (colon == std::string_view::npos ||
+                                is_host_part(numbers.substr(0, colon), *range));
+    if (!fits || !known)
         return Error(ErrorKind::InvalidInput, fmt::format("'{}' is no port", printable(text)))
             .at(where)
             .help("write it like 80, 53/udp or 8000-8010");
     std::vector<std::string> ports;
-    for (int port = *first; port <= *last; ++port)
+    for (int port = range->first; port <= range->last; ++port)
         ports.push_back(fmt::format("{}/{}", port, protocol));
     return ports;
 }
@@ -185,10 +207,19 @@ std::vector<std::string> ImageState::shell() const {
 }
 
 std::optional<std::string> ImageState::variable(const std::string& name) const {
+    if (const auto found = args.find(name); found != args.end()) return found->second;
     for (const std::string& entry : env())
         if (entry.starts_with(name + "=")) return entry.substr(name.size() + 1);
-    if (const auto found = args.find(name); found != args.end()) return found->second;
     return std::nullopt;
+}
+
+std::vector<std::string> ImageState::variables() const {
+    std::vector<std::string> all = env();
+    std::erase_if(all, [&](const std::string& entry) {
+        return args.contains(entry.substr(0, entry.find('=')));
+    });
+    for (const auto& [name, value] : args) all.push_back(name + "=" + value);
+    return all;
 }
 
 ExpandOptions ImageState::expansion(const Instruction& instruction) const {

@@ -19,16 +19,20 @@ struct ImageState {
     /// The image's configuration as OCI has it, without rootfs and times.
     Json config = {{"architecture", ""}, {"os", "linux"}, {"config", Json::object()}};
     Json history = Json::array();
-    std::map<std::string, std::string> args = {};  ///< ARGs declared so far that have a value.
-    bool has_cmd = false;                          ///< CMD stands in this stage.
+    /// ARGs with a value that no later ENV has set again. The one of the two that came last counts
+    /// for the stage; the image's configuration has ENV alone. @source BuildKit, dispatchArg
+    std::map<std::string, std::string> args = {};
+    bool has_cmd = false;  ///< CMD stands in this stage.
 
     const Json& words() const { return config["config"]; }
     std::vector<std::string> env() const;
     std::vector<std::string> shell() const;
     std::string word(const char* key) const { return string_or(words(), key); }
 
-    /// A variable as the Dockerfile sees it: ENV before ARG.
+    /// A variable as the Dockerfile sees it: of ENV and ARG the one that came last.
     std::optional<std::string> variable(const std::string& name) const;
+    /// What a RUN finds in its environment: every such variable, as NAME=value.
+    std::vector<std::string> variables() const;
     /// How words of `instruction` are expanded here.
     ExpandOptions expansion(const Instruction& instruction) const;
     /// Puts what steps add to in its place, where the configuration of a base image, which may be

@@ -7,6 +7,7 @@
 #include "image/layer_stage.h"
 #include "image/store_files.h"
 
+#include <algorithm>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -71,12 +72,15 @@ Result<std::vector<std::string>> LayerCache::folders(
     const std::vector<std::string>& diff_ids) const {
     std::vector<std::string> folders;
     for (auto id = diff_ids.rbegin(); id != diff_ids.rend(); ++id) {
-        const std::string folder = image::layer_path(root_, *id) + "/diff";
+        std::string folder = image::layer_path(root_, *id) + "/diff";
         if (!exists(folder))
             return Error(ErrorKind::NotFound,
                          fmt::format("layer sha256:{} was removed while the build ran", *id))
                 .help("build again");
-        folders.push_back(folder);
+        // Two steps that change nothing have the same layer, and overlayfs refuses a folder that
+        // stands in the list twice: the upper one alone gives the same files.
+        if (std::find(folders.begin(), folders.end(), folder) != folders.end()) continue;
+        folders.push_back(std::move(folder));
     }
     return folders;
 }

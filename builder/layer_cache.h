@@ -21,7 +21,7 @@ struct StepRecord {
 ///     DATA ROOT/build/keys/<sha256>.json    a step's record
 ///     DATA ROOT/layers/<diff id>/           the layer, as the layers of images are kept
 ///
-/// A record whose layer is gone (its images were removed) counts for nothing.
+/// A record whose layer is gone counts for nothing.
 class LayerCache {
 public:
     explicit LayerCache(std::string data_root) : root_(std::move(data_root)) {}
@@ -37,7 +37,7 @@ public:
     Result<std::string> add_layer(const std::string& upper, const std::string& staging,
                                   const image::PackOptions& options) const;
 
-    /// Folders of layers, top first. @errors NotFound where one was removed meanwhile
+    /// Folders of layers, top first, each once. @errors NotFound where one was removed meanwhile
     Result<std::vector<std::string>> folders(const std::vector<std::string>& diff_ids) const;
 
     const std::string& data_root() const { return root_; }

@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -72,10 +74,19 @@ Result<void> allow(const Instruction& instruction, const BuildRequest& wanted,
 
 }  // namespace
 
-/// The caches of a RUN, by target. They are locked, one after the other in the order of their ids,
-/// when it is carried out: whoever has the lock of one waits for nothing that needs it.
-struct StageBuilder::RunCaches {
-    std::map<std::string, RunMount> wanted = {};
+/// What a bind mount shows.
+struct StageBuilder::RunSource {
+    OpenSource source = {};
+    Selection selection = {};
+    std::string target = {};
+    bool read_only = false;
+};
+
+/// What a RUN gets only when it is carried out. Caches, by target, are locked one after the other
+/// in the order of their ids: whoever has the lock of one waits for nothing that needs it.
+struct StageBuilder::RunMounts {
+    std::vector<RunSource> binds = {};
+    std::map<std::string, RunMount> caches = {};
     std::vector<FileLock> locks = {};  ///< Held while the RUN runs.
     bool waited = false;               ///< For one of them.
 };
@@ -96,49 +107,48 @@ Result<std::vector<std::string>> StageBuilder::run_command(const Instruction& in
 }
 
 std::vector<std::string> StageBuilder::run_environment() const {
-    std::vector<std::string> env = state_.env();
-    const auto has = [&](const std::string& name) {
-        return std::any_of(env.begin(), env.end(),
-                           [&](const std::string& entry) { return entry.starts_with(name + "="); });
-    };
-    for (const auto& [name, value] : state_.args)
-        if (!has(name)) env.push_back(name + "=" + value);
-    if (!has("PATH")) env.push_back(std::string("PATH=") + kDefaultPath);
+    std::vector<std::string> env = state_.variables();
+    if (!state_.variable("PATH")) env.push_back(std::string("PATH=") + kDefaultPath);
     return env;
 }
 
-Result<void> StageBuilder::add_bind(const RunMount& mount, const std::string& target,
-                                    RunRequest& request, Json& key) {
-    const OpenSource source = TRY(open_source(mount.from));
-    const auto selections = TRY(select_items(source.tree(), mount.source, {}));
-    const Selection& selection = selections.front();
-    key["content"] = TRY(digest_of(source.tree(), selection.items, {}));
-    // A copy: what the RUN writes is thrown away, and what .dockerignore leaves out isn't there.
+Result<StageBuilder::RunSource> StageBuilder::mount_source(const RunMount& mount) {
+    RunSource chosen;
+    chosen.source = TRY(open_source(mount.from));
+    std::vector<Selection> selections =
+        TRY(select_items(chosen.source.tree(), mount.source, {.literal = true}));
+    chosen.selection = std::move(selections.front());
+    return chosen;
+}
+
+/// A copy: what the RUN writes is thrown away, and what .dockerignore leaves out isn't there.
+Result<void> StageBuilder::add_bind(const RunSource& bind, RunRequest& request) {
+    const Selection& selection = bind.selection;
     const std::string folder = TRY(shared_.new_folder());
     if (::chmod(folder.c_str(), 0755) == -1) return Error::from_errno(errno, "chmod(2)");
     const UniqueFd root = TRY(sys::open(folder, O_RDONLY | O_DIRECTORY));
-    TRY(copy_items(source.tree(), selection.items, root, selection.folder ? "" : selection.name,
-                   {}));
+    TRY(copy_items(bind.source.tree(), selection.items, root,
+                   selection.folder ? "" : selection.name, {}));
     request.binds.push_back({.source = selection.folder ? folder : folder + "/" + selection.name,
-                             .target = target,
-                             .read_only = mount.read_only});
+                             .target = bind.target,
+                             .read_only = bind.read_only});
     return {};
 }
 
 /// Another build may have it for an hour: its user is told, and can give up. It is tried again and
 /// again, since flock(2) ends for no wish of the user's and no failure of another stage.
 Result<void> StageBuilder::lock_cache(const std::string& folder, const std::string& id,
-                                      const Step& step, RunCaches& caches) {
+                                      const Step& step, RunMounts& mounts) {
     constexpr std::chrono::milliseconds kLookAgain(100);
     for (bool told = false;; told = true) {
         auto lock = FileLock::exclusive_now(folder + "/lock");
         if (lock) {
-            caches.locks.push_back(*std::move(lock));
+            mounts.locks.push_back(*std::move(lock));
             return {};
         }
         if (lock.error().kind() != ErrorKind::Busy) return std::move(lock).error();
         if (shared_.cancelled()) return Error(ErrorKind::Cancelled, "the build was interrupted");
-        caches.waited = true;
+        mounts.waited = true;
         if (!told)
             shared_.tell({.kind = BuildEvent::Kind::Output,
                           .number = step.number,
@@ -150,33 +160,60 @@ Result<void> StageBuilder::lock_cache(const std::string& folder, const std::stri
     }
 }
 
+/// A cache begins with what `from` and `source` say, and is another one where that has changed.
+/// @source BuildKit, solver/llbsolver/mounts: getRefCacheDir
 Result<void> StageBuilder::add_cache(const RunMount& mount, const std::string& target,
-                                     const Step& step, RunRequest& request, RunCaches& caches) {
-    const std::string& id = mount.id;
-    const std::string folder =
-        shared_.cache.data_root() + "/build/mounts/" + sha256_hex(id).substr(0, 32);
-    if (mount.sharing != "shared") TRY(lock_cache(folder, id, step, caches));
-    const std::string data = folder + "/data";
-    if (!exists(data)) {
-        TRY(make_directories(data, 0755));
-        if (::chown(data.c_str(), mount.uid, mount.gid) == -1 ||
-            ::chmod(data.c_str(), mount.mode.value_or(0755)) == -1)
-            return Error::from_errno(errno, "chown(2)").doing("make the cache '{}'", id);
+                                     const Step& step, RunRequest& request, RunMounts& mounts) {
+    std::string identity = mount.id;
+    std::optional<RunSource> first;
+    if (!mount.from.empty()) {
+        first = TRY(mount_source(mount));
+        if (!first->selection.folder)
+            return Error(ErrorKind::InvalidInput,
+                         fmt::format("'{}' is a file, and a cache is a folder",
+                                     printable(mount.source)))
+                .help("name the folder that it begins with");
+        identity += "\n" + TRY(digest_of(first->source.tree(), first->selection.items, {}));
     }
+    const std::string folder =
+        shared_.cache.data_root() + "/build/mounts/" + sha256_hex(identity).substr(0, 32);
+    if (mount.sharing != "shared") TRY(lock_cache(folder, mount.id, step, mounts));
+    const std::string data = folder + "/data";
+    if (!exists(data))
+        TRY_DOING(make_cache(mount, first ? &*first : nullptr, data), "make the cache '{}'",
+                  printable(mount.id));
     request.binds.push_back({.source = data, .target = target, .read_only = mount.read_only});
     return {};
 }
 
-Result<void> StageBuilder::add_caches(const Step& step, RunRequest& request, RunCaches& caches) {
+/// Made aside, so that nobody sees it half filled, also where this build is killed.
+Result<void> StageBuilder::make_cache(const RunMount& mount, const RunSource* first,
+                                      const std::string& data) {
+    const std::string made = TRY(shared_.new_folder());
+    const UniqueFd root = TRY(sys::open(made, O_RDONLY | O_DIRECTORY));
+    if (::fchown(root.get(), mount.uid, mount.gid) == -1 ||
+        ::fchmod(root.get(), mount.mode.value_or(0755)) == -1)
+        return Error::from_errno(errno, "chown(2)");
+    if (first != nullptr)
+        TRY(copy_items(first->source.tree(), first->selection.items, root, "", {}));
+    TRY(make_directories(data.substr(0, data.rfind('/')), 0755));
+    // Another RUN, which shares it, may have been faster: what that one writes into stays.
+    if (::renameat2(AT_FDCWD, made.c_str(), AT_FDCWD, data.c_str(), RENAME_NOREPLACE) == 0 ||
+        errno == EEXIST)
+        return {};
+    return Error::from_errno(errno, "renameat2(2)");
+}
+
+Result<void> StageBuilder::add_caches(const Step& step, RunRequest& request, RunMounts& mounts) {
     std::map<std::string, std::pair<RunMount, std::string>> by_id;
-    for (const auto& [target, cache] : caches.wanted)
+    for (const auto& [target, cache] : mounts.caches)
         by_id[(cache.id.empty() ? target : cache.id) + "\n" + target] = {cache, target};
     std::set<std::string> locked;
     for (auto& [key, cache] : by_id) {
         auto& [mount, target] = cache;
         if (mount.id.empty()) mount.id = target;
         if (!locked.insert(mount.id).second) mount.sharing = "shared";  // this RUN has it already
-        TRY(add_cache(mount, target, step, request, caches));
+        TRY(add_cache(mount, target, step, request, mounts));
     }
     return {};
 }
@@ -230,7 +267,7 @@ Result<void> StageBuilder::add_agent(const RunMount& mount, RunRequest& request)
 }
 
 Result<void> StageBuilder::add_mounts(const Instruction& instruction, RunRequest& request,
-                                      RunCaches& caches, Json& key) {
+                                      RunMounts& mounts, Json& key) {
     const ExpandOptions options = state_.expansion(instruction);
     for (const Flag& flag : instruction.flags) {
         if (flag.name != "mount") continue;
@@ -243,8 +280,15 @@ Result<void> StageBuilder::add_mounts(const Instruction& instruction, RunRequest
                          {"id", mount.id},
                          {"read_only", mount.read_only}};
             switch (mount.type) {
-                case RunMountType::Bind: TRY(add_bind(mount, target, request, line)); break;
-                case RunMountType::Cache: caches.wanted[target] = mount; break;
+                case RunMountType::Bind: {
+                    RunSource bind = TRY(mount_source(mount));
+                    line["content"] = TRY(digest_of(bind.source.tree(), bind.selection.items, {}));
+                    bind.target = target;
+                    bind.read_only = mount.read_only;
+                    mounts.binds.push_back(std::move(bind));
+                    break;
+                }
+                case RunMountType::Cache: mounts.caches[target] = mount; break;
                 case RunMountType::Tmpfs:
                     request.tmpfs.push_back({target, mount.size_bytes});
                     break;
@@ -267,7 +311,7 @@ Result<void> StageBuilder::apply_run(const Instruction& instruction) {
             .at(place_of_flag(instruction, "device"))
             .help("set build.privileged, or do without");
     RunRequest request;
-    RunCaches caches;
+    RunMounts mounts;
     request.argv = TRY(run_command(instruction));
     request.env = run_environment();
     const std::string cwd = state_.word("WorkingDir");
@@ -295,7 +339,7 @@ Result<void> StageBuilder::apply_run(const Instruction& instruction) {
                           wanted.limits.ulimits};
     if (is_script(instruction)) step.key["script"] = instruction.heredocs.front().body;
     Json mount_keys = Json::array();
-    TRY(add_mounts(instruction, request, caches, mount_keys));
+    TRY(add_mounts(instruction, request, mounts, mount_keys));
     step.key["mounts"] = std::move(mount_keys);
     for (const auto& [name, value] : wanted.args)
         if (is_proxy(name)) request.env.push_back(name + "=" + value);
@@ -308,8 +352,9 @@ Result<void> StageBuilder::apply_run(const Instruction& instruction) {
     step.history = "RUN " + shown;
 
     step.prepare = [&]() -> Result<bool> {
-        TRY(add_caches(step, request, caches));
-        return caches.waited;
+        for (const RunSource& bind : mounts.binds) TRY(add_bind(bind, request));
+        TRY(add_caches(step, request, mounts));
+        return mounts.waited;
     };
     step.make = [&](const std::string& folder) -> Result<std::optional<image::PackOptions>> {
         auto stubs = std::make_shared<MountStubs>();

@@ -59,6 +59,7 @@ image::PackOptions pack_options(const BuildRequest& request) {
 Result<ImageState> StageBuilder::build() {
     TRY(begin());
     for (const Instruction& instruction : node_.stage->steps) {
+        if (node_.replaced) break;
         if (shared_.cancelled()) return Error(ErrorKind::Cancelled, "the build was interrupted");
         ++position_;
         TRY(apply(instruction));
@@ -68,7 +69,7 @@ Result<ImageState> StageBuilder::build() {
 }
 
 Result<void> StageBuilder::begin() {
-    count_ = node_.stage->steps.size() + 1;
+    count_ = node_.replaced ? 1 : node_.stage->steps.size() + 1;
     position_ = 1;
     const Origin& base = node_.base;
     const auto declare = [&] { state_.config["architecture"] = image::own_architecture(); };

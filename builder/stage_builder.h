@@ -114,8 +114,7 @@ private:
         std::vector<Selection> selections = {};
         const Heredoc* heredoc = nullptr;
         std::string text = {};  ///< Of the here-document, expanded.
-        bool archive = false;   ///< ADD: to be unpacked.
-        bool wildcard = false;
+        bool archive = false;   ///< The remote file is to be unpacked.
     };
     struct CopyPlan {
         std::vector<Chosen> chosen = {};
@@ -143,16 +142,18 @@ private:
     Result<void> apply_run(const Instruction& instruction);
     Result<std::vector<std::string>> run_command(const Instruction& instruction) const;
     std::vector<std::string> run_environment() const;
-    struct RunCaches;
-    Result<void> add_mounts(const Instruction& instruction, RunRequest& request, RunCaches& caches,
+    struct RunSource;
+    struct RunMounts;
+    Result<void> add_mounts(const Instruction& instruction, RunRequest& request, RunMounts& mounts,
                             Json& key);
-    Result<void> add_bind(const RunMount& mount, const std::string& target, RunRequest& request,
-                          Json& key);
+    Result<RunSource> mount_source(const RunMount& mount);
+    Result<void> add_bind(const RunSource& bind, RunRequest& request);
     Result<void> lock_cache(const std::string& folder, const std::string& id, const Step& step,
-                            RunCaches& caches);
+                            RunMounts& mounts);
     Result<void> add_cache(const RunMount& mount, const std::string& target, const Step& step,
-                           RunRequest& request, RunCaches& caches);
-    Result<void> add_caches(const Step& step, RunRequest& request, RunCaches& caches);
+                           RunRequest& request, RunMounts& mounts);
+    Result<void> make_cache(const RunMount& mount, const RunSource* first, const std::string& data);
+    Result<void> add_caches(const Step& step, RunRequest& request, RunMounts& mounts);
     Result<void> add_secret(const RunMount& mount, RunRequest& request);
     Result<void> add_agent(const RunMount& mount, RunRequest& request);
 

@@ -4,6 +4,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "builder/ignore.h"
+#include "builder/mode_changes.h"
 #include "builder/step_runner.h"
 
 #include <cstdint>
@@ -42,15 +43,18 @@ struct Selection {
     std::vector<TreeItem> items = {};  ///< Folders before what is in them, sorted.
     bool folder = false;               ///< A folder's contents.
     std::string name = {};             ///< The last part of the path, of a file.
+    bool archive = false;              ///< ADD: to be unpacked.
 };
 
 struct SelectOptions {
     bool parents = false;                 ///< --parents: the path stays.
     const IgnoreFile* exclude = nullptr;  ///< --exclude
+    bool literal = false;                 ///< The pattern is a path: `*` is a letter like others.
 };
 
-/// What `pattern` (with `*`, `?`, `[…]`) means in `source`, one Selection for each match.
-/// @errors NotFound where nothing matches
+/// What `pattern` (with `*`, `?`, `[…]`) means in `source`, one Selection for each match. None
+/// where it has wildcards and nothing matches: `yarn.lock*` is how a file is named that may be
+/// missing. @errors NotFound where it has none, and the path isn't there
 Result<std::vector<Selection>> select_items(const TreeSource& source, const std::string& pattern,
                                             const SelectOptions& options);
 
@@ -58,6 +62,12 @@ Result<std::vector<Selection>> select_items(const TreeSource& source, const std:
 struct CopyAttributes {
     std::optional<Owner> owner = {};
     std::optional<mode_t> mode = {};
+    ModeChanges changes = {};  ///< Of `mode`, or of the mode that each item has.
+
+    /// The mode of what has `mode` at its source.
+    mode_t mode_of(mode_t own, bool folder) const {
+        return changes.applied(mode.value_or(own), folder);
+    }
 };
 
 /// What the items are made of, for the cache: paths, types, modes, owners, contents; no times.

@@ -25,7 +25,7 @@ Error failed(const char* call, const std::string& path) {
 
 mode_t mode_of(const TreeItem& item, const CopyAttributes& attributes) {
     constexpr mode_t kBits = 07777;
-    return attributes.mode ? *attributes.mode : item.info.st_mode & kBits;
+    return attributes.mode_of(item.info.st_mode & kBits, S_ISDIR(item.info.st_mode));
 }
 
 Owner owner_of(const TreeSource& source, const TreeItem& item, const CopyAttributes& attributes) {

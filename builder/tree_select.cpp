@@ -104,6 +104,18 @@ bool has_wildcard(std::string_view text) {
     return text.find_first_of("*?[\\") != std::string_view::npos;
 }
 
+/// Whether `pattern` may mean nothing: it has a wildcard that isn't escaped.
+/// @source tonistiigi/fsutil copy, containsWildcards
+bool is_open(std::string_view pattern) {
+    for (std::size_t at = 0; at < pattern.size(); ++at) {
+        if (pattern[at] == '\\')
+            ++at;
+        else if (pattern[at] == '*' || pattern[at] == '?' || pattern[at] == '[')
+            return true;
+    }
+    return false;
+}
+
 /// The paths that a pattern means: one part after the other.
 Result<std::vector<std::string>> matches(const TreeSource& source, const std::string& pattern) {
     std::vector<std::string> found = {""};
@@ -138,11 +150,11 @@ Error no_match(const TreeSource& source, const std::string& pattern, bool ignore
 
 Result<std::vector<Selection>> select_items(const TreeSource& source, const std::string& pattern,
                                             const SelectOptions& options) {
-    std::string base = pattern;
     std::string pivot;  // --parents: what stands before "/./" is not kept
     if (const std::size_t at = pattern.find("/./"); options.parents && at != std::string::npos)
         pivot = inside(pattern.substr(0, at));
-    const std::vector<std::string> paths = TRY(matches(source, inside(base)));
+    std::vector<std::string> paths = {inside(pattern)};
+    if (!options.literal) paths = TRY(matches(source, paths.front()));
     std::vector<Selection> selections;
     bool ignored = false;
     for (const std::string& path : paths) {
@@ -168,7 +180,8 @@ Result<std::vector<Selection>> select_items(const TreeSource& source, const std:
         TRY_DOING(walker.add(path, target, seen, true, selection), "read '{}'", printable(path));
         selections.push_back(std::move(selection));
     }
-    if (selections.empty()) return no_match(source, pattern, ignored);
+    if (selections.empty() && (options.literal || !is_open(pattern)))
+        return no_match(source, pattern, ignored);
     return selections;
 }
 

@@ -1,9 +1,12 @@
 #include "cli/app.h"
 
+#include "base/file.h"
+#include "base/lock_wait.h"
 #include "base/log.h"
 #include "base/strings.h"
 #include "cli/exit_code.h"
 #include "cli/habits.h"
+#include "cli/interrupts.h"
 #include "cli/render.h"
 
 #include <CLI/CLI.hpp>
@@ -405,6 +408,15 @@ Result<void> set_up(Context& context) {
 }  // namespace
 
 namespace {
+/// Nobody is to wonder why nothing happens.
+void tell_of_wait(pid_t holder) {
+    Result<std::string> words = read_file(fmt::format("/proc/{}/cmdline", holder));
+    std::string who = words ? *std::move(words) : std::string();
+    std::replace(who.begin(), who.end(), '\0', ' ');
+    if (!who.empty()) who = fmt::format(": process {} ({})", holder, harmless(trim(who)));
+    to_stderr(fmt::format(" Waiting for another command to be done{}\n", who));
+}
+
 /// `help up` is `up --help`.
 std::variant<Invocation, EarlyExit> help_about(std::vector<std::string> words) {
     words.erase(std::find(words.begin(), words.end(), "help"));
@@ -466,6 +478,7 @@ int run_app(const std::vector<std::string>& arguments,
     context.globals = invocation.globals;
     context.environment = environment;
     context.working_dir = working_dir();
+    set_lock_wait({.tell = tell_of_wait, .interrupts = Interrupts::count});
     const auto everything = [&]() -> Result<int> {
         TRY(set_up(context));
         return run_command(context, invocation.command);

@@ -184,6 +184,8 @@ Result<int> attach_once(const AttachedUp& up, bool first_time, bool& again,
         again = told && Interrupts::count() == 0;
         return stopper.step(watch, first) || again;
     });
+    // The first end, and that of all that is shown, may have come between two looks.
+    if (!again) (void)stopper.step(watch, first);
     stopper.wait();
     TRY(streamed);
     if (Interrupts::count() > 0) return kInterrupted;

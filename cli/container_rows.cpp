@@ -1,11 +1,14 @@
 #include "cli/container_rows.h"
 
 #include "base/duration.h"
+#include "base/strings.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
 #include "stack/inspect.h"
 
 #include <algorithm>
+#include <compare>
+#include <set>
 
 namespace davit::cli {
 namespace {
@@ -37,19 +40,61 @@ std::string command_text(const stack::ContainerRecord& record, bool whole) {
     return "\"" + harmless(words) + "\"";
 }
 
-std::string ports_text(const stack::ContainerView& view) {
-    if (!is_up(view)) return {};
-    std::string text;
-    const auto add = [&](const std::string& port) { text += (text.empty() ? "" : ", ") + port; };
-    std::vector<std::string> published;
+/// A port as Docker lists it.
+struct Publisher {
+    std::string url = {};  ///< Empty: it is exposed, and published nowhere.
+    int target = 0;
+    int published = 0;
+    std::string protocol = {};
+    auto operator<=>(const Publisher&) const = default;
+};
+
+/// Those that are published and those that are told of, in Docker Compose's order; none where it
+/// doesn't run. @source docker/compose pkg/api PortPublishers.Less
+std::vector<Publisher> publishers_of(const stack::ContainerView& view) {
+    std::vector<Publisher> list;
+    if (!is_up(view)) return list;
+    std::set<std::pair<int, std::string>> published;
     for (const compose::Port& port : view.record.ports) {
-        const std::string target = fmt::format("{}/{}", port.target, port.protocol);
-        add(fmt::format("{}:{}->{}", port.host_ip.empty() ? "0.0.0.0" : port.host_ip,
-                        port.published, target));
-        published.push_back(target);
+        list.push_back({port.host_ip.empty() ? "0.0.0.0" : port.host_ip, port.target,
+                        port.published, port.protocol});
+        published.emplace(port.target, port.protocol);
     }
-    for (const std::string& exposed : view.record.exposed_ports)
-        if (std::find(published.begin(), published.end(), exposed) == published.end()) add(exposed);
+    for (const std::string& exposed : view.record.exposed_ports) {
+        const std::size_t slash = exposed.find('/');
+        const std::string protocol = slash == std::string::npos ? "tcp" : exposed.substr(slash + 1);
+        const int target = static_cast<int>(parse_integer(exposed.substr(0, slash)).value_or(0));
+        if (target != 0 && published.emplace(target, protocol).second)
+            list.push_back({"", target, 0, protocol});
+    }
+    std::sort(list.begin(), list.end());
+    return list;
+}
+
+/// "0.0.0.0:8081-8082->81-82/tcp": ports that follow each other are one range.
+/// @source docker/compose cmd/formatter DisplayablePorts
+std::string ports_text(const stack::ContainerView& view) {
+    const std::vector<Publisher> list = publishers_of(view);
+    std::string text;
+    for (std::size_t begin = 0; begin < list.size();) {
+        const Publisher& first = list[begin];
+        std::size_t end = begin + 1;
+        const auto follows = [&](const Publisher& next, const Publisher& last) {
+            const bool on_host = first.published == 0 || next.published == last.published + 1;
+            return next.url == first.url && next.protocol == first.protocol && on_host &&
+                   next.target == last.target + 1;
+        };
+        while (end < list.size() && follows(list[end], list[end - 1])) ++end;
+        const Publisher& last = list[end - 1];
+        const auto range = [&](int from, int to) {
+            return to > from ? fmt::format("{}-{}", from, to) : fmt::format("{}", from);
+        };
+        if (!text.empty()) text += ", ";
+        if (first.published != 0)
+            text += fmt::format("{}:{}->", first.url, range(first.published, last.published));
+        text += fmt::format("{}/{}", range(first.target, last.target), first.protocol);
+        begin = end;
+    }
     return text;
 }
 
@@ -61,13 +106,11 @@ std::string health_text(const runtime::Health& health) {
 
 Json publishers(const stack::ContainerView& view) {
     Json list = Json::array();
-    if (is_up(view)) {
-        for (const compose::Port& port : view.record.ports)
-            list.push_back({{"URL", port.host_ip.empty() ? "0.0.0.0" : port.host_ip},
-                            {"TargetPort", port.target},
-                            {"PublishedPort", port.published},
-                            {"Protocol", port.protocol}});
-    }
+    for (const Publisher& port : publishers_of(view))
+        list.push_back({{"URL", port.url},
+                        {"TargetPort", port.target},
+                        {"PublishedPort", port.published},
+                        {"Protocol", port.protocol}});
     return list.empty() ? Json(nullptr) : list;
 }
 

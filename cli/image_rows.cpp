@@ -1,7 +1,6 @@
 #include "cli/image_rows.h"
 
 #include "base/bytes.h"
-#include "cli/table.h"
 
 namespace davit::cli {
 namespace {
@@ -42,20 +41,22 @@ std::vector<Json> image_rows(const std::vector<image::Image>& images,
     return rows;
 }
 
-std::string image_table(const std::vector<Json>& rows, const ImageRowOptions& options) {
-    std::vector<std::pair<const char*, const char*>> columns = {{"REPOSITORY", "Repository"},
-                                                                {"TAG", "Tag"}};
-    if (options.digests) columns.emplace_back("DIGEST", "Digest");
-    columns.insert(columns.end(),
-                   {{"IMAGE ID", "ID"}, {"CREATED", "CreatedSince"}, {"SIZE", "Size"}});
-    std::vector<std::vector<std::string>> table(1);
-    for (const auto& [title, key] : columns) table[0].push_back(title);
-    for (const Json& row : rows) {
-        std::vector<std::string> cells;
-        for (const auto& [title, key] : columns) cells.push_back(string_or(row, key));
-        table.push_back(std::move(cells));
-    }
-    return render_table(table);
+RowKind image_kind(const ImageRowOptions& options) {
+    RowKind kind = {{{"ID", "IMAGE ID"},
+                     {"Repository", "REPOSITORY"},
+                     {"Tag", "TAG"},
+                     {"Digest", "DIGEST"},
+                     {"CreatedSince", "CREATED"},
+                     {"CreatedAt", "CREATED AT"},
+                     {"Size", "SIZE"},
+                     {"Containers", "CONTAINERS"},
+                     {"VirtualSize", "SIZE"},
+                     {"SharedSize", "SHARED SIZE"},
+                     {"UniqueSize", "UNIQUE SIZE"}},
+                    {"Repository", "Tag", "ID", "CreatedSince", "Size"},
+                    "{{.Repository}}"};
+    if (options.digests) kind.table.insert(kind.table.begin() + 2, "Digest");
+    return kind;
 }
 
 }  // namespace davit::cli

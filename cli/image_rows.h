@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cli/container_rows.h"
+#include "cli/row_format.h"
 #include "image/store.h"
 
 /// What `images` shows. Pure: the time is an argument.
@@ -15,7 +16,7 @@ struct ImageRowOptions {
 std::vector<Json> image_rows(const std::vector<image::Image>& images,
                              const ImageRowOptions& options, TimePoint now);
 
-/// The table of `docker images`, header included.
-std::string image_table(const std::vector<Json>& rows, const ImageRowOptions& options);
+/// The columns of `docker images`. @source docker/cli cli/command/formatter/image.go
+RowKind image_kind(const ImageRowOptions& options);
 
 }  // namespace davit::cli

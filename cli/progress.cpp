@@ -11,12 +11,16 @@ namespace {
 using compose::ResourceKind;
 using compose::StepKind;
 
+/// Empty: nothing is said.
 struct Words {
     const char* begun = "";
     const char* done = "";
 };
 
-Words words_of(StepKind kind) {
+Words words_of(StepKind kind, ToldAs as) {
+    if (as == ToldAs::Kill && kind == StepKind::StopContainer) return {"Killing", "Killed"};
+    if (as == ToldAs::Restart && kind == StepKind::StopContainer) return {"Restarting", ""};
+    if (as == ToldAs::Restart && kind == StepKind::StartContainer) return {"", "Started"};
     switch (kind) {
         case StepKind::CreateNetwork:
         case StepKind::CreateVolume:
@@ -42,6 +46,7 @@ std::string subject_of(const compose::Resource& resource) {
 }
 
 std::string line_of(const std::string& subject, const char* word, const char* sgr, bool colour) {
+    if (*word == '\0') return {};
     return fmt::format(" {}  {}\n", harmless(subject), coloured(word, sgr, colour));
 }
 
@@ -57,15 +62,16 @@ std::string waiting_line(const stack::StepEvent& event, const std::string& subje
 
 /// {"id":"Container shop-web-1","status":"Stopping"}, as docker compose has it.
 std::string progress_json(const std::string& subject, const char* word) {
+    if (*word == '\0') return {};
     const Json line = {{"id", subject}, {"status", word}};
     return line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace
 
-std::string progress_line(const stack::StepEvent& event, bool colour) {
+std::string progress_line(const stack::StepEvent& event, bool colour, ToldAs as) {
     const std::string subject = subject_of(event.step->resource);
-    Words words = words_of(event.step->kind);
+    Words words = words_of(event.step->kind, as);
     if (event.step->awaited == compose::Awaited::Completed) words.done = "Exited";
     switch (event.kind) {
         case stack::StepEvent::Kind::Begun: return line_of(subject, words.begun, "33", colour);
@@ -85,12 +91,15 @@ void Progress::finish() {
 void Progress::show(const stack::StepEvent& event) {
     if (!live_) live_ = std::make_unique<LiveView>(colour_);
     const std::string subject = harmless(subject_of(event.step->resource));
-    Words words = words_of(event.step->kind);
+    Words words = words_of(event.step->kind, as_);
     if (event.step->awaited == compose::Awaited::Completed) words.done = "Exited";
     using State = LiveRow::State;
+    const auto set = [&](const char* word, State state) {
+        if (*word != '\0') live_->set(subject, word, state);
+    };
     switch (event.kind) {
-        case stack::StepEvent::Kind::Begun: return live_->set(subject, words.begun, State::Working);
-        case stack::StepEvent::Kind::Done: return live_->set(subject, words.done, State::Done);
+        case stack::StepEvent::Kind::Begun: return set(words.begun, State::Working);
+        case stack::StepEvent::Kind::Done: return set(words.done, State::Done);
         case stack::StepEvent::Kind::Failed: return live_->set(subject, "Error", State::Failed);
         case stack::StepEvent::Kind::Skipped: return;
         case stack::StepEvent::Kind::Waiting:
@@ -109,8 +118,8 @@ stack::OnEvent Progress::listener() {
         if (event.step->resource.kind == ResourceKind::Container)
             containers_.insert(event.step->resource.name);
         if (style_ == Style::Terminal) return show(event);
-        if (style_ != Style::Json) return print(progress_line(event, colour_));
-        const Words words = words_of(event.step->kind);
+        if (style_ != Style::Json) return print(progress_line(event, colour_, as_));
+        const Words words = words_of(event.step->kind, as_);
         const std::string subject = subject_of(event.step->resource);
         if (event.kind == stack::StepEvent::Kind::Begun) print(progress_json(subject, words.begun));
         if (event.kind == stack::StepEvent::Kind::Done) print(progress_json(subject, words.done));

@@ -10,16 +10,21 @@
 
 namespace davit::cli {
 
+/// What the user has asked for: stopping and starting are steps of other commands, too, and docker
+/// compose calls them by the command.
+enum class ToldAs { Steps, Kill, Restart };
+
 /// The line that tells of one event: " Container shop-web-1  Created". Empty for those that say
 /// nothing to a person. Pure.
-std::string progress_line(const stack::StepEvent& event, bool colour);
+std::string progress_line(const stack::StepEvent& event, bool colour, ToldAs as = ToldAs::Steps);
 
 /// Tells on standard error how steps go on, and remembers who was spoken of: on a terminal a line a
 /// resource that is painted over, else a line a change.
 class Progress {
 public:
     enum class Style { Quiet, Plain, Json, Terminal };
-    Progress(Style style, bool colour) : style_(style), colour_(colour) {}
+    Progress(Style style, bool colour, ToldAs as = ToldAs::Steps)
+        : style_(style), colour_(colour), as_(as) {}
 
     /// The end of painting: from here on others may write to standard error, and what is said goes
     /// in lines. May be called again.
@@ -41,6 +46,7 @@ private:
 
     Style style_;
     bool colour_;
+    ToldAs as_;
     std::set<std::string> containers_ = {};
     std::unique_ptr<LiveView> live_ = {};  ///< While it is painted.
 };

@@ -28,14 +28,17 @@ std::string list(const std::vector<std::string>& words) {
     return "[" + text + "]";
 }
 
-/// "-e NAME" takes the value of the caller's environment; a name that it doesn't have is left out.
-std::vector<std::string> variables(const Context& context, const RunFlags& flags) {
+/// "-e NAME" takes the value of the caller's environment, or else what the project's env files
+/// have, as any NAME in a Compose file does. An image has no such files.
+std::vector<std::string> variables(const Context& context, const RunFlags& flags, bool image) {
     std::vector<std::string> entries;
     for (const std::string& entry : flags.env) {
         if (entry.find('=') != std::string::npos)
             entries.push_back(entry);
         else if (context.environment.contains(entry))
             entries.push_back(entry + "=" + context.variable(entry));
+        else if (!image)
+            entries.push_back(entry);
     }
     return entries;
 }
@@ -77,7 +80,7 @@ std::string run_overlay(const Context& context, const RunFlags& flags, const std
         add("restart", "\"no\"");
     add_list("command", flags.command);
     if (!flags.entrypoint.empty()) add("entrypoint", quoted(flags.entrypoint));
-    add_list("environment", variables(context, flags));
+    add_list("environment", variables(context, flags, image));
     std::vector<std::string> env_files = flags.env_files;
     // `docker run --env-file` is for the program; there is no compose file that it could be for.
     if (image)

@@ -143,7 +143,7 @@ Result<int> run_life(const Context& context, Target& target,
     }
     target.environment.runtime_program = TRY(find_runtime(context));
     const Interrupts interrupts = TRY(Interrupts::install(2));
-    Progress progress(style, colour);
+    Progress progress(style, colour, command.told_as);
     int status = kOk;
     for (const Selection& selection : selections) {
         stack::LifeRequest request = request_of(selection, command);

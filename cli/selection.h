@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cli/progress.h"
 #include "cli/target.h"
 #include "stack/life.h"
 #include "stack/status.h"
@@ -41,6 +42,7 @@ struct LifeCommand {
     std::optional<int> wait_timeout_s = {};
     const char* verb = nullptr;  ///< Of what has no plan, for --dry-run: "pause".
     const char* done = nullptr;  ///< What is said of each, where no step says it: "Paused".
+    ToldAs told_as = ToldAs::Steps;
     stack::LifeAction action = stack::LifeAction::Stop;  ///< For --dry-run.
     LifeOperation operation = {};
 };

@@ -1,7 +1,6 @@
 #include "cli/usage_rows.h"
 
 #include "base/bytes.h"
-#include "cli/table.h"
 
 #include <array>
 #include <fmt/format.h>
@@ -48,19 +47,18 @@ Json usage_row(const UsageSample& sample, bool whole_ids) {
             {"PIDs", fmt::format("{}", now.processes)}};
 }
 
-std::string usage_table(const std::vector<UsageSample>& samples, bool whole_ids) {
-    std::vector<std::vector<std::string>> rows = {{"CONTAINER ID", "NAME", "CPU %",
-                                                   "MEM USAGE / LIMIT", "MEM %", "NET I/O",
-                                                   "BLOCK I/O", "PIDS"}};
-    for (const UsageSample& sample : samples) {
-        const Json row = usage_row(sample, whole_ids);
-        std::vector<std::string> cells;
-        for (const char* key :
-             {"ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs"})
-            cells.push_back(string_or(row, key));
-        rows.push_back(std::move(cells));
-    }
-    return render_table(rows);
+RowKind usage_kind() {
+    return {{{"ID", "CONTAINER ID"},
+             {"Container", "CONTAINER"},
+             {"Name", "NAME"},
+             {"CPUPerc", "CPU %"},
+             {"MemUsage", "MEM USAGE / LIMIT"},
+             {"MemPerc", "MEM %"},
+             {"NetIO", "NET I/O"},
+             {"BlockIO", "BLOCK I/O"},
+             {"PIDs", "PIDS"}},
+            {"ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs"},
+            "{{.CPUPerc}}"};
 }
 
 }  // namespace davit::cli

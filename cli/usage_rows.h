@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/json.h"
+#include "cli/row_format.h"
 #include "stack/processes.h"
 
 #include <chrono>
@@ -22,8 +23,8 @@ struct UsageSample {
 /// One container with the keys of `docker stats --format json`.
 Json usage_row(const UsageSample& sample, bool whole_ids);
 
-/// The table of `docker stats`, header included.
-std::string usage_table(const std::vector<UsageSample>& samples, bool whole_ids);
+/// The columns of `docker stats`. @source docker/cli cli/command/container/formatter_stats.go
+RowKind usage_kind();
 
 /// "1.5KiB": powers of 1024, four digits. @source docker/go-units BytesSize
 std::string binary_size(std::int64_t bytes);

@@ -141,6 +141,39 @@ std::string Interpolator::braced(std::string_view inside, std::size_t offset, st
     return {};
 }
 
+void collect(std::string_view text, std::size_t depth, VariableUses& uses);
+
+/// Notes "NAME:-default", which stands in braces.
+void collect_braced(std::string_view inside, std::size_t depth, VariableUses& uses) {
+    const std::size_t length = name_length(inside);
+    std::string_view rest = inside.substr(length);
+    if (length == 0) return;
+    VariableUse& use = uses[std::string(inside.substr(0, length))];
+    if (rest.starts_with(':')) rest.remove_prefix(1);
+    if (rest.empty() || depth >= kMaxNesting) return;
+    const std::string operand(rest.substr(1));
+    if (rest.front() == '?') use.required = true;
+    if (rest.front() == '-' && use.default_value.empty()) use.default_value = operand;
+    if (rest.front() == '+' && use.alternate.empty()) use.alternate = operand;
+    collect(operand, depth + 1, uses);
+}
+
+void collect(std::string_view text, std::size_t depth, VariableUses& uses) {
+    for (std::size_t at = text.find('$'); at != std::string_view::npos; at = text.find('$', at)) {
+        const std::string_view rest = text.substr(at + 1);
+        if (rest.starts_with('{')) {
+            const std::size_t end = closing_brace(text, at + 1);
+            if (end == std::string_view::npos) return;
+            collect_braced(text.substr(at + 2, end - at - 2), depth, uses);
+            at = end + 1;
+        } else {
+            const std::size_t length = name_length(rest);
+            if (length > 0) uses[std::string(rest.substr(0, length))];
+            at += length + (rest.starts_with('$') ? 2 : 1);
+        }
+    }
+}
+
 /// The place of `offset` in a scalar, where its text stands in the file as it is; else the
 /// scalar's.
 SourcePos place_of(const Node& scalar, const InterpolationRemark& remark) {
@@ -174,6 +207,8 @@ std::string interpolate(std::string_view text, const Lookup& lookup,
                         std::vector<InterpolationRemark>& remarks) {
     return Interpolator(lookup, remarks).run(text, 0, 0);
 }
+
+void collect_variables(std::string_view text, VariableUses& uses) { collect(text, 0, uses); }
 
 void TreeInterpolator::run(Node& tree) {
     for (Node& item : tree.items) run(item);

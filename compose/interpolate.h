@@ -39,6 +39,21 @@ struct InterpolationRemark {
 std::string interpolate(std::string_view text, const Lookup& lookup,
                         std::vector<InterpolationRemark>& remarks);
 
+/// What texts say of a variable that they refer to. @source compose-go template.Variable
+struct VariableUse {
+    std::string default_value = {};  ///< Of ${NAME:-default}; the first one that is not empty.
+    std::string alternate = {};      ///< Of ${NAME:+alternate}, likewise.
+    bool required = false;           ///< ${NAME:?message} somewhere.
+
+    bool operator==(const VariableUse&) const = default;
+};
+
+/// By the name of the variable.
+using VariableUses = std::map<std::string, VariableUse>;
+
+/// Adds the variables that `text` refers to, also those in defaults and the like.
+void collect_variables(std::string_view text, VariableUses& uses);
+
 /// Interpolates every scalar of a tree, keys not. Says each thing once, however often an anchored
 /// value is repeated.
 class TreeInterpolator {

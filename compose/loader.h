@@ -2,6 +2,7 @@
 
 #include "base/diagnostic.h"
 #include "compose/document.h"
+#include "compose/interpolate.h"
 #include "compose/project.h"
 
 #include <map>
@@ -53,7 +54,7 @@ struct LoadedProject {
     std::vector<std::string> service_names = {};
     std::vector<std::string> profiles = {};
     std::map<std::string, std::string> environment = {};  ///< With the env files.
-    std::vector<std::string> variables = {};              ///< The ones that the files refer to.
+    VariableUses variables = {};                          ///< The ones that the files refer to.
 };
 
 /// Reads, interpolates, validates and decodes the files. All mistakes go to `diagnostics`; where

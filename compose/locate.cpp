@@ -2,8 +2,7 @@
 
 #include "base/file.h"
 #include "base/strings.h"
-#include "compose/dotenv.h"
-#include "compose/yaml_reader.h"
+#include "compose/project_environment.h"
 
 #include <array>
 #include <fmt/format.h>
@@ -16,34 +15,27 @@ constexpr std::array<const char*, 4> kNames = {"compose.yaml", "compose.yml", "d
 constexpr std::array<const char*, 4> kOverrides = {"compose.override.yml", "compose.override.yaml",
                                                    "docker-compose.override.yml",
                                                    "docker-compose.override.yaml"};
-constexpr std::size_t kLongestDotenv = 16U << 20U;
 
 std::string parent(const std::string& path) {
     const std::size_t slash = path.rfind('/');
     return slash == std::string::npos || slash == 0 ? "/" : path.substr(0, slash);
 }
 
-/// The variable of the environment, else of the .env in the working folder, which may choose files.
-std::optional<std::string> variable(const LoadOptions& options, const std::string& name) {
-    const auto found = options.environment.find(name);
-    if (found != options.environment.end()) return found->second;
-    Result<std::string> text = read_file(join_path(options.working_dir, ".env"), kLongestDotenv);
-    if (!text) return std::nullopt;
-    Variables variables;
-    Diagnostics later;  // the same remarks come up when the file is read for good
-    parse_dotenv(make_source(".env", *std::move(text)), lookup_in(options.environment), variables,
-                 later);
-    const auto there = variables.find(name);
-    if (there == variables.end()) return std::nullopt;
+/// A variable of the process or of the env files, which may choose the files.
+std::optional<std::string> variable(const Variables& known, const std::string& name) {
+    const auto there = known.find(name);
+    if (there == known.end()) return std::nullopt;
     return there->second;
 }
 
 /// The names that the user gave, with -f or in COMPOSE_FILE.
 std::vector<std::string> named_files(const LoadOptions& options) {
     if (!options.files.empty()) return options.files;
-    const std::optional<std::string> list = variable(options, "COMPOSE_FILE");
+    Diagnostics later;  // the same remarks come up when the env files are read for good
+    const Variables known = project_environment(options, options.working_dir, later);
+    const std::optional<std::string> list = variable(known, "COMPOSE_FILE");
     if (!list || list->empty()) return {};
-    const std::string separator = variable(options, "COMPOSE_PATH_SEPARATOR").value_or(":");
+    const std::string separator = variable(known, "COMPOSE_PATH_SEPARATOR").value_or(":");
     std::vector<std::string> names = split(*list, separator.empty() ? ':' : separator.front());
     std::erase(names, std::string());
     return names;

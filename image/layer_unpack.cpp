@@ -83,7 +83,6 @@ private:
     Result<void> remove_existing(const std::string& name);
     Result<void> set_attributes_by_name(const TarEntry& entry, const std::string& name);
     Result<void> set_attributes(const TarEntry& entry, const UniqueFd& fd);
-    static Result<void> set_xattrs(const TarEntry& entry, const std::string& path);
     Result<void> set_folder_times();
 
     TarReader reader_;
@@ -319,7 +318,7 @@ Result<void> Unpacker::set_attributes(const TarEntry& entry, const UniqueFd& fd)
     if (::fchown(fd.get(), entry.uid, entry.gid) == -1) return sys::failed("fchown(2)");
     if (::fchmod(fd.get(), entry.mode) == -1) return sys::failed("fchmod(2)");
     if (entry.xattrs.empty()) return {};
-    return set_xattrs(entry, fmt::format("/proc/self/fd/{}", fd.get()));
+    return set_xattrs(entry, fmt::format("/proc/self/fd/{}", fd.get()), false);
 }
 
 Result<void> Unpacker::set_attributes_by_name(const TarEntry& entry, const std::string& name) {
@@ -330,16 +329,29 @@ Result<void> Unpacker::set_attributes_by_name(const TarEntry& entry, const std::
     if (entry.type != TarType::SymLink && ::fchmodat(at, name.c_str(), entry.mode, 0) == -1)
         return sys::failed("fchmodat(2)");
     // By a path that can't be led astray: no call takes the attributes of a link by descriptor.
-    TRY(set_xattrs(entry, fmt::format("/proc/self/fd/{}/{}", at, name)));
+    TRY(set_xattrs(entry, fmt::format("/proc/self/fd/{}/{}", at, name), true));
     const timespec times[2] = {entry.mtime, entry.mtime};
     if (::utimensat(at, name.c_str(), times, AT_SYMLINK_NOFOLLOW) == -1)
         return sys::failed("utimensat(2)");
     return {};
 }
 
-Result<void> Unpacker::set_xattrs(const TarEntry& entry, const std::string& path) {
+/// Last, since every entry made in a folder changes its time.
+Result<void> Unpacker::set_folder_times() {
+    for (const FolderTime& folder : folder_times_) {
+        const Result<UniqueFd> fd =
+            sys::open_in_root(root_, folder.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+        if (!fd) continue;  // replaced by something else later in the archive
+        const timespec times[2] = {folder.time, folder.time};
+        if (::futimens(fd->get(), times) == -1) return sys::failed("futimens(2)");
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<void> set_xattrs(const TarEntry& entry, const std::string& path, bool by_name) {
     // The handle of an open file is itself a link: it must be followed, and a name must not.
-    const bool by_name = entry.type != TarType::Regular && entry.type != TarType::Directory;
     const auto set = by_name ? ::lsetxattr : ::setxattr;
     for (const auto& [name, value] : entry.xattrs) {
         // An archive may not speak overlayfs' own language: it would move or hide other layers'
@@ -357,20 +369,6 @@ Result<void> Unpacker::set_xattrs(const TarEntry& entry, const std::string& path
     }
     return {};
 }
-
-/// Last, since every entry made in a folder changes its time.
-Result<void> Unpacker::set_folder_times() {
-    for (const FolderTime& folder : folder_times_) {
-        const Result<UniqueFd> fd =
-            sys::open_in_root(root_, folder.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-        if (!fd) continue;  // replaced by something else later in the archive
-        const timespec times[2] = {folder.time, folder.time};
-        if (::futimens(fd->get(), times) == -1) return sys::failed("futimens(2)");
-    }
-    return {};
-}
-
-}  // namespace
 
 Result<Unpacked> unpack_layer(ByteSource& tar, const UniqueFd& root, const UnpackLimits& limits) {
     return Unpacker(tar, root, limits).run();

@@ -125,6 +125,17 @@ Result<Needed> needed_by(const std::string& data_root, const std::vector<IndexEn
     return needed;
 }
 
+/// What builds have made stays for the next one, as with Docker: removing an image gives nothing of
+/// it back, `builder prune` does.
+Result<void> keep_build_cache(const std::string& data_root, Needed& needed) {
+    const std::set<std::string> layers = TRY(layers_of_builds(data_root));
+    for (const std::string& layer : layers) {
+        needed.layers.insert(layer);
+        if (const auto blob = blob_of_layer(data_root, layer)) needed.blobs.insert(blob->digest);
+    }
+    return {};
+}
+
 /// Moves a layer out of sight. Needs the store's lock.
 Result<void> throw_away(const std::string& data_root, const std::string& layer,
                         const std::string& trash) {
@@ -330,6 +341,7 @@ Result<Removed> Store::remove(const std::string& text, const std::set<std::strin
         Needed needed;
         if (removal.last) {
             needed = TRY(needed_by(root_, entries, ids_in_use));
+            TRY(keep_build_cache(root_, needed));
             if (build_runs(root_)) TRY(keep_for_builds(root_, removal.own, needed));
         }
         // First out of the index, then out of sight, then off the disk: a kill in between leaves

@@ -131,7 +131,8 @@ public:
     /// Gives the image `source` one more name.
     Result<void> tag(const std::string& source, const std::string& target);
 
-    /// Takes a name away, and with the last name the image and the layers that no other one needs.
+    /// Takes a name away, and with the last name the image and the layers that no other one needs
+    /// and no step of a build has made.
     /// `ids_in_use`: images of containers, which are never deleted.
     /// @errors Busy where the image is in use; NotFound
     Result<Removed> remove(const std::string& text, const std::set<std::string>& ids_in_use,

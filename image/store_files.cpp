@@ -164,6 +164,19 @@ bool build_runs(const std::string& data_root) {
     return lock && ::flock(lock->get(), LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK;
 }
 
+Result<std::set<std::string>> layers_of_builds(const std::string& data_root) {
+    constexpr int kVersion = 1;
+    std::set<std::string> layers;
+    const std::string folder = data_root + "/build/keys";
+    for (const std::string& name : TRY(list_directory(folder))) {
+        // One that can't be read, or that a prune takes away just now, means nothing to a build.
+        const Result<Json> record = read_record(folder + "/" + name, kVersion);
+        const std::string layer = record ? string_or(*record, "diff_id") : std::string();
+        if (hex_of(layer).ok()) layers.insert(layer);
+    }
+    return layers;
+}
+
 Result<Json> read_blob(const std::string& data_root, const std::string& digest) {
     const std::string key = TRY(digest_key(digest));
     const std::string text = TRY(read_file(blob_path(data_root, key), kLargestDocument));

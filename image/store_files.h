@@ -62,6 +62,10 @@ std::string build_lock_path(const std::string& data_root);
 /// Whether a build runs on this data root.
 bool build_runs(const std::string& data_root);
 
+/// The layers that steps of builds have made (DATA ROOT/build/keys), for the next build: of no
+/// image perhaps, and to be kept all the same.
+Result<std::set<std::string>> layers_of_builds(const std::string& data_root);
+
 /// A JSON document of the store, checked against its digest.
 Result<Json> read_blob(const std::string& data_root, const std::string& digest);
 
@@ -103,7 +107,7 @@ struct StagedImage {
 Result<std::string> publish(const std::string& data_root, const StagedImage& image);
 
 /// Makes one layer visible that no image has yet: a step of a build, for the image at its end and
-/// for the next build. It goes as layers of removed images go.
+/// for the next build. It stays as long as a record of build/keys names it.
 Result<void> publish_layer(const std::string& data_root, const StagedLayer& layer);
 
 /// "amd64" or "arm64", as images name this machine's processor.

@@ -10,7 +10,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <csignal>
+#include <deque>
 #include <fmt/format.h>
 #include <optional>
 #include <poll.h>
@@ -80,16 +82,21 @@ struct Attachment::Inside {
     sigset_t before{};
     bool terminal = false;
     std::optional<KeyWatch> keys;
+    std::deque<std::string> packets = {};  ///< For the guard, which may read them later.
+    std::string output = {};               ///< What the caller's stream has not taken yet.
+    int output_fd = -1;                    ///< That stream.
 
     ~Inside() {
         if (signals) ::sigprocmask(SIG_SETMASK, &before, nullptr);
     }
     Result<void> block_signals();
-    void send(AttachPacket kind, std::string_view bytes) const;
-    void send_size() const;
+    void send(AttachPacket kind, std::string_view bytes);
+    void send_packets();
+    void send_size();
     bool read_input();
-    Result<std::optional<End>> read_packet() const;
-    void pass_signal();
+    std::optional<End> read_packet();
+    Result<void> write_output();
+    bool pass_signal();
 };
 
 /// The same signals as any program that stands in for another passes on.
@@ -105,14 +112,27 @@ Result<void> Attachment::Inside::block_signals() {
     return {};
 }
 
-void Attachment::Inside::send(AttachPacket kind, std::string_view bytes) const {
+void Attachment::Inside::send(AttachPacket kind, std::string_view bytes) {
     std::string packet(1, static_cast<char>(kind));
     packet += bytes;
-    sys::retry_on_eintr(
-        [&] { return ::send(socket.get(), packet.data(), packet.size(), MSG_NOSIGNAL); });
+    packets.push_back(std::move(packet));
+    send_packets();
 }
 
-void Attachment::Inside::send_size() const {
+/// As many as the guard takes now. It doesn't read on while the program doesn't, which may wait for
+/// us to read its output: who waited here would wait for ever.
+void Attachment::Inside::send_packets() {
+    while (!packets.empty()) {
+        const std::string& packet = packets.front();
+        const ssize_t sent = sys::retry_on_eintr([&] {
+            return ::send(socket.get(), packet.data(), packet.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        });
+        if (sent == -1 && errno == EAGAIN) return;
+        packets.pop_front();  // where the guard is gone, reading tells
+    }
+}
+
+void Attachment::Inside::send_size() {
     winsize size{};
     if (::ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0)
         send(AttachPacket::Resize, fmt::format("{} {}", size.ws_row, size.ws_col));
@@ -139,41 +159,49 @@ bool Attachment::Inside::read_input() {
 }
 
 /// How the run ended, once it has; else nothing.
-Result<std::optional<Attachment::End>> Attachment::Inside::read_packet() const {
+std::optional<Attachment::End> Attachment::Inside::read_packet() {
     std::array<char, kAttachBytes + 1> buffer{};
     const auto receive = [&] {
         return sys::retry_on_eintr(
-            [&] { return ::recv(socket.get(), buffer.data(), buffer.size(), 0); });
+            [&] { return ::recv(socket.get(), buffer.data(), buffer.size(), MSG_DONTWAIT); });
     };
     ssize_t got = receive();
+    if (got == -1 && errno == EAGAIN) return {};
     // A guard that ends without having read our last packet resets the connection; what it said
     // before that is still there to be read.
     if (got == -1 && errno == ECONNRESET) got = receive();
-    if (got <= 0) return std::optional<End>(End{.lost = true});
+    if (got <= 0) return End{.lost = true};
     const std::string_view text(buffer.data() + 1, static_cast<std::size_t>(got) - 1);
     const auto kind = static_cast<AttachPacket>(buffer.front());
     if (kind == AttachPacket::Ended)
-        return std::optional<End>(
-            End{.exit_code = static_cast<int>(parse_integer(text).value_or(0))});
-    const int to = kind == AttachPacket::Error ? STDERR_FILENO : STDOUT_FILENO;
-    for (std::size_t done = 0; done < text.size();) {
-        const ssize_t put = sys::retry_on_eintr(
-            [&] { return ::write(to, text.data() + done, text.size() - done); });
-        if (put == -1) return Error::from_errno(errno, "write(2)").doing("pass the output on");
-        done += static_cast<std::size_t>(put);
-    }
-    return std::optional<End>();
+        return End{.exit_code = static_cast<int>(parse_integer(text).value_or(0))};
+    output_fd = kind == AttachPacket::Error ? STDERR_FILENO : STDOUT_FILENO;
+    output = text;
+    return {};
 }
 
-void Attachment::Inside::pass_signal() {
+/// What a stream takes that is said to have room: of a pipe that is so much at least, and more
+/// could wait for its reader, and keep signals waiting.
+Result<void> Attachment::Inside::write_output() {
+    const std::size_t most = std::min<std::size_t>(output.size(), PIPE_BUF);
+    const ssize_t put =
+        sys::retry_on_eintr([&] { return ::write(output_fd, output.data(), most); });
+    if (put == -1 && errno == EAGAIN) return {};  // somebody has made it so
+    if (put == -1) return Error::from_errno(errno, "write(2)").doing("pass the output on");
+    output.erase(0, static_cast<std::size_t>(put));
+    return {};
+}
+
+/// False: there is nobody any more to pass one on to.
+bool Attachment::Inside::pass_signal() {
     signalfd_siginfo info{};
-    if (::read(signals.get(), &info, sizeof info) != sizeof info) return;
+    if (::read(signals.get(), &info, sizeof info) != sizeof info) return true;
     const int number = static_cast<int>(info.ssi_signo);
     if (number == SIGWINCH) {
         if (terminal) send_size();
-    } else if (options.pass_signals) {
-        (void)kill(run_dir, number);  // it may have ended just now
+        return true;
     }
+    return !options.pass_signals || kill(run_dir, number).ok();
 }
 
 Attachment::Attachment(std::unique_ptr<Inside> inside) : inside_(std::move(inside)) {}
@@ -206,21 +234,31 @@ Result<Attachment::End> Attachment::run() {
     std::optional<RawTerminal> raw;
     if (inside_->terminal && inside_->options.input && ::isatty(STDIN_FILENO) == 1) raw.emplace();
     if (inside_->terminal) inside_->send_size();
-    std::array<pollfd, 3> watched = {{{inside_->socket.get(), POLLIN, 0},
-                                      {inside_->signals.get(), POLLIN, 0},
-                                      {STDIN_FILENO, POLLIN, 0}}};
     for (;;) {
-        watched[2].fd = inside_->options.input ? STDIN_FILENO : -1;
+        Inside& in = *inside_;
+        // What comes in waits for what goes out: neither side keeps more than one packet in hand.
+        const bool reads = in.output.empty();
+        const bool types = in.options.input && in.packets.empty();
+        const auto events =
+            static_cast<short>((reads ? POLLIN : 0) | (in.packets.empty() ? 0 : POLLOUT));
+        std::array<pollfd, 4> watched = {{{events != 0 ? in.socket.get() : -1, events, 0},
+                                          {in.signals.get(), POLLIN, 0},
+                                          {types ? STDIN_FILENO : -1, POLLIN, 0},
+                                          {reads ? -1 : in.output_fd, POLLOUT, 0}}};
         if (::poll(watched.data(), watched.size(), -1) == -1) {
             if (errno == EINTR) continue;
             return Error::from_errno(errno, "poll(2)");
         }
-        if (watched[0].revents != 0) {
-            const std::optional<End> ended = TRY(inside_->read_packet());
+        if (watched[3].revents != 0) TRY(in.write_output());
+        if ((watched[0].revents & ~POLLIN) != 0) in.send_packets();
+        if (reads && (watched[0].revents & ~POLLOUT) != 0) {
+            const std::optional<End> ended = in.read_packet();
             if (ended) return *ended;
         }
-        if (watched[1].revents != 0) inside_->pass_signal();
-        if (watched[2].revents != 0 && !inside_->read_input()) return End{.detached = true};
+        // Where all is well but for a reader that doesn't read, the end is still to be told.
+        if (watched[1].revents != 0 && !in.pass_signal() && !in.output.empty())
+            return End{.lost = true};
+        if (watched[2].revents != 0 && !in.read_input()) return End{.detached = true};
     }
 }
 

@@ -45,8 +45,17 @@ void Attachments::remove(int fd) {
 }
 
 void Attachments::let_go(int fd) {
+    const auto client = clients_.find(fd);
+    const bool ends = client != clients_.end() && client->second.input && !keep_open_;
     remove(fd);
+    if (ends) end_input();
     callbacks_.gone(fd);
+}
+
+/// What is pending is passed on first.
+void Attachments::end_input() {
+    input_ended_ = true;
+    write_input();
 }
 
 void Attachments::set_input(UniqueFd input, bool keep_open) {
@@ -137,8 +146,7 @@ void Attachments::on_packet(int fd, Client& client) {
             break;
         case AttachPacket::Closed:
             if (!client.input || keep_open_) return;
-            input_ended_ = true;
-            write_input();
+            end_input();
             break;
         case AttachPacket::Resize: {
             const std::vector<std::string> parts = split(text, ' ');

@@ -77,6 +77,7 @@ private:
     void watch(int fd, const Client& client);
     void let_go(int fd);
     void write_input();
+    void end_input();
 
     EventLoop& loop_;
     Callbacks callbacks_;

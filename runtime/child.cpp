@@ -64,7 +64,7 @@ void connect_streams(const ChildPlan& plan, int terminal) {
         fail(plan, ChildStage::Output);
 }
 
-[[noreturn]] void run_init(const ChildPlan& plan) {
+[[noreturn]] void run_init(ChildPlan& plan) {
     // Where the joiner is killed before it has told our number, the guard must see the pipe's end.
     ::close(plan.init_pid_fd);
     ::setsid();
@@ -73,6 +73,7 @@ void connect_streams(const ChildPlan& plan, int terminal) {
     const int label_fd = open_label(plan);
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == -1)
         fail(plan, ChildStage::PrivateMounts);
+    make_copies(plan);
     // Laid over "/": no folder of the host is needed, and none must be reachable for this user.
     const int root = plan.root->root.get();
     if (::move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) == -1)
@@ -92,7 +93,7 @@ void connect_streams(const ChildPlan& plan, int terminal) {
     if (plan.wait_before_pivot) wait_at(plan, ChildStage::Prepared);
     run_hooks(plan, plan.container_hooks, ChildStage::ContainerHook);
     pivot(plan, root);
-    enter_working_directory(plan);
+    enter_working_directory(plan, true);
 
     wait_at(plan, ChildStage::Created);
 

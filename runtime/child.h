@@ -94,7 +94,7 @@ struct ChildPlan {
     std::uint64_t available_capabilities = ~std::uint64_t{0};
     unsigned preserved_fds = 0;     ///< How many from 3 on the program gets.
     int terminal_socket = -1;       ///< Where the terminal's other end is sent; -1: no terminal.
-    std::vector<int> early_mounts;  ///< A place for each mount, which the joiner fills.
+    std::vector<int> early_mounts;  ///< A place for each mount that is made before the others.
 
     // For a program that joins a running container.
     int target_pidfd = -1;                 ///< Of its init process.

@@ -82,7 +82,7 @@ void set_oom_score(const ChildPlan& plan) {
     else if (::dup2(plan.stdin_fd, 0) == -1 || ::dup2(plan.stdout_fd, 1) == -1 ||
              ::dup2(plan.stderr_fd, 2) == -1)
         fail(plan, ChildStage::Output);
-    enter_working_directory(plan);
+    enter_working_directory(plan, false);
     const int label_fd = open_label(plan);
     set_limits(plan);
     execute(plan, label_fd);

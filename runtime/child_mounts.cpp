@@ -96,11 +96,43 @@ void mount_early(ChildPlan& plan) {
     }
 }
 
+void make_copies(ChildPlan& plan) {
+    int folder = -1;
+    for (std::size_t i = 0; i < plan.root->mounts.size(); ++i) {
+        const PreparedMount& mount = plan.root->mounts[i];
+        if (mount.by != MountedBy::Copy) continue;
+        // A file can be taken only from a file system that is somewhere.
+        if (folder == -1) {
+            folder =
+                new_mount("tmpfs", plan.root->copies_data, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+            if (folder == -1 ||
+                ::move_mount(folder, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) == -1)
+                fail(plan, ChildStage::Mount, mount.spec_index);
+        }
+        const char name[] = {static_cast<char>('a' + i / 16 % 16), static_cast<char>('a' + i % 16),
+                             '\0'};
+        const int file = ::openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        const auto size = static_cast<ssize_t>(mount.text.size());
+        plan.early_mounts[i] =
+            ::open_tree(folder, name, static_cast<unsigned>(OPEN_TREE_CLONE) | OPEN_TREE_CLOEXEC);
+        if (file == -1 || ::write(file, mount.text.data(), mount.text.size()) != size ||
+            plan.early_mounts[i] == -1)
+            fail(plan, ChildStage::Mount, mount.spec_index);
+        ::close(file);
+    }
+    if (folder == -1) return;
+    // It must not stay: pivot() takes away what lies on top of "/", which has to be the old root,
+    // whole. Who enters the container later begins on top of whatever is there.
+    if (::fchdir(folder) == -1 || ::umount2(".", MNT_DETACH) == -1 || ::chdir("/") == -1)
+        fail(plan, ChildStage::Mount);
+    ::close(folder);
+}
+
 void attach_mounts(const ChildPlan& plan, int root) {
     for (std::size_t i = 0; i < plan.root->mounts.size(); ++i) {
         const PreparedMount& mount = plan.root->mounts[i];
         int fd = mount.detached.get();
-        if (mount.by == MountedBy::Joiner) fd = plan.early_mounts[i];
+        if (mount.by == MountedBy::Joiner || mount.by == MountedBy::Copy) fd = plan.early_mounts[i];
         if (mount.by == MountedBy::Init) fd = make_new(mount);
         const TargetKind kind = mount.target_is_file ? TargetKind::File : TargetKind::Folder;
         if (fd == -1 || !attach_at(fd, root, mount.target.c_str(), kind) ||

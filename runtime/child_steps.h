@@ -21,6 +21,8 @@ void wait_at(const ChildPlan& plan, ChildStage stage, int detail = 0);
 
 /// Makes the file systems that the joiner has to mount. @source MountedBy::Joiner
 void mount_early(ChildPlan& plan);
+/// Makes the files that are the container's own copies. @source MountedBy::Copy
+void make_copies(ChildPlan& plan);
 void attach_mounts(const ChildPlan& plan, int root);
 void make_devices(const ChildPlan& plan, int root);
 void write_sysctls(const ChildPlan& plan, int root);
@@ -51,8 +53,9 @@ void run_hooks(const ChildPlan& plan, const std::vector<ChildHook>& hooks, Child
 int open_label(const ChildPlan& plan);
 /// A session keyring of its own, so that the program has no part in the caller's. keyrings(7)
 void join_keyring(const ChildPlan& plan);
-/// Makes the working folder inside of the root where it is missing, and enters it.
-void enter_working_directory(const ChildPlan& plan);
+/// Enters the working folder, inside of the root. `make`: one that is missing is made, as Docker
+/// has it where a container starts.
+void enter_working_directory(const ChildPlan& plan, bool make);
 /// setgroups(2), setresgid(2) and setresuid(2), of the kernel alone. Those of the C library change
 /// all threads of the process: they wait, for ever, for one that was being made when its memory was
 /// cloned. False with errno. @source nptl(7), "NPTL and process credential changes"

@@ -120,11 +120,13 @@ void set_scheduling(const ChildPlan& plan) {
 
 }  // namespace
 
-void enter_working_directory(const ChildPlan& plan) {
-    // Made as Docker makes it: root's, 0755, inside the jail.
+void enter_working_directory(const ChildPlan& plan, bool make) {
     const int root = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    const int folder =
-        root == -1 ? -1 : open_target(root, plan.spec->cwd.c_str(), TargetKind::Folder);
+    int folder = -1;
+    // Made as Docker makes it: root's, 0755, inside the jail.
+    if (root != -1)
+        folder = make ? open_target(root, plan.spec->cwd.c_str(), TargetKind::Folder)
+                      : open_in_root(root, plan.spec->cwd.c_str(), O_PATH | O_DIRECTORY);
     if (folder == -1 || ::fchdir(folder) == -1 || !working_directory_is_inside())
         fail(plan, ChildStage::WorkingDirectory);
     ::close(folder);

@@ -13,6 +13,7 @@
 #include "runtime/hooks.h"
 #include "runtime/labels.h"
 #include "runtime/oci_commands.h"
+#include "runtime/own_program.h"
 #include "runtime/program.h"
 #include "runtime/seccomp.h"
 #include "runtime/seccomp_listener.h"
@@ -80,6 +81,9 @@ int tell(const ChildReport& report, const Spec& spec) {
         what = fmt::format("execute '{}'", spec.args.front());
     else if (report.stage == ChildStage::WorkingDirectory)
         what = fmt::format("enter the working directory '{}'", spec.cwd);
+    else if (report.stage == ChildStage::User)
+        what = fmt::format("become user {}:{}, which the container's user namespace may not have",
+                           spec.user.uid, spec.user.gid);
     else if (report.stage == ChildStage::Terminal)
         what = "open a terminal in the container";
     const Error error = Error::from_errno(report.error_number, "exec").doing("{}", what);
@@ -88,7 +92,9 @@ int tell(const ChildReport& report, const Spec& spec) {
     constexpr int kNotFound = 127;
     constexpr int kNotExecutable = 126;
     const bool missing = report.error_number == ENOENT || report.error_number == ENOTDIR;
-    return report.stage == ChildStage::Exec && missing ? kNotFound : kNotExecutable;
+    const bool a_path =
+        report.stage == ChildStage::Exec || report.stage == ChildStage::WorkingDirectory;
+    return a_path && missing ? kNotFound : kNotExecutable;
 }
 
 /// The limits that the container's own program has, where the new one names none.
@@ -243,6 +249,7 @@ Result<int> Execution::run() {
 
 Result<int> exec_in_container(const ExecOptions& options) {
     Spec spec = TRY(spec_of(options));
+    if (options.may_reexecute && !spec.namespaces.user) TRY(execute_read_only());
     return Execution(options, std::move(spec)).run();
 }
 

@@ -18,11 +18,12 @@ struct ExecOptions {
     bool privileged = false;   ///< Without the filter.
     bool detach = false;       ///< Return when it runs, without waiting for its end.
     std::optional<Json> process_object = {};  ///< Instead of `process`.
-    int console_socket = -1;    ///< Where the terminal is sent; -1: it is copied to this one's.
-    std::string pid_file = {};  ///< Where the program's number is written; empty: nowhere.
-    bool leave = false;         ///< Return when it runs; it becomes a child of who adopts ours.
-    unsigned preserved = 0;     ///< How many descriptors from 3 on it inherits.
-    std::string part = {};      ///< A part of the container's cgroup for it; empty: none.
+    int console_socket = -1;     ///< Where the terminal is sent; -1: it is copied to this one's.
+    std::string pid_file = {};   ///< Where the program's number is written; empty: nowhere.
+    bool leave = false;          ///< Return when it runs; it becomes a child of who adopts ours.
+    unsigned preserved = 0;      ///< How many descriptors from 3 on it inherits.
+    std::string part = {};       ///< A part of the container's cgroup for it; empty: none.
+    bool may_reexecute = false;  ///< This process is davit-runtime: see own_program.h.
 };
 
 /// Runs the program with the caller's standard streams, passes signals on to it, and returns its

@@ -64,17 +64,4 @@ void copy_terminal_size(const UniqueFd& terminal) {
         ::ioctl(terminal.get(), TIOCSWINSZ, &size);
 }
 
-bool copy_some(int from, int to) {
-    char buffer[16384];
-    const ssize_t got = sys::retry_on_eintr([&] { return ::read(from, buffer, sizeof buffer); });
-    if (got <= 0) return false;
-    for (ssize_t done = 0; done < got;) {
-        const ssize_t put = sys::retry_on_eintr(
-            [&] { return ::write(to, buffer + done, static_cast<std::size_t>(got - done)); });
-        if (put <= 0) return false;
-        done += put;
-    }
-    return true;
-}
-
 }  // namespace davit::runtime

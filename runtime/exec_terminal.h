@@ -32,7 +32,4 @@ Result<UniqueFd> receive_terminal(const UniqueFd& socket);
 /// Gives `terminal` the size of the caller's.
 void copy_terminal_size(const UniqueFd& terminal);
 
-/// Moves what can be read from `from` to `to`; false where there is no more.
-bool copy_some(int from, int to);
-
 }  // namespace davit::runtime

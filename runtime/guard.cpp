@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "runtime/freezer.h"
 #include "runtime/guard_process.h"
+#include "runtime/own_program.h"
 #include "runtime/protocol.h"
 
 #include <algorithm>
@@ -45,6 +46,8 @@ Result<void> Guard::prepare() {
     if (options_.adopt) TRY(read_adopted_state());
     if (options_.renew) TRY(read_handover());
     Spec spec = TRY(read_configuration());
+    if (!spec.namespaces.user && !options_.renew)
+        TRY(execute_read_only({options_.launcher.get(), options_.launch_lock.get()}));
     policy_ = TRY(parse_restart_policy(annotation_of(spec, kRestart)));
     if (const auto number = parse_integer(annotation_of(spec, kStopSignal)))
         stop_signal_ = static_cast<int>(*number);
@@ -182,7 +185,8 @@ Result<void> Guard::watch_signals() {
     }));
     return loop_.watch(restart_timer_.fd(), EPOLLIN, [this](std::uint32_t) {
         restart_timer_.disarm();
-        restart();
+        // A request of the same moment may have ended this guard already.
+        if (!finished_) restart();
     });
 }
 

@@ -170,9 +170,15 @@ Result<void> stop_orphan(const ContainerState& state, int signal,
 }
 
 /// Waits until the guard process has gone, and collects it where it is our child.
-Result<void> await_guard(const ContainerState& state) {
+Result<void> await_guard(const ContainerState& state, const std::string& run_dir) {
     const Result<UniqueFd> guard = sys::open_process(state.guard_pid, state.guard_start_ticks);
     if (!guard) return {};
+    // One without a socket has said everything, and waits for who is attached to read it: a pager
+    // or a stopped terminal may never do so.
+    constexpr int kForReadersMs = 2000;
+    if (!TRY(sys::wait_for_exit(*guard, kForReadersMs)) &&
+        ::access((run_dir + "/control.sock").c_str(), F_OK) == -1)
+        TRY(sys::pidfd_send_signal(*guard, SIGKILL));
     if (!TRY(sys::wait_for_exit(*guard, 10000)))
         return Error(ErrorKind::TimedOut,
                      fmt::format("guard {} does not end within 10 s", state.guard_pid))
@@ -304,7 +310,7 @@ Result<void> stop(const std::string& run_dir, int signal, std::chrono::milliseco
             if (guard) (void)sys::pidfd_send_signal(*guard, SIGKILL);
         }
         FAILPOINT("guard.stopped");
-        TRY(await_guard(*state));
+        TRY(await_guard(*state, run_dir));
     }
     const Result<ContainerState> after = read_state(run_dir);
     if (after && after->pid != 0) TRY(stop_orphan(*after, signal, timeout));

@@ -1,6 +1,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "runtime/guard_process.h"
+#include "runtime/own_program.h"
 #include "runtime/program.h"
 #include "runtime/protocol.h"
 
@@ -60,7 +61,13 @@ void Guard::renew(const std::string& program) {
     char* const environment[] = {nullptr};
     // Whoever asks meanwhile waits at the socket. Ports and names of the guard's own are held again
     // some milliseconds later.
-    ::execve(program.c_str(), argv.data(), environment);
+    if (container_->spec().namespaces.user) {
+        ::execve(program.c_str(), argv.data(), environment);
+    } else if (const Result<UniqueFd> file = open_read_only(program); file) {
+        ::execveat(file->get(), "", argv.data(), environment, AT_EMPTY_PATH);
+    } else {
+        log::error("runtime", "{}", file.error().to_string());
+    }
     log::error("runtime", "{}", Error::from_errno(errno, "execve(2)").to_string());
     for (const int fd : kept) {
         if (fd != -1) (void)::fcntl(fd, F_SETFD, FD_CLOEXEC);

@@ -9,7 +9,11 @@
 namespace davit::runtime {
 namespace {
 
+/// Has all signals blocked, SIGTTOU among them.
 [[noreturn]] void run_program(char** argv, const sigset_t& before) {
+    // A group of its own, which its terminal's keys go to: they would reach it twice, by the kernel
+    // and passed on.
+    if (::setpgid(0, 0) == 0) (void)::tcsetpgrp(STDIN_FILENO, ::getpgrp());
     ::sigprocmask(SIG_SETMASK, &before, nullptr);
     ::execvp(argv[0], argv);
     const int status = errno == ENOENT ? 127 : 126;

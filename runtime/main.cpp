@@ -65,6 +65,7 @@ int guard_main(int argc, char** argv) {
 
 int exec_main(int argc, char** argv) {
     davit::runtime::ExecOptions options;
+    options.may_reexecute = true;
     for (int i = 2; i < argc; ++i) {
         const std::string_view flag = argv[i];
         const char* value = i + 1 < argc ? argv[i + 1] : nullptr;

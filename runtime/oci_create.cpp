@@ -8,6 +8,7 @@
 #include "runtime/hooks.h"
 #include "runtime/oci_commands.h"
 #include "runtime/oci_store.h"
+#include "runtime/own_program.h"
 #include "runtime/seccomp_listener.h"
 #include "runtime/spec_json.h"
 #include "runtime/systemd_scope.h"
@@ -150,6 +151,7 @@ Result<Made> make(const OciGlobals& globals, const OciArguments& arguments, bool
     spec.id = id;
     spec.bundle = bundle;
     spec.root_path = join_path(bundle, spec.root_path);
+    if (!spec.namespaces.user) TRY(execute_read_only());
     const unsigned keep = TRY(preserved(arguments, spec));
     Console console = TRY(open_console(arguments, spec, foreground));
 

@@ -81,6 +81,7 @@ Result<int> oci_exec(const OciGlobals& globals, const OciWords& words) {
         return Error(ErrorKind::Busy,
                      fmt::format("container '{}' is {}", container.id(), to_string(status)));
     ExecOptions options;
+    options.may_reexecute = true;
     options.bundle = container.folder();
     options.pid = container.pid();
     options.process_object = TRY(process_of(container, arguments));

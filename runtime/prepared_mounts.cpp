@@ -178,6 +178,13 @@ Result<void> prepare_mount(const SpecMount& mount, const MountPlace& place,
         list.push_back(std::move(prepared));
         return {};
     }
+    if (mount.type == kCopyMount) {
+        prepared.by = MountedBy::Copy;
+        prepared.target_is_file = true;
+        prepared.text = TRY(read_file(mount.source));
+        list.push_back(std::move(prepared));
+        return {};
+    }
     if (options.idmap)
         return Error(ErrorKind::Unsupported, "option 'idmap' is supported for bind mounts only");
     prepared.type = mount.type;
@@ -212,7 +219,8 @@ const std::vector<SpecDevice>& default_devices() {
 }
 
 /// The host's node as a detached mount, after a look at what it really is: a file of that name may
-/// be anything.
+/// be anything. A device can be written to through a read-only mount; its mode, owner and times,
+/// which are those of the host's own node, can't be changed.
 Result<UniqueFd> host_node(const SpecDevice& device) {
     UniqueFd mount = TRY(clone_mount(device.path, false));
     struct stat info {};
@@ -221,6 +229,7 @@ Result<UniqueFd> host_node(const SpecDevice& device) {
     if (!S_ISCHR(info.st_mode) || info.st_rdev != ::makedev(device.major, device.minor))
         return Error(ErrorKind::System, fmt::format("'{}' is not the character device {}:{}",
                                                     device.path, device.major, device.minor));
+    TRY(set_attributes(mount, {.set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID}));
     return mount;
 }
 
@@ -228,13 +237,14 @@ mode_t type_bits(char type) { return type == 'b' ? S_IFBLK : type == 'p' ? S_IFI
 
 /// Nodes made as the configuration has them, in a small file system that belongs to the host, so
 /// that they can be opened in any user namespace.
-Result<void> make_nodes(const Spec& spec, std::vector<PreparedDevice>& list) {
+Result<void> make_nodes(const Spec& spec, const std::vector<SpecDevice>& devices,
+                        std::vector<PreparedDevice>& list) {
     const UniqueFd folder = TRY(new_detached("tmpfs", {{"mode", "700"}, {"size", "64k"}}, 0));
     const MountWorkshop workshop = TRY(MountWorkshop::open());
     TRY(workshop.attach(folder, "nodes"));
     const bool mapped = spec.namespaces.user;
-    for (std::size_t i = 0; i < spec.devices.size(); ++i) {
-        const SpecDevice& device = spec.devices[i];
+    for (std::size_t i = 0; i < devices.size(); ++i) {
+        const SpecDevice& device = devices[i];
         const std::string path = fmt::format("nodes/{}", i);
         const uid_t uid = mapped ? host_id(spec.uid_mappings, device.uid) : device.uid;
         const gid_t gid = mapped ? host_id(spec.gid_mappings, device.gid) : device.gid;
@@ -253,17 +263,24 @@ Result<void> make_nodes(const Spec& spec, std::vector<PreparedDevice>& list) {
 }  // namespace
 
 Result<void> prepare_devices(const Spec& spec, std::vector<PreparedDevice>& list) {
+    std::vector<SpecDevice> made = spec.devices;
     for (const SpecDevice& device : default_devices()) {
         const bool replaced =
             std::any_of(spec.devices.begin(), spec.devices.end(),
                         [&](const SpecDevice& other) { return other.path == device.path; });
         if (replaced) continue;
+        // Root of the host's user namespace may do what it likes with nodes, as with Docker: with
+        // those of its own.
+        if (!spec.namespaces.user) {
+            made.push_back(device);
+            continue;
+        }
         PreparedDevice prepared;
         prepared.path = device.path;
         prepared.detached = TRY(host_node(device));
         list.push_back(std::move(prepared));
     }
-    return spec.devices.empty() ? Result<void>() : make_nodes(spec, list);
+    return made.empty() ? Result<void>() : make_nodes(spec, made, list);
 }
 
 }  // namespace davit::runtime

@@ -20,6 +20,7 @@ enum class MountedBy {
     Joiner,  ///< Before the user namespace is entered: its other namespace is not owned by that
              ///< one.
     Init,    ///< A new instance that belongs to the container's own namespaces.
+    Copy,    ///< A file with `text` in it, in the file system for such files.
 };
 
 /// One mount for the child to attach.
@@ -30,6 +31,7 @@ struct PreparedMount {
     bool target_is_file = false;  ///< What to make where the target is missing.
     std::string type = {};
     std::vector<std::pair<std::string, std::string>> data = {};
+    std::string text = {};
     std::uint64_t attributes = 0;   ///< MOUNT_ATTR_…
     std::uint64_t propagation = 0;  ///< MS_…, set when it is attached; 0: as it is.
     std::size_t spec_index = 0;     ///< Into Spec::mounts, for errors.
@@ -45,6 +47,8 @@ struct PreparedRoot {
     UniqueFd root = {};  ///< The container's root file system, detached.
     std::vector<PreparedMount> mounts = {};
     std::vector<PreparedDevice> devices = {};
+    /// Of the file system for copies.
+    std::vector<std::pair<std::string, std::string>> copies_data = {};
     bool own_dev = true;  ///< /dev is the container's own to fill.
 };
 

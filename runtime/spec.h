@@ -177,6 +177,10 @@ Result<Spec> read_spec(const std::string& bundle);
 /// kOverlayLower has them.
 inline constexpr const char* kImageMount = "io.davit.image";
 
+/// Another one: a file that begins as a copy of the source and is the container's own, in its
+/// memory. A bind of the source would let it fill the file system that the source is on.
+inline constexpr const char* kCopyMount = "io.davit.copy";
+
 // Annotations: what Compose asks for and OCI has no word for.
 inline constexpr const char* kOverlayLower =
     "io.davit.overlay.lower";  ///< Folders, top first, a line each.

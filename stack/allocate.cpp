@@ -11,6 +11,7 @@
 #include "stack/lower_config.h"
 #include "stack/mount_points.h"
 #include "stack/records.h"
+#include "stack/shared_memory.h"
 
 #include <algorithm>
 #include <set>
@@ -258,6 +259,13 @@ Result<void> choose_container(const ChoiceRequest& request, const std::string& n
 
     std::string why_not;
     const auto fits_own_users = [&] {
+        std::uint32_t highest = std::max(inputs.user.uid, inputs.user.gid);
+        for (const std::uint32_t group : inputs.user.groups) highest = std::max(highest, group);
+        if (highest >= kIdsPerContainer) {
+            why_not = fmt::format("one of its own has no id {}, but those up to {}", highest,
+                                  kIdsPerContainer - 1);
+            return false;
+        }
         std::vector<std::string> sysctls;
         for (const auto& [sysctl, value] : service.sysctls) sysctls.push_back(sysctl);
         const std::string kept =

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <system_error>
 #include <thread>
 
 // One thread decides and speaks: the caller's. It begins a step only when a worker is free for it,
@@ -27,10 +28,14 @@ struct Finished {
 /// Threads that take steps from one queue and put results into another.
 class Workers {
 public:
+    /// As many as `count`, or as there are to be had. Without any the caller works itself.
     Workers(const Plan& plan, Actuator& actuator, std::size_t count)
         : plan_(plan), actuator_(actuator) {
         threads_.reserve(count);
-        for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
+        try {
+            for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
+        } catch (const std::system_error&) {  // the limit of processes, or of memory
+        }
     }
     Workers(const Workers&) = delete;
     Workers& operator=(const Workers&) = delete;
@@ -41,12 +46,23 @@ public:
         // threads_, declared last, is destroyed first: that joins them before the queues go.
     }
 
+    /// How many steps may be given before one has ended.
+    std::size_t capacity() const { return std::max<std::size_t>(threads_.size(), 1); }
+
     /// A step that waits for something has a thread of its own, so that it keeps nobody from work.
     void give_apart(StepId id) {
-        waiters_.emplace_back([this, id] { finish(id, perform(plan_.steps[id], actuator_)); });
+        try {
+            waiters_.emplace_back([this, id] { finish(id, perform(plan_.steps[id], actuator_)); });
+        } catch (const std::system_error& why) {
+            finish(id, Error::from_errno(why.code().value(), "pthread_create(3)")
+                           .doing("wait for '{}'", plan_.steps[id].resource.name)
+                           .help("raise the limit of processes ('ulimit -u', TasksMax= of "
+                                 "systemd), and try again"));
+        }
     }
 
     void give(StepId id) {
+        if (threads_.empty()) return finish(id, perform(plan_.steps[id], actuator_));
         const std::lock_guard lock(mutex_);
         waiting_.push_back(id);
         step_is_there_.notify_one();
@@ -110,8 +126,7 @@ public:
           actuator_(actuator),
           options_(options),
           on_event_(on_event),
-          limit_(worker_count(plan, options.parallel)),
-          workers_(plan, actuator, limit_),
+          workers_(plan, actuator, worker_count(plan, options.parallel)),
           unmet_(plan.steps.size()),
           dependents_(plan.steps.size()),
           skipped_(plan.steps.size(), false) {
@@ -147,7 +162,7 @@ private:
     static constexpr std::chrono::milliseconds kReport{1000};
 
     void begin_what_can_begin() {
-        while (in_flight_ < limit_ && !ready_.empty() && !cancelled_) {
+        while (in_flight_ < workers_.capacity() && !ready_.empty() && !cancelled_) {
             cancelled_ = options_.cancelled && options_.cancelled();
             if (cancelled_) return;
             const StepId id = *ready_.begin();
@@ -223,7 +238,6 @@ private:
     Actuator& actuator_;
     const ExecuteOptions& options_;
     const OnEvent& on_event_;
-    std::size_t limit_;
     Workers workers_;
     std::vector<std::size_t> unmet_;  ///< Needs of each step that have not succeeded yet.
     std::vector<std::vector<StepId>> dependents_;

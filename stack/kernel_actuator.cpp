@@ -22,6 +22,7 @@
 #include "stack/mount_points.h"
 #include "stack/networks.h"
 #include "stack/observe.h"
+#include "stack/shared_memory.h"
 #include "stack/volume_content.h"
 #include "stack/volume_mount.h"
 #include "stack/volumes.h"
@@ -38,15 +39,6 @@ Result<void> give_to(const std::string& path, std::uint32_t id) {
     if (::lchown(path.c_str(), id, id) == 0) return {};
     const int error_number = errno;
     return Error::from_errno(error_number, "chown(2)").doing("give '{}' to id {}", path, id);
-}
-
-Result<void> make_shared_memory(const std::string& run_dir, std::uint32_t owner) {
-    constexpr mode_t kEveryonesOwn = 01777;
-    const std::string folder = shared_memory_folder(run_dir);
-    TRY(make_directories(folder, 0755));
-    TRY(give_to(folder, owner));
-    if (::chmod(folder.c_str(), kEveryonesOwn) == -1) return Error::from_errno(errno, "chmod(2)");
-    return {};
 }
 
 /// Removes `path` and then the folders above it, as far as they are empty, up to `top`.
@@ -126,6 +118,8 @@ Result<void> KernelActuator::create_volume(const std::string& name) {
         const auto wanted = world_.desired->volumes.find(name);
         if (wanted != world_.desired->volumes.end()) {
             record.labels = wanted->second.config.labels;
+            record.labels["com.docker.compose.project"] = world_.project;
+            record.labels["com.docker.compose.volume"] = wanted->second.key;
             record.options = wanted->second.config.driver_opts;
         }
     }
@@ -300,11 +294,7 @@ Result<void> KernelActuator::write_name_files(const ContainerRecord& record,
             files[file] = TRY_DOING(read_file(owner + file), "share the network of '{}'",
                                     record.network_container);
     }
-    for (const auto& [file, text] : files) {
-        TRY(write_in_place(run_dir + file, text, 0644));
-        // The run root may lie on a file system that can't be idmapped: they belong to the range.
-        TRY(give_to(run_dir + file, record.uid_base));
-    }
+    for (const auto& [file, text] : files) TRY(write_in_place(run_dir + file, text, 0644));
     return {};
 }
 
@@ -315,7 +305,8 @@ Result<void> KernelActuator::bring_up(const ContainerRecord& record) {
     TRY(raise_free_networks(record));
     TRY(make_directories(run_dir, 0700));
     TRY(write_name_files(record, run_dir));
-    if (record.sharing.ipc == "shareable") TRY(make_shared_memory(run_dir, record.uid_base));
+    if (record.sharing.ipc == "shareable")
+        TRY(mount_shared_memory(run_dir, record.uid_base, record.shm_size_bytes));
     TRY(bring_files(record));
     // Nobody unmounts them until the container has them.
     const auto locks = TRY(mount_volumes(paths(), record));
@@ -453,6 +444,7 @@ Result<void> KernelActuator::stop_container(const std::string& name) {
     // The guard knows the signal; where it is gone, the container still gets the right one.
     const int signal = runtime::signal_number(record.stop_signal).value_or(0);
     TRY(runtime::stop(run_dir, signal, world_.stop_timeout.value_or(record.stop_timeout)));
+    TRY(unmount_shared_memory(run_dir));
     TRY(unmount_volumes(paths(), record));
     return withdraw(name);
 }
@@ -468,6 +460,7 @@ Result<void> KernelActuator::remove_container(const std::string& name) {
     }
     TRY(unmount_volumes(paths(), record));
     TRY(runtime::remove_leftovers(bundle));
+    TRY(unmount_shared_memory(run_dir));
     TRY(remove_tree(run_dir));
     // Another one of its name follows: what this one has said stays.
     if (world_.choices != nullptr && world_.choices->records.contains(name) &&

@@ -2,6 +2,7 @@
 
 #include "base/strings.h"
 #include "compose/life_plan.h"
+#include "runtime/capabilities.h"
 #include "runtime/guard_client.h"
 #include "stack/claims.h"
 #include "stack/kept_logs.h"
@@ -172,18 +173,7 @@ Result<Failures> unpause(const Environment& environment, const LifeRequest& requ
 }
 
 Result<int> parse_signal(const std::string& text) {
-    if (const auto number = parse_integer(text)) {
-        if (*number >= 1 && *number <= SIGRTMAX) return static_cast<int>(*number);
-        return not_a_signal(text);
-    }
-    std::string name = text;
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-    if (name.starts_with("SIG")) name.erase(0, 3);
-    for (int signal = 1; signal < SIGRTMIN; ++signal) {
-        const char* known = ::sigabbrev_np(signal);
-        if (known != nullptr && name == known) return signal;
-    }
+    if (const std::optional<int> signal = runtime::signal_number(text)) return *signal;
     return not_a_signal(text);
 }
 

@@ -129,6 +129,26 @@ bool answers_dns(const compose::Service& service, const std::vector<std::string>
                        [](const compose::Port& port) { return port.target == 53; });
 }
 
+/// The image's and the file's, "80/tcp" each; a range of the file is its ports.
+std::vector<std::string> exposed_ports(const compose::Service& service,
+                                       const image::ImageConfig& image) {
+    std::vector<std::string> ports = image.exposed_ports;
+    for (const std::string& text : service.expose) {
+        const std::size_t slash = text.find('/');
+        const std::string protocol = slash == std::string::npos ? "/tcp" : text.substr(slash);
+        const std::vector<std::string> ends = split(text.substr(0, slash), '-');
+        const auto first = parse_integer(ends.front());
+        const auto last = parse_integer(ends.back());
+        if (!first || !last || *first < 1 || *last > 65535) continue;  // a mistake, told already
+        for (long long port = *first; port <= *last; ++port) {
+            std::string exposed = fmt::format("{}{}", port, protocol);
+            if (std::find(ports.begin(), ports.end(), exposed) == ports.end())
+                ports.push_back(std::move(exposed));
+        }
+    }
+    return ports;
+}
+
 }  // namespace
 
 std::string inline_file(const std::string& run_dir, std::size_t index) {
@@ -182,7 +202,7 @@ ContainerRecord make_record(const ContainerInputs& in) {
     record.cmd = line.cmd;
     record.env = environment(in, record.hostname);
     record.labels = labels(in);
-    record.exposed_ports = in.image->config.exposed_ports;
+    record.exposed_ports = exposed_ports(service, in.image->config);
     record.ports = in.ports;
     for (const compose::Mount& mount : service.volumes)
         record.mounts.push_back(mount_record(in, mount));
@@ -219,6 +239,7 @@ ContainerRecord make_record(const ContainerInputs& in) {
     record.tty = service.tty;
     record.stdin_open = service.stdin_open;
     record.sharing = service.sharing;
+    record.shm_size_bytes = service.shm_size_bytes;
     record.devices = service.devices;
     record.cgroup_parent = service.cgroup_parent;
     record.health_check = health_check_of(service, in.image->config);

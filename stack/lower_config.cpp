@@ -308,9 +308,11 @@ Json mounts_json(const ContainerInputs& in, const ContainerRecord& record,
     mounts.push_back(
         mount_json("/sys/fs/cgroup", "cgroup",
                    {"nosuid", "noexec", "nodev", "relatime", privileged ? "rw" : "ro"}));
+    // Programs may write to them, and what they write is not to fill the host's /run.
     for (const char* file : {"hosts", "hostname", "resolv.conf"})
-        mounts.push_back(bind_json(fmt::format("/etc/{}", file),
-                                   fmt::format("{}/{}", run_dir, file), {"bind", "rprivate"}));
+        mounts.push_back({{"destination", fmt::format("/etc/{}", file)},
+                          {"type", runtime::kCopyMount},
+                          {"source", fmt::format("{}/{}", run_dir, file)}});
     if (service.init)
         mounts.push_back(
             bind_json(kInitProgram, in.runtime_program, {"bind", "ro", "nosuid", "nodev"}));
@@ -437,7 +439,9 @@ Result<Json> annotations_json(const ContainerInputs& in, const ContainerRecord& 
                 .dump(-1, ' ', false, Json::error_handler_t::replace);
     for (const auto& [type, run_dir] : in.joins.run_dirs)
         annotations[runtime::kJoin + type] = run_dir;
-    if (in.wanted->config.stdin_open) annotations[runtime::kStdin] = "open";
+    // That of `run` ends with the caller's, as Docker's StdinOnce has it.
+    if (in.wanted->config.stdin_open)
+        annotations[runtime::kStdin] = record.one_off ? "once" : "open";
     const std::string listen = listen_ports(record);
     if (!listen.empty()) annotations[runtime::kListen] = listen;
     TRY(add_log(record, annotations));

@@ -12,6 +12,7 @@
 #include "stack/kept_logs.h"
 #include "stack/kernel_actuator.h"
 #include "stack/observe.h"
+#include "stack/shared_memory.h"
 #include "stack/volumes.h"
 
 #include <algorithm>
@@ -145,7 +146,10 @@ void forget_unmade(const Paths& paths, const std::string& project) {
         const std::string run_dir = paths.run_container(project, name);
         const Result<runtime::ContainerState> state = runtime::observe_state(run_dir);
         // What lives without a record was taken away by hand, and is the plan's business.
-        if (state && state->pid == 0 && !runtime::guard_alive(*state)) (void)remove_tree(run_dir);
+        if (state && state->pid == 0 && !runtime::guard_alive(*state)) {
+            (void)unmount_shared_memory(run_dir);
+            (void)remove_tree(run_dir);
+        }
     }
 }
 

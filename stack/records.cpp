@@ -225,6 +225,7 @@ Json to_json(const ContainerRecord& record) {
             {"read_only", record.read_only},
             {"tty", record.tty},
             {"stdin_open", record.stdin_open},
+            {"shm_size_bytes", record.shm_size_bytes},
             {"sharing", without_empty({{"pid", record.sharing.pid},
                                        {"ipc", record.sharing.ipc},
                                        {"uts", record.sharing.uts},
@@ -294,6 +295,7 @@ ContainerRecord container_of(const Json& json) {
     record.tty = value_or(json, "tty", false);
     record.stdin_open = value_or(json, "stdin_open", false);
     const Json sharing = value_or<Json>(json, "sharing", Json::object());
+    record.shm_size_bytes = value_or<std::int64_t>(json, "shm_size_bytes", 0);
     record.sharing.pid = value_or<std::string>(sharing, "pid", "");
     record.sharing.ipc = value_or<std::string>(sharing, "ipc", "");
     record.sharing.uts = value_or<std::string>(sharing, "uts", "");

@@ -120,6 +120,7 @@ struct ContainerRecord {
     bool tty = false;
     bool stdin_open = false;
     compose::Sharing sharing = {};
+    std::int64_t shm_size_bytes = 0;  ///< Of /dev/shm that others may have, too; 0: the default.
     std::vector<compose::Device> devices = {};
     std::string cgroup_parent = {};
     std::optional<runtime::HealthCheck> health_check = {};

@@ -1,5 +1,6 @@
 #include "stack/sharing.h"
 
+#include "stack/shared_memory.h"
 #include "stack/status.h"
 
 #include <algorithm>
@@ -52,8 +53,6 @@ Result<ContainerRecord> find_partner(const Paths& paths, const std::string& mode
 }
 
 }  // namespace
-
-std::string shared_memory_folder(const std::string& run_dir) { return run_dir + "/shm"; }
 
 bool joins_others(const compose::Service& service) {
     const std::vector<Mode> modes = modes_of(service);

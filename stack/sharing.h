@@ -24,9 +24,6 @@ struct Joins {
     std::string hostname = {};           ///< Of that container.
 };
 
-/// The folder that is /dev/shm of a container whose IPC namespace others may join.
-std::string shared_memory_folder(const std::string& run_dir);
-
 /// Whether `service` joins another container at all.
 bool joins_others(const compose::Service& service);
 

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/strings.h"
 #include "cli/build_request.h"
 #include "cli/build_view.h"
 #include "cli/commands/commands.h"
@@ -12,6 +13,8 @@
 #include "cli/push_images.h"
 #include "cli/render.h"
 #include "cli/target.h"
+#include "image/platform.h"
+#include "image/store_files.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -30,12 +33,59 @@ bool means_folder(const BuildFlags& flags) {
         !flags.secrets.empty() || !flags.iid_file.empty() || !flags.contexts.empty() ||
         !flags.network.empty() || !flags.add_hosts.empty() || !flags.ulimits.empty() ||
         !flags.shm_size.empty() || !flags.outputs.empty() || !flags.cache_from.empty() ||
-        !flags.cache_to.empty() || !flags.allow.empty() || !flags.no_cache_filter.empty();
+        !flags.cache_to.empty() || !flags.allow.empty() || !flags.no_cache_filter.empty() ||
+        !flags.platform.empty();
     if (own_flags) return true;
     if (flags.words.size() != 1) return false;
     const std::string& word = flags.words.front();
     return word == "." || word == ".." || word.find('/') != std::string::npos ||
            builder::is_remote_context(word);
+}
+
+/// `--platform`: this host's own, as with `build.platforms`.
+Result<void> check_platforms(const std::string& words) {
+    const std::string own = fmt::format("linux/{}", image::own_architecture());
+    for (const std::string& word : split(words, ',')) {
+        if (word == "local" || word.empty()) continue;
+        const image::Platform wanted = TRY(image::parse_platform(word));
+        if (wanted.os == "linux" && wanted.architecture == image::own_architecture()) continue;
+        return Error(ErrorKind::Unsupported,
+                     fmt::format("an image for '{}' can't be built here", printable(word)))
+            .help(
+                fmt::format("leave --platform out, or write {}: davit builds for this host", own));
+    }
+    return {};
+}
+
+Error refused(const char* flag, std::string help) {
+    return Error(ErrorKind::Unsupported, fmt::format("build {} is not supported", flag))
+        .help(std::move(help));
+}
+
+/// Whether a value of --attest, --provenance or --sbom asks for one.
+bool asks(const std::string& value) {
+    return !value.empty() && value != "false" && value != "0" &&
+           value.find("disabled=true") == std::string::npos;
+}
+
+/// What `docker build` has and davit has no use for: refused where the result would be another one,
+/// told where it is not. What BuildKit itself doesn't heed is passed over in silence.
+Result<void> check_habits(const Context& context, const BuildFlags& flags) {
+    TRY(check_platforms(flags.platform));
+    if (!flags.annotations.empty())
+        return refused("--annotation", "use --label: it stays with the image");
+    if (!flags.cgroup_parent.empty())
+        return refused("--cgroup-parent", "every step has a cgroup of its own: leave it out");
+    const auto warn = [&](const std::string& text) {
+        to_stderr(render_warning(text, context.terminal.err_colour));
+    };
+    const bool attests = std::any_of(flags.attests.begin(), flags.attests.end(), asks);
+    if (attests || asks(flags.provenance) || asks(flags.sbom))
+        warn("davit writes no attestations: --attest, --provenance and --sbom are passed over");
+    if (!flags.builder.empty() && flags.builder != "default")
+        warn(fmt::format("there is no builder '{}': davit itself builds, on this host",
+                         printable(flags.builder)));
+    return {};
 }
 
 Result<builder::BuildResult> build_one(const Context& context,
@@ -97,6 +147,8 @@ Result<int> build_folder(const Context& context, const BuildFlags& flags, BuildV
               fmt::format("from {}", flags.words.empty() ? "." : flags.words.front())}});
     const Interrupts interrupts = TRY(Interrupts::install(2));
     FolderBuild build = TRY(read_folder_build(context, flags, environment.paths.data_root));
+    if (flags.load && !builder::wants_store(build.request.outputs))
+        build.request.outputs.emplace_back();
     if (flags.check) return check_one(context, build.request);
     environment.runtime_program = TRY(find_runtime(context));
     if (flags.push && (flags.tags.empty() || !builder::wants_store(build.request.outputs)))
@@ -115,6 +167,29 @@ Result<int> build_folder(const Context& context, const BuildFlags& flags, BuildV
     if (push.images.empty()) return kOk;
     push.quiet = style == BuildView::Style::Quiet;
     return push_images(context, environment.paths.data_root, push);
+}
+
+}  // namespace
+
+namespace {
+
+/// What stands in the command lines of docker's users. @source docker/buildx, commands/build.go
+void declare_habits(CLI::App& command, BuildFlags& flags) {
+    command.add_option("--platform", flags.platform, "Only this host's own")->type_name("PLATFORM");
+    command.add_flag("--load", flags.load, "An image of the store, beside what --output says");
+    command.add_option("--provenance", flags.provenance, "Accepted: davit writes no attestations");
+    command.add_option("--sbom", flags.sbom, "Accepted: davit writes no attestations");
+    command.add_option("--attest", flags.attests, "Accepted: davit writes no attestations")
+        ->allow_extra_args(false);
+    command.add_option("--builder", flags.builder, "Accepted: davit itself builds")
+        ->type_name("NAME");
+    for (const char* names : {"--rm", "--force-rm", "--no-rm", "--compress"})
+        command.add_flag(names, flags.no_effect)->group("");
+    for (const char* names : {"-m,--memory", "--memory-swap", "--cpu-period", "--cpu-quota",
+                              "-c,--cpu-shares", "--cpuset-cpus", "--cpuset-mems"})
+        command.add_option(names, flags.unheeded)->allow_extra_args(false)->group("");
+    command.add_option("--annotation", flags.annotations)->allow_extra_args(false)->group("");
+    command.add_option("--cgroup-parent", flags.cgroup_parent)->group("");
 }
 
 }  // namespace
@@ -159,6 +234,7 @@ void declare(CLI::App& command, BuildFlags& flags) {
     command.add_flag("--with-dependencies", flags.with_dependencies,
                      "Also build what the services depend on");
     command.add_flag("--parallel", flags.parallel)->group("");
+    declare_habits(command, flags);
     command.add_option("--iidfile", flags.iid_file, "File for the image's id")->type_name("FILE");
     command.add_option("--metadata-file", flags.metadata_file, "File for what came out, as JSON")
         ->type_name("FILE");
@@ -168,6 +244,7 @@ void declare(CLI::App& command, BuildFlags& flags) {
 Result<int> run(const Context& context, const BuildFlags& flags) {
     const BuildView::Style style =
         flags.quiet ? BuildView::Style::Quiet : TRY(parse_build_progress(context.globals.progress));
+    TRY(check_habits(context, flags));
     if (means_folder(flags)) return build_folder(context, flags, style);
     TargetOrExit found = TRY(find_target(context, FileNeed::Required, flags.words));
     if (!found.target) return found.exit_code;

@@ -215,6 +215,14 @@ struct BuildFlags {
     std::vector<std::string> cache_to = {};
     std::vector<std::string> allow = {};            ///< Entitlements.
     std::vector<std::string> no_cache_filter = {};  ///< Stages.
+    std::vector<std::string> attests = {};          ///< Of --attest.
+    std::vector<std::string> annotations = {};      ///< Refused.
+    std::vector<std::string> unheeded = {};  ///< Values of what BuildKit doesn't heed either.
+    std::string platform = {};
+    std::string provenance = {};
+    std::string sbom = {};
+    std::string builder = {};
+    std::string cgroup_parent = {};  ///< Refused.
     std::string target = {};
     std::string network = {};
     std::string shm_size = {};
@@ -226,7 +234,9 @@ struct BuildFlags {
     bool quiet = false;
     bool with_dependencies = false;
     bool check = false;
-    bool parallel = false;  ///< Accepted: stages always are.
+    bool load = false;
+    bool parallel = false;   ///< Accepted: stages always are.
+    bool no_effect = false;  ///< --rm and the like.
 };
 
 struct LoadFlags {

@@ -5,6 +5,7 @@
 #include "cli/intents.h"
 #include "cli/render.h"
 #include "cli/target.h"
+#include "cli/variables_text.h"
 #include "compose/config_hash.h"
 #include "compose/model_output.h"
 #include "image/output_file.h"
@@ -68,16 +69,6 @@ Result<std::string> hashes_of(const LoadedProject& loaded, const std::string& wa
     return text;
 }
 
-std::string variables_of(const LoadedProject& loaded) {
-    std::string text;
-    for (const std::string& name : loaded.variables) {
-        const auto value = loaded.environment.find(name);
-        text += value == loaded.environment.end() ? fmt::format("{} (not set)\n", name)
-                                                  : fmt::format("{}={}\n", name, value->second);
-    }
-    return text;
-}
-
 std::string environment_of(const LoadedProject& loaded) {
     std::string text;
     for (const auto& [name, value] : loaded.environment)
@@ -93,7 +84,7 @@ Result<std::string> text_of(const ConfigFlags& flags, const LoadedProject& loade
     if (flags.profiles)
         return lines(std::set<std::string>(loaded.profiles.begin(), loaded.profiles.end()));
     if (flags.hash) return hashes_of(loaded, *flags.hash);
-    if (flags.variables) return variables_of(loaded);
+    if (flags.variables) return variables_text(loaded.variables, flags.format == "json");
     if (flags.environment) return environment_of(loaded);
     if (!flags.explain.empty()) {
         std::string text = compose::explain_value(loaded.model, flags.explain);
@@ -120,7 +111,8 @@ LoadOptions options_of(const Context& context, const ConfigFlags& flags) {
     LoadOptions options = load_options(context);
     options.purpose = LoadOptions::Purpose::Show;
     options.services = flags.names;
-    options.interpolate = !flags.no_interpolate;
+    // What can be set is asked for before it is set.
+    options.interpolate = !flags.no_interpolate && !flags.variables;
     options.normalize = !flags.no_normalize;
     options.resolve_env = !flags.no_env_resolution;
     options.resolve_paths = !flags.no_path_resolution;
@@ -149,7 +141,8 @@ void declare(CLI::App& command, ConfigFlags& flags) {
     command.add_flag("--networks", flags.networks, "Print the names of the networks");
     command.add_flag("--images", flags.images, "Print the names of the images");
     command.add_flag("--profiles", flags.profiles, "Print the names of the profiles");
-    command.add_flag("--variables", flags.variables, "Print the variables that the files refer to");
+    command.add_flag("--variables", flags.variables,
+                     "Print the variables that the files refer to, with their defaults");
     command.add_flag("--environment", flags.environment,
                      "Print the variables with which the files are read");
     command.add_flag("--no-interpolate", flags.no_interpolate, "Leave variables as they are");
@@ -173,8 +166,10 @@ Result<int> run(const Context& context, const ConfigFlags& flags) {
     const std::optional<LoadedProject> loaded =
         compose::load_project(options_of(context, flags), diagnostics);
     const bool json = flags.format == "json" && !loaded;
-    to_stderr(json ? render_json(diagnostics)
-                   : render(diagnostics, Severity::Error, context.terminal.err_colour));
+    // That variables aren't set yet is no news to who asks which there are.
+    if (!loaded || !flags.variables)
+        to_stderr(json ? render_json(diagnostics)
+                       : render(diagnostics, Severity::Error, context.terminal.err_colour));
     if (!loaded) return exit_code(context);
     if (flags.quiet) return kOk;
     const std::string text = TRY(text_of(flags, *loaded));

@@ -53,6 +53,10 @@ Result<int> run(const Context& context, const ExecFlags& flags) {
         return Error(ErrorKind::NotFound,
                      fmt::format("container '{}' does not run", view.record.name))
             .help("start it with 'davit up -d'");
+    // It would wait for somebody to let it go on.
+    if (view.state.status == runtime::Status::Paused)
+        return Error(ErrorKind::Busy, fmt::format("container '{}' is paused", view.record.name))
+            .help(fmt::format("let it go on first: davit unpause {}", view.record.service));
     if (context.globals.dry_run)
         return tell_intents(
             {{'>', "run", "command", fmt::format("{}", fmt::join(flags.command, " ")),

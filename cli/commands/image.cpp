@@ -4,12 +4,12 @@
 #include "cli/image_prune.h"
 #include "cli/image_view.h"
 #include "cli/images_in_use.h"
+#include "cli/inspect_text.h"
 #include "cli/intents.h"
 #include "cli/render.h"
+#include "cli/row_format.h"
 #include "cli/selection.h"
-#include "cli/table.h"
 #include "cli/target.h"
-#include "cli/template.h"
 #include "image/store_check.h"
 #include "image/store_files.h"
 
@@ -19,8 +19,16 @@
 namespace davit::cli {
 namespace {
 
-std::string compact(const Json& json) {
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+/// @source docker/cli cli/command/image/formatter_history.go
+RowKind history_kind() {
+    return {{{"ID", "IMAGE"},
+             {"CreatedSince", "CREATED"},
+             {"CreatedAt", "CREATED AT"},
+             {"CreatedBy", "CREATED BY"},
+             {"Size", "SIZE"},
+             {"Comment", "COMMENT"}},
+            {"ID", "CreatedSince", "CreatedBy", "Size", "Comment"},
+            "{{.ID}}"};
 }
 
 }  // namespace
@@ -45,17 +53,13 @@ Result<int> run(const Context& context, const ImageInspectFlags& flags) {
         const Json config = TRY(image::read_blob(data_root, image->id));
         all.push_back(image_inspect(*image, config));
     }
-    if (flags.format.empty())
-        to_stdout(all.dump(4, ' ', false, Json::error_handler_t::replace) + "\n");
-    else if (flags.format == "json")
-        to_stdout(compact(all) + "\n");
-    else
-        for (const Json& one : all) to_stdout(TRY(fill_template(flags.format, one)) + "\n");
+    TRY(show_inspected(flags.format, all));
     return status;
 }
 
 void declare(CLI::App& command, HistoryFlags& flags) {
-    command.add_option("--format", flags.format, "table, json (one object a line) or a template");
+    command.add_option("--format", flags.format,
+                       "table, json (one object a line), a template or table TEMPLATE");
     command.add_flag("--no-trunc", flags.no_trunc, "Whole lines");
     command.add_flag("-q,--quiet", flags.quiet, "Only ids");
     command.add_option("IMAGE", flags.image, "Name or id")->required();
@@ -74,21 +78,9 @@ Result<int> run(const Context& context, const HistoryFlags& flags) {
     }
     const std::vector<Json> rows =
         history_rows(image, config, sizes, flags.no_trunc, std::chrono::system_clock::now());
-    std::vector<std::vector<std::string>> table = {
-        {"IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"}};
-    for (const Json& row : rows) {
-        if (flags.quiet)
-            to_stdout(string_or(row, "ID") + "\n");
-        else if (flags.format == "json")
-            to_stdout(compact(row) + "\n");
-        else if (flags.format != "table")
-            to_stdout(TRY(fill_template(flags.format, row)) + "\n");
-        else
-            table.push_back({string_or(row, "ID"), string_or(row, "CreatedSince"),
-                             string_or(row, "CreatedBy"), string_or(row, "Size"),
-                             string_or(row, "Comment")});
-    }
-    if (!flags.quiet && flags.format == "table") to_stdout(render_table(table));
+    const char* wanted = flags.quiet ? "{{.ID}}" : flags.format.c_str();
+    const RowFormat format = TRY(RowFormat::parse(wanted, history_kind()));
+    to_stdout(TRY(format.text(as_rows(rows))));
     return kOk;
 }
 

@@ -2,8 +2,8 @@
 #include "cli/exit_code.h"
 #include "cli/image_filter.h"
 #include "cli/image_rows.h"
+#include "cli/row_format.h"
 #include "cli/target.h"
-#include "cli/template.h"
 
 #include <CLI/CLI.hpp>
 
@@ -14,7 +14,8 @@ void declare(CLI::App& command, ImagesFlags& flags) {
     command.add_flag("--digests", flags.digests, "Also show digests");
     command.add_flag("--no-trunc", flags.no_trunc, "Whole ids");
     command.add_flag("-a,--all", flags.all, "Accepted, without effect");
-    command.add_option("--format", flags.format, "table, json (one object a line) or a template");
+    command.add_option("--format", flags.format,
+                       "table, json (one object a line), a template or table TEMPLATE");
     command
         .add_option("-f,--filter", flags.filters,
                     "reference=PATTERN, dangling=true, label=NAME[=VALUE], before=IMAGE, "
@@ -25,10 +26,10 @@ void declare(CLI::App& command, ImagesFlags& flags) {
 }
 
 Result<int> run(const Context& context, const ImagesFlags& flags) {
-    const bool is_template = flags.format.find("{{") != std::string::npos;
-    if (flags.format != "table" && flags.format != "json" && !is_template)
-        return Error(ErrorKind::InvalidInput, fmt::format("unknown format '{}'", flags.format))
-            .help("use table, json or a template such as '{{.Repository}}'");
+    ImageRowOptions options;
+    options.digests = flags.digests || flags.format != "table";
+    options.no_trunc = flags.no_trunc;
+    const RowFormat format = TRY(RowFormat::parse(flags.format, image_kind(options)));
     const std::string data_root = TRY(image_data_root(context));
     const std::optional<image::Store> store = TRY(image::Store::open_existing(data_root));
     std::vector<image::Image> images;
@@ -41,9 +42,6 @@ Result<int> run(const Context& context, const ImagesFlags& flags) {
             if (take_image(filter, image)) chosen.push_back(std::move(image));
         images = std::move(chosen);
     }
-    ImageRowOptions options;
-    options.digests = flags.digests || flags.format != "table";
-    options.no_trunc = flags.no_trunc;
     const std::vector<Json> rows = image_rows(images, options, std::chrono::system_clock::now());
     if (flags.quiet) {
         std::string last;  // an image with several names is one image
@@ -54,16 +52,7 @@ Result<int> run(const Context& context, const ImagesFlags& flags) {
         }
         return kOk;
     }
-    if (flags.format == "table") {
-        to_stdout(image_table(rows, options));
-        return kOk;
-    }
-    for (const Json& row : rows) {
-        if (is_template)
-            to_stdout(TRY(fill_template(flags.format, row)) + "\n");
-        else
-            to_stdout(row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
-    }
+    to_stdout(TRY(format.text(as_rows(rows))));
     return kOk;
 }
 

@@ -4,9 +4,9 @@
 #include "cli/commands/commands.h"
 #include "cli/exit_code.h"
 #include "cli/image_view.h"
+#include "cli/inspect_text.h"
 #include "cli/render.h"
 #include "cli/target.h"
-#include "cli/template.h"
 #include "image/store.h"
 #include "image/store_files.h"
 
@@ -60,15 +60,7 @@ Result<int> run(const Context& context, const InspectFlags& flags) {
         to_stderr(render(unknown, context.terminal.err_colour));
         status = kFailed;
     }
-    if (flags.format.empty()) {
-        to_stdout(all.dump(4, ' ', false, Json::error_handler_t::replace) + "\n");
-        return status;
-    }
-    if (flags.format == "json") {
-        to_stdout(all.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
-        return status;
-    }
-    for (const Json& one : all) to_stdout(TRY(fill_template(flags.format, one)) + "\n");
+    TRY(show_inspected(flags.format, all));
     return status;
 }
 

@@ -4,6 +4,7 @@
 #include "cli/selection.h"
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 
 namespace davit::cli {
 namespace {
@@ -33,6 +34,8 @@ Result<int> run(const Context& context, const KillFlags& flags) {
     if (!found.target) return found.exit_code;
     LifeCommand command;
     command.verb = "kill";
+    command.told_as = ToldAs::Kill;
+    if (signal != SIGKILL) command.done = "Killed";  // no step says so
     command.operation = [signal](const auto& environment, const auto& request) {
         return stack::kill(environment, request, signal);
     };

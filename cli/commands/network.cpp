@@ -4,12 +4,12 @@
 #include "base/strings.h"
 #include "cli/data_root.h"
 #include "cli/exit_code.h"
+#include "cli/inspect_text.h"
 #include "cli/intents.h"
 #include "cli/render.h"
+#include "cli/row_format.h"
 #include "cli/selection.h"
-#include "cli/table.h"
 #include "cli/target.h"
-#include "cli/template.h"
 #include "stack/networks.h"
 #include "stack/rules.h"
 
@@ -98,8 +98,18 @@ Json whole(const NetworkView& network) {
             {"Labels", network.labels}};
 }
 
-std::string json_text(const Json& json, int indent = -1) {
-    return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+/// @source docker/cli cli/command/network/formatter.go
+RowKind network_kind() {
+    return {{{"ID", "NETWORK ID"},
+             {"Name", "NAME"},
+             {"Driver", "DRIVER"},
+             {"Scope", "SCOPE"},
+             {"IPv4", "IPV4"},
+             {"IPv6", "IPV6"},
+             {"Internal", "INTERNAL"},
+             {"Labels", "LABELS"},
+             {"CreatedAt", "CREATED AT"}},
+            {"ID", "Name", "Driver", "Scope"}};
 }
 
 /// `--filter` of `network ls`. @source docker network ls, "Filtering"
@@ -142,7 +152,8 @@ Result<std::map<std::string, std::string>> pairs(const std::vector<std::string>&
 void declare(CLI::App& command, NetworkListFlags& flags) {
     command.add_flag("-q,--quiet", flags.quiet, "Only ids");
     command.add_flag("--no-trunc", flags.no_trunc, "Whole ids");
-    command.add_option("--format", flags.format, "table, json (one object a line) or a template");
+    command.add_option("--format", flags.format,
+                       "table, json (one object a line), a template or table TEMPLATE");
     command
         .add_option("-f,--filter", flags.filters,
                     "name=, id=, driver=, label=, scope=, type= or dangling=true")
@@ -158,23 +169,12 @@ Result<int> run(const Context& context, const NetworkListFlags& flags) {
             wanted = TRY(takes(network, filter)) && wanted;
         if (wanted) chosen.push_back(std::move(network));
     }
-    const bool is_template = flags.format.find("{{") != std::string::npos;
-    if (flags.format != "table" && flags.format != "json" && !is_template)
-        return Error(ErrorKind::InvalidInput, fmt::format("unknown format '{}'", flags.format))
-            .help("use table, json or a template such as '{{.Name}}'");
-    std::string text;
-    std::vector<std::vector<std::string>> rows = {{"NETWORK ID", "NAME", "DRIVER", "SCOPE"}};
-    for (const NetworkView& network : chosen) {
-        const Json row = row_of(network, flags.no_trunc);
-        const std::string id = row.at("ID").get<std::string>();
-        rows.push_back({id, network.record.name, network.record.driver, "local"});
-        if (flags.quiet)
-            text += id + "\n";
-        else if (flags.format != "table")
-            text += (is_template ? TRY(fill_template(flags.format, row)) : json_text(row)) + "\n";
-    }
-    const bool table = !flags.quiet && flags.format == "table";
-    to_stdout(table ? render_table(rows) : text);
+    std::vector<ListedRow> rows;
+    for (const NetworkView& network : chosen)
+        rows.push_back({row_of(network, flags.no_trunc), network.labels});
+    const char* wanted = flags.quiet ? "{{.ID}}" : flags.format.c_str();
+    const RowFormat format = TRY(RowFormat::parse(wanted, network_kind()));
+    to_stdout(TRY(format.text(rows)));
     return kOk;
 }
 
@@ -197,11 +197,7 @@ Result<int> run(const Context& context, const NetworkInspectFlags& flags) {
         to_stderr(render(network.error(), context.terminal.err_colour));
         status = kFailed;
     }
-    if (flags.format.empty() || flags.format == "json") {
-        to_stdout(json_text(all, flags.format.empty() ? 4 : -1) + "\n");
-        return status;
-    }
-    for (const Json& one : all) to_stdout(TRY(fill_template(flags.format, one)) + "\n");
+    TRY(show_inspected(flags.format, all));
     return status;
 }
 

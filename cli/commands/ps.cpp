@@ -2,8 +2,9 @@
 #include "cli/container_filter.h"
 #include "cli/container_rows.h"
 #include "cli/exit_code.h"
+#include "cli/row_format.h"
 #include "cli/target.h"
-#include "cli/template.h"
+#include "stack/inspect.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -11,6 +12,29 @@
 
 namespace davit::cli {
 namespace {
+
+/// @source docker/cli cli/command/formatter/container.go; docker/compose cmd/formatter/container.go
+RowKind container_kind() {
+    return {{{"ID", "CONTAINER ID"},
+             {"Name", "NAME"},
+             {"Names", "NAMES"},
+             {"Image", "IMAGE"},
+             {"Command", "COMMAND"},
+             {"CreatedAt", "CREATED AT"},
+             {"ExitCode", "EXIT CODE"},
+             {"Health", "HEALTH"},
+             {"Labels", "LABELS"},
+             {"LocalVolumes", "LOCAL VOLUMES"},
+             {"Mounts", "MOUNTS"},
+             {"Networks", "NETWORKS"},
+             {"Ports", "PORTS"},
+             {"Project", "PROJECT"},
+             {"RunningFor", "CREATED"},
+             {"Service", "SERVICE"},
+             {"Size", "SIZE"},
+             {"State", "STATE"},
+             {"Status", "STATUS"}}};
+}
 
 Result<std::string> listing(const std::vector<stack::ContainerView>& views, const PsFlags& flags) {
     std::string text;
@@ -25,18 +49,13 @@ Result<std::string> listing(const std::vector<stack::ContainerView>& views, cons
         return text;
     }
     const TimePoint now = std::chrono::system_clock::now();
-    if (flags.format == "table") return container_table(views, now, flags.no_trunc);
-    const bool is_template = flags.format.find("{{") != std::string::npos;
-    if (flags.format != "json" && !is_template)
-        return Error(ErrorKind::InvalidInput, fmt::format("unknown format '{}'", flags.format))
-            .help("use table, json or a template such as '{{.Name}}'");
-    for (const stack::ContainerView& view : views) {
-        const Json row = container_row(view, now, flags.no_trunc);
-        text += is_template ? TRY(fill_template(flags.format, row))
-                            : row.dump(-1, ' ', false, Json::error_handler_t::replace);
-        text += '\n';
-    }
-    return text;
+    const RowFormat format = TRY(RowFormat::parse(flags.format, container_kind()));
+    if (format.is_default_table()) return container_table(views, now, flags.no_trunc);
+    std::vector<ListedRow> rows;
+    for (const stack::ContainerView& view : views)
+        rows.push_back(
+            {container_row(view, now, flags.no_trunc), stack::compose_labels(view.record)});
+    return format.text(rows);
 }
 
 }  // namespace
@@ -55,7 +74,8 @@ void declare(CLI::App& command, PsFlags& flags) {
                     "Also containers of services that the file doesn't have: true or false")
         ->expected(0, 1)
         ->default_str("true");
-    command.add_option("--format", flags.format, "table, json (one object a line) or a template");
+    command.add_option("--format", flags.format,
+                       "table, json (one object a line), a template or table TEMPLATE");
     command.add_option("SERVICE", flags.services, "Only these services");
 }
 

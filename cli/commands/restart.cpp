@@ -18,6 +18,7 @@ Result<int> run(const Context& context, const RestartFlags& flags) {
     command.words = flags.services;
     command.timeout_s = flags.timeout_s;
     command.no_deps = flags.no_deps;
+    command.told_as = ToldAs::Restart;
     command.action = stack::LifeAction::Restart;
     command.operation = [](const auto& environment, const auto& request) {
         return stack::restart(environment, request);

@@ -40,7 +40,7 @@ void tell_nothing_rests(const std::string& running) {
 
 void declare(CLI::App& command, RmFlags& flags) {
     command.add_flag("-f,--force", flags.force,
-                     "Don't ask; containers that are named are stopped, too");
+                     "Don't ask; containers that are named are killed first");
     command.add_flag("-s,--stop", flags.stop, "Stop those that run, and remove them too");
     command.add_flag("-v,--volumes", flags.volumes, "Also the data of anonymous volumes");
     command.add_flag("-a,--all", flags.all, "Accepted, without effect");
@@ -75,8 +75,13 @@ Result<int> run(const Context& context, const RmFlags& flags) {
     if (asks && !(flush_stdout() && confirmed("Are you sure? [yN] "))) return kOk;
     LifeCommand command;
     command.action = stop ? stack::LifeAction::RemoveAll : stack::LifeAction::Remove;
+    // `docker rm -f` kills; `docker compose rm -s` stops.
+    const bool kills = named && flags.force && !flags.stop;
     command.operation = [&](const auto& environment, const auto& request) {
-        return stack::remove(environment, {request, stop, flags.volumes});
+        stack::LifeRequest own = request;
+        if (kills) own.stop_timeout = std::chrono::milliseconds(0);
+        own.hooks = own.hooks && !kills;
+        return stack::remove(environment, {own, stop, flags.volumes});
     };
     return run_life(context, *found.target, selections, command);
 }

@@ -2,8 +2,8 @@
 #include "cli/commands/life.h"
 #include "cli/exit_code.h"
 #include "cli/interrupts.h"
+#include "cli/row_format.h"
 #include "cli/selection.h"
-#include "cli/template.h"
 #include "cli/usage_rows.h"
 
 #include <CLI/CLI.hpp>
@@ -31,16 +31,10 @@ Result<std::vector<stack::ContainerView>> chosen(const Target& target, const Sta
     return views;
 }
 
-Result<std::string> text_of(const std::vector<UsageSample>& samples, const StatsFlags& flags) {
-    if (flags.format == "table") return usage_table(samples, flags.no_trunc);
-    std::string text;
-    for (const UsageSample& sample : samples) {
-        const Json row = usage_row(sample, flags.no_trunc);
-        text += flags.format == "json" ? row.dump(-1, ' ', false, Json::error_handler_t::replace)
-                                       : TRY(fill_template(flags.format, row));
-        text += '\n';
-    }
-    return text;
+std::vector<ListedRow> usage_rows(const std::vector<UsageSample>& samples, bool whole_ids) {
+    std::vector<ListedRow> rows;
+    for (const UsageSample& sample : samples) rows.push_back({usage_row(sample, whole_ids), {}});
+    return rows;
 }
 
 /// Looks at the containers again and again.
@@ -79,15 +73,13 @@ void declare(CLI::App& command, StatsFlags& flags) {
     command.add_flag("-a,--all", flags.all, "Also those that don't run");
     command.add_flag("--no-stream", flags.no_stream, "Look once, and end");
     command.add_flag("--no-trunc", flags.no_trunc, "Whole ids");
-    command.add_option("--format", flags.format, "table, json (one object a line) or a template");
+    command.add_option("--format", flags.format,
+                       "table, json (one object a line), a template or table TEMPLATE");
     command.add_option("SERVICE", flags.services, "Only these services, or containers by name");
 }
 
 Result<int> run(const Context& context, const StatsFlags& flags) {
-    const bool is_template = flags.format.find("{{") != std::string::npos;
-    if (flags.format != "table" && flags.format != "json" && !is_template)
-        return Error(ErrorKind::InvalidInput, fmt::format("unknown format '{}'", flags.format))
-            .help("use table, json or a template such as '{{.CPUPerc}}'");
+    const RowFormat format = TRY(RowFormat::parse(flags.format, usage_kind()));
     const TargetOrExit found = TRY(find_target(context, FileNeed::Optional));
     if (!found.target) return found.exit_code;
     const Interrupts interrupts = TRY(Interrupts::install(2));
@@ -100,7 +92,7 @@ Result<int> run(const Context& context, const StatsFlags& flags) {
         if (Interrupts::count() > 0) return kOk;
         const auto samples = sampler.sample(TRY(chosen(*found.target, flags)));
         if (!flags.no_stream && context.terminal.out_is_terminal) to_stdout("\x1b[H\x1b[2J");
-        to_stdout(TRY(text_of(samples, flags)));
+        to_stdout(TRY(format.text(usage_rows(samples, flags.no_trunc))));
         if (flags.no_stream || !flush_stdout()) return kOk;
     }
 }

@@ -1,11 +1,11 @@
 #include "cli/commands/life.h"
 #include "cli/container_rows.h"
 #include "cli/exit_code.h"
+#include "cli/inspect_text.h"
 #include "cli/intents.h"
 #include "cli/render.h"
+#include "cli/row_format.h"
 #include "cli/selection.h"
-#include "cli/table.h"
-#include "cli/template.h"
 #include "stack/volumes.h"
 
 #include <CLI/CLI.hpp>
@@ -34,6 +34,21 @@ Json row_of(const VolumeView& volume) {
             {"Status", "N/A"}};
 }
 
+/// @source docker/cli cli/command/formatter/volume.go
+RowKind volume_kind() {
+    return {{{"Driver", "DRIVER"},
+             {"Name", "VOLUME NAME"},
+             {"Availability", "AVAILABILITY"},
+             {"Group", "GROUP"},
+             {"Labels", "LABELS"},
+             {"Links", "LINKS"},
+             {"Mountpoint", "MOUNTPOINT"},
+             {"Scope", "SCOPE"},
+             {"Size", "SIZE"},
+             {"Status", "STATUS"}},
+            {"Driver", "Name"}};
+}
+
 /// The object of `docker volume inspect`.
 Json whole(const VolumeView& volume) {
     return {
@@ -48,27 +63,10 @@ Json whole(const VolumeView& volume) {
 
 Result<std::string> listing(const std::vector<VolumeView>& volumes, bool quiet,
                             const std::string& format) {
-    std::string text;
-    if (quiet) {
-        for (const VolumeView& volume : volumes) text += volume.record.name + "\n";
-        return text;
-    }
-    if (format == "table") {
-        std::vector<std::vector<std::string>> rows = {{"DRIVER", "VOLUME NAME"}};
-        for (const VolumeView& volume : volumes) rows.push_back({"local", volume.record.name});
-        return render_table(rows);
-    }
-    const bool is_template = format.find("{{") != std::string::npos;
-    if (format != "json" && !is_template)
-        return Error(ErrorKind::InvalidInput, fmt::format("unknown format '{}'", format))
-            .help("use table, json or a template such as '{{.Name}}'");
-    for (const VolumeView& volume : volumes) {
-        const Json row = row_of(volume);
-        text += is_template ? TRY(fill_template(format, row))
-                            : row.dump(-1, ' ', false, Json::error_handler_t::replace);
-        text += '\n';
-    }
-    return text;
+    std::vector<ListedRow> rows;
+    for (const VolumeView& volume : volumes) rows.push_back({row_of(volume), volume.record.labels});
+    const RowFormat parsed = TRY(RowFormat::parse(quiet ? "{{.Name}}" : format, volume_kind()));
+    return parsed.text(rows);
 }
 
 /// `--filter` of `volume ls`: name=, label=, dangling=.
@@ -108,7 +106,8 @@ Result<std::map<std::string, std::string>> pairs(const std::vector<std::string>&
 
 void declare(CLI::App& command, VolumesFlags& flags) {
     command.add_flag("-q,--quiet", flags.quiet, "Only names");
-    command.add_option("--format", flags.format, "table, json (one object a line) or a template");
+    command.add_option("--format", flags.format,
+                       "table, json (one object a line), a template or table TEMPLATE");
     command.add_option("SERVICE", flags.services, "Only those of these services");
 }
 
@@ -132,7 +131,8 @@ Result<int> run(const Context& context, const VolumesFlags& flags) {
 
 void declare(CLI::App& command, VolumeListFlags& flags) {
     command.add_flag("-q,--quiet", flags.quiet, "Only names");
-    command.add_option("--format", flags.format, "table, json (one object a line) or a template");
+    command.add_option("--format", flags.format,
+                       "table, json (one object a line), a template or table TEMPLATE");
     command.add_option("-f,--filter", flags.filters, "name=, label=, driver= or dangling=true")
         ->allow_extra_args(false);
 }
@@ -175,12 +175,7 @@ Result<int> run(const Context& context, const VolumeInspectFlags& flags) {
                          context.terminal.err_colour));
         status = kFailed;
     }
-    if (flags.format.empty() || flags.format == "json") {
-        const int indent = flags.format.empty() ? 4 : -1;
-        to_stdout(all.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n");
-        return status;
-    }
-    for (const Json& one : all) to_stdout(TRY(fill_template(flags.format, one)) + "\n");
+    TRY(show_inspected(flags.format, all));
     return status;
 }
 

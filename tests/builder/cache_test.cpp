@@ -83,6 +83,16 @@ TEST_CASE("two steps that make the same files share a layer") {
     CHECK(*text == "same");
 }
 
+TEST_CASE("a layer that stands twice in a list is mounted once, where it is the upper one") {
+    const Root root;
+    const std::string one = root.add_layer("one");
+    const std::string two = root.add_layer("two");
+    const auto folders = root.cache.folders({one, two, one, one});
+    REQUIRE(folders.ok());
+    CHECK(*folders == std::vector<std::string>{image::layer_path(root.dir.path(), one) + "/diff",
+                                               image::layer_path(root.dir.path(), two) + "/diff"});
+}
+
 TEST_CASE("steps go through a folder to another host, with their layers checked") {
     const Root one;
     const Root two;

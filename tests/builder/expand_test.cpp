@@ -93,6 +93,21 @@ TEST_CASE("words of a Dockerfile are expanded as BuildKit does it") {
     CHECK(expanded("`$x C:\\dir", '`') == "$x C:\\dir");
 }
 
+TEST_CASE("in a here-document quotes are letters, and the escape character takes itself away") {
+    const std::pair<const char*, const char*> cases[] = {
+        {R"(echo \"user=\$x\" '$x')", R"(echo "user=$x" 'value')"},
+        {R"(it's "$x)", R"(it's "value)"},
+        {R"(a\\b\c)", R"(a\bc)"},
+        {R"(${none:-'a'})", "'a'"},
+    };
+    for (const auto& [text, written] : cases) {
+        CAPTURE(text);
+        const auto result = expand_word(text, {.lookup = lookup(), .quotes = false});
+        REQUIRE(result.ok());
+        CHECK(*result == written);
+    }
+}
+
 TEST_CASE("a word is split at blanks of its own and of variables, not at quoted ones") {
     const auto words = expand_words("80 $two \"$two\" '' ${none} c", {.lookup = lookup()});
     REQUIRE(words.ok());

@@ -59,6 +59,52 @@ TEST_CASE("names mean stages, then contexts, then images, and only an earlier st
           "stage-0: context b\n");
 }
 
+TEST_CASE("a named context takes the place of the stage of its name") {
+    const std::string text =
+        "FROM a AS Base\nRUN false\nFROM base\nCOPY --from=base x y\nCOPY --from=0 x y\n"
+        "RUN --mount=from=base,target=/x true\n";
+    CHECK(planned(text, {.contexts = {"base"}}) == "stage-1: context base\n");
+    CHECK(planned(text, {.contexts = {"BASE"}}) == "stage-1: context BASE\n");
+    CHECK(planned(text, {.contexts = {"base"}, .target = "base"}) == "base: context base\n");
+    CHECK(planned(text) == "base: image a\nstage-1: stage  needs 0\n");
+}
+
+TEST_CASE(
+    "of stages with the same name the last one before it is meant by FROM, and by COPY the "
+    "last of all") {
+    const std::string text =
+        "FROM a AS one\nFROM b AS one\nFROM one AS two\nCOPY --from=one x y\nFROM c AS One\n"
+        "FROM two\n";
+    CHECK(planned(text) ==
+          "Dockerfile:2:11: two stages are called 'one'\n"
+          "Dockerfile:5:11: two stages are called 'one'\n"
+          "one: image b\ntwo: stage  needs 1,3\none: image c\nstage-4: stage  needs 2\n");
+    CHECK(planned(text, {.target = "one"}).ends_with("\none: image c\n"));
+}
+
+TEST_CASE("a build says itself what it is for, and --build-arg says otherwise") {
+    const auto globals = [](GraphInputs inputs) {
+        inputs.architecture = "amd64";
+        Diagnostics diagnostics;
+        const auto file = parse_dockerfile(
+            std::make_shared<const SourceFile>(SourceFile{"Dockerfile", "FROM a AS final"}),
+            diagnostics);
+        const auto graph = plan_build(*file, inputs, diagnostics);
+        REQUIRE(graph.has_value());
+        return graph->globals;
+    };
+    auto set = globals({});
+    CHECK(set.at("TARGETSTAGE") == "default");
+    CHECK(set.at("TARGETPLATFORM") == "linux/amd64");
+    CHECK(set.at("BUILDARCH") == "amd64");
+    CHECK(set.at("TARGETOSVERSION").empty());
+    CHECK(set.at("BUILDOSVERSION").empty());
+    set = globals({.args = {{"TARGETARCH", "mine"}, {"OTHER", "x"}}, .target = "final"});
+    CHECK(set.at("TARGETSTAGE") == "final");
+    CHECK(set.at("TARGETARCH") == "mine");
+    CHECK(!set.contains("OTHER"));
+}
+
 TEST_CASE("stages that need each other or themselves are refused") {
     CHECK(planned("FROM a AS one\nCOPY --from=two x y\nFROM b AS two\nCOPY --from=one x y") ==
           "Dockerfile:1:1: the stages 'two' and 'one' need each other\n");

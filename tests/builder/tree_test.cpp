@@ -93,6 +93,21 @@ TEST_CASE("a source word chooses a file, the contents of a folder, or all that a
     CHECK(targets(trees.select("none")) == "'none' is not in the build context");
 }
 
+TEST_CASE("a pattern may mean nothing, and a path may not") {
+    const Trees trees;
+    for (const char* pattern : {"none*", "none?", "no[ne]*", "none/*", "a*/none", "app/no*/x"}) {
+        CAPTURE(pattern);
+        const auto selections = trees.select(pattern);
+        REQUIRE(selections.ok());
+        CHECK(selections->empty());
+    }
+    CHECK(targets(trees.select("none\\*")) == "'none\\*' is not in the build context");
+    CHECK(targets(trees.select("a*", {.literal = true})) == "'a*' is not in the build context");
+    REQUIRE(write_in_place(trees.from / "a*", "star", 0644).ok());
+    CHECK(targets(trees.select("a*", {.literal = true})) == "a*: \n");
+    CHECK(targets(trees.select("a\\*")) == "a*: \n");
+}
+
 TEST_CASE("what .dockerignore leaves out is neither chosen nor missed") {
     Trees trees;
     const auto rules = IgnoreFile::of_patterns({"app/lib", "a1"});
@@ -167,6 +182,17 @@ TEST_CASE("a mode that is asked for holds for files and folders") {
     REQUIRE(trees.copy("app", "x", {.owner = {}, .mode = 0711}).ok());
     CHECK(mode_at(trees.to / "x/main") == 0711);
     CHECK(mode_at(trees.to / "x/lib") == 0711);
+}
+
+TEST_CASE("changes of a mode are made to what each item has") {
+    const Trees trees;
+    const CopyAttributes attributes{
+        .owner = {}, .mode = {}, .changes = *ModeChanges::parse("go=u-w")};
+    REQUIRE(trees.copy("app", "x", attributes).ok());
+    CHECK(mode_at(trees.to / "x/run") == 0755);  // was 0750
+    CHECK(mode_at(trees.to / "x/lib") == 0755);  // was 0700
+    CHECK(mode_at(trees.to / "x/lib/a") == 0644);
+    CHECK(trees.digest("app", attributes) != trees.digest("app"));
 }
 
 TEST_CASE("a digest is of what is copied, and never of its times") {

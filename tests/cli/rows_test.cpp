@@ -66,7 +66,7 @@ TEST_CASE("containers are listed as docker compose ps lists them") {
         "shop-job-1   nginx:1.27   \"true\"                   job       2 minutes ago   Exited (3) "
         "2 seconds ago   \n"
         "shop-web-1   nginx:1.27   \"/docker-entrypoint.…\"   web       2 minutes ago   Up 4 "
-        "seconds               0.0.0.0:8080->80/tcp, 127.0.0.1:5353->53/udp, 443/tcp\n");
+        "seconds               443/tcp, 0.0.0.0:8080->80/tcp, 127.0.0.1:5353->53/udp\n");
     CHECK(container_table({}, now()) ==
           "NAME      IMAGE     COMMAND   SERVICE   CREATED   STATUS    PORTS\n");
 }
@@ -79,11 +79,29 @@ TEST_CASE("a container as json has the keys of docker compose") {
           R"(com.docker.compose.project=shop,com.docker.compose.service=web",)"
           R"("LocalVolumes":"1","Mounts":"shop_data,/srv","Name":"shop-web-1",)"
           R"("Names":"shop-web-1","Networks":"shop_default",)"
-          R"("Ports":"0.0.0.0:8080->80/tcp, 127.0.0.1:5353->53/udp, 443/tcp","Project":"shop",)"
-          R"("Publishers":[{"URL":"0.0.0.0","TargetPort":80,"PublishedPort":8080,)"
+          R"("Ports":"443/tcp, 0.0.0.0:8080->80/tcp, 127.0.0.1:5353->53/udp","Project":"shop",)"
+          R"("Publishers":[{"URL":"","TargetPort":443,"PublishedPort":0,"Protocol":"tcp"},)"
+          R"({"URL":"0.0.0.0","TargetPort":80,"PublishedPort":8080,)"
           R"("Protocol":"tcp"},{"URL":"127.0.0.1","TargetPort":53,"PublishedPort":5353,)"
           R"("Protocol":"udp"}],"RunningFor":"2 minutes ago","Service":"web","Size":"0B",)"
           R"("State":"running","Status":"Up 4 seconds"})");
+}
+
+TEST_CASE("ports that follow each other are one range") {
+    stack::ContainerView view = web();
+    view.record.exposed_ports = {"81/tcp", "9000/tcp", "9001/tcp", "9001/udp", "none"};
+    view.record.ports.clear();
+    for (const int target : {80, 81, 82, 90}) {
+        compose::Port port;
+        port.published = static_cast<std::uint16_t>(18000 + target);
+        port.target = static_cast<std::uint16_t>(target);
+        view.record.ports.push_back(port);
+    }
+    view.record.ports.back().published = 0;  // as it is before one is chosen
+    CHECK(container_row(view, now())["Ports"] ==
+          "9000-9001/tcp, 9001/udp, 0.0.0.0:18080-18082->80-82/tcp, 90/tcp");
+    view.state.status = runtime::Status::Exited;
+    CHECK(container_row(view, now())["Ports"] == "");
 }
 
 TEST_CASE("the state of a container is told in docker's words") {
@@ -123,7 +141,10 @@ TEST_CASE("images are listed as docker images lists them") {
     image::Image nameless;
     nameless.id = std::string(64, 'b');
     const std::vector<Json> rows = image_rows({nginx, nameless}, {}, now());
-    CHECK(image_table(rows, {}) ==
+    const auto table = [](const std::vector<Json>& some, const ImageRowOptions& options) {
+        return *RowFormat::parse("table", image_kind(options))->text(as_rows(some));
+    };
+    CHECK(table(rows, {}) ==
           "REPOSITORY   TAG       IMAGE ID       CREATED       SIZE\n"
           "nginx        1.27      aaaaaaaaaaaa   2 weeks ago   187MB\n"
           "<none>       <none>    bbbbbbbbbbbb   N/A           0B\n");
@@ -133,5 +154,5 @@ TEST_CASE("images are listed as docker images lists them") {
     const Json row = image_rows({nginx}, options, now()).front();
     CHECK(row["Digest"] == nginx.manifest_digest);
     CHECK(row["ID"] == "sha256:" + nginx.id);
-    CHECK(image_table({row}, options).find("DIGEST") != std::string::npos);
+    CHECK(table({row}, options).find("DIGEST") != std::string::npos);
 }

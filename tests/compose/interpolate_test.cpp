@@ -108,4 +108,31 @@ TEST_CASE("an unset variable warns once and a missing one errs at its dollar") {
     CHECK(failed.remarks == "compose.yaml:4:12: the required variable 'NO' is not set: tell me\n");
 }
 
+TEST_CASE("variables are collected with what texts say of them") {
+    VariableUses uses;
+    collect_variables("$A ${B} $$C $${D} $1 ${E:-x}${E:-y} ${F-} ${F:+on} ${G:?say} ${H?}", uses);
+    collect_variables("${A:-${INNER:-deep}} ${G} ${OTHER:+${ALSO}} ${NOTE:?$WHY}", uses);
+    const VariableUses expected = {{"A", {"${INNER:-deep}", "", false}},
+                                   {"ALSO", {}},
+                                   {"B", {}},
+                                   {"E", {"x", "", false}},
+                                   {"F", {"", "on", false}},
+                                   {"G", {"", "", true}},
+                                   {"H", {"", "", true}},
+                                   {"INNER", {"deep", "", false}},
+                                   {"NOTE", {"", "", true}},
+                                   {"OTHER", {"", "${ALSO}", false}},
+                                   {"WHY", {}}};
+    CHECK(uses == expected);
+
+    uses.clear();
+    for (const char* text : {"", "$", "${", "${}", "$$", "${A", "${:-x}", "${1}", "a$"})
+        collect_variables(text, uses);
+    CHECK(uses.empty());
+    std::string deep;
+    for (int i = 0; i < 1000; ++i) deep += "${A:-";
+    collect_variables(deep + std::string(1000, '}'), uses);
+    CHECK(uses.size() == 1);
+}
+
 }  // namespace davit::compose

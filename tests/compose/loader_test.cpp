@@ -93,6 +93,15 @@ TEST_CASE("files are named by -f and by COMPOSE_FILE") {
 
     folder.write(".env", "COMPOSE_FILE=two.yaml\n");
     CHECK(load(folder.options()).loaded->project.services.at("web").image == "two");
+
+    // --env-file takes the place of .env for this, too.
+    folder.write("other.env", "COMPOSE_FILE=a/one.yaml\n");
+    options = folder.options();
+    options.env_files = {"other.env"};
+    CHECK(load(options).loaded->project.services.at("web").image == "one");
+    options = folder.options();
+    options.environment["COMPOSE_DISABLE_ENV_FILE"] = "1";
+    CHECK(load(options).loaded->project.services.at("web").image == "no");
 }
 
 TEST_CASE("a dash reads standard input") {

@@ -30,7 +30,7 @@ TEST_CASE("an image comes from a registry with the digests it has there") {
     const Json descriptor = w.manifest(w.image({kLower, kUpper}, docker), "1");
     const auto pulled = w.pull();
     REQUIRE_MESSAGE(pulled.ok(), pulled.error().to_string());
-    CHECK(pulled->digest == descriptor["digest"]);
+    CHECK(pulled->digest == descriptor["digest"].get<std::string>());
     CHECK(pulled->changed);
     check_whole(w);
     CHECK(w.store.find(w.host() + "/app@" + pulled->digest)->id == pulled->id);
@@ -64,9 +64,9 @@ TEST_CASE("of an index the image for the platform is taken") {
                    "1");
     const auto pulled = w.pull("app:1", "linux/amd64");
     REQUIRE_MESSAGE(pulled.ok(), pulled.error().to_string());
-    CHECK(pulled->digest == index["digest"]);
+    CHECK(pulled->digest == index["digest"].get<std::string>());
     CHECK(w.store.find(pulled->id)->layers.size() == 2);
-    CHECK(w.store.find(pulled->id)->manifest_digest == amd["digest"]);
+    CHECK(w.store.find(pulled->id)->manifest_digest == amd["digest"].get<std::string>());
     CHECK(w.store.find(w.host() + "/app@" + std::string(index["digest"]))->id == pulled->id);
     CHECK(w.store.find(w.pull("app:1", "linux/arm64")->id)->layers.size() == 1);
     const auto none = w.pull("app:1", "linux/riscv64");

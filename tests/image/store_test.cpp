@@ -3,6 +3,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/sys.h"
+#include "image/store_files.h"
 #include "tests/image/memory_source.h"
 #include "tests/image/packed.h"
 #include "tests/support/skip.h"
@@ -239,6 +240,32 @@ TEST_CASE("a name moves to the image that was loaded last") {
     REQUIRE(f.store.remove(first, {}, false).ok());
     // The layer that both had is still needed.
     CHECK(*read_file(f.store.find("local/app:1")->layers[0] + "/etc/name") == "one");
+}
+
+TEST_CASE("removing images leaves what steps of builds have made, and nothing else") {
+    NEEDS_ROOT();
+    Fixture f;
+    REQUIRE(f.load(DockerArchive().finish()).ok());
+    const std::string kept = sha256_hex(layer_two());
+    REQUIRE(make_directories(f.dir / "data/build/keys", 0700).ok());
+    const auto note = [&](char key, const std::string& text) {
+        const std::string name = std::string(64, key) + ".json";
+        REQUIRE(write_in_place(f.dir / ("data/build/keys/" + name), text, 0600).ok());
+    };
+    note('a', Json{{"version", 1}, {"diff_id", kept}, {"created", ""}}.dump());
+    note('b', Json{{"version", 1}, {"diff_id", ""}, {"created", ""}}.dump());
+    note('c', "damaged");
+    const auto removed = f.store.remove("local/app:1", {}, false);
+    REQUIRE_MESSAGE(removed.ok(), removed.error().to_string());
+    CHECK(removed->deleted.back() == "sha256:" + sha256_hex(layer_one()));
+    CHECK(*list_directory(f.dir / "data/layers") == std::vector<std::string>{kept});
+    CHECK(blob_of_layer(f.dir / "data", kept).has_value());
+    CHECK(list_directory(f.dir / "data/images/blobs/sha256")->size() == 1);
+    // As `builder prune` does it.
+    REQUIRE(remove_tree(f.dir / "data/build/keys").ok());
+    CHECK(f.store.remove_layers({kept}, {}).ok());
+    CHECK(list_directory(f.dir / "data/layers")->empty());
+    CHECK(list_directory(f.dir / "data/images/blobs/sha256")->empty());
 }
 
 TEST_CASE("loads at the same time and loads that are killed leave a whole store") {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <doctest/doctest.h>
+#include <pthread.h>
 #include <thread>
 
 using namespace davit;
@@ -271,4 +272,26 @@ TEST_CASE("events and the question for cancelling come from the calling thread")
         elsewhere = elsewhere || std::this_thread::get_id() != caller;
     });
     CHECK(!elsewhere);
+}
+
+TEST_CASE("without threads the caller works itself, and a wait is told as failed") {
+    // As large as this, no stack of a thread is to be had.
+    pthread_attr_t before;
+    REQUIRE(::pthread_getattr_default_np(&before) == 0);
+    pthread_attr_t huge;
+    REQUIRE(::pthread_attr_init(&huge) == 0);
+    REQUIRE(::pthread_attr_setstacksize(&huge, std::size_t{1} << 50U) == 0);
+    REQUIRE(::pthread_setattr_default_np(&huge) == 0);
+    Plan plan;
+    plan.add(step(StepKind::CreateContainer, "a"));
+    plan.add(step(StepKind::StartContainer, "a", {0}));
+    plan.add(step(StepKind::AwaitContainer, "a", {1}));
+    plan.steps[2].awaited = compose::Awaited::Healthy;
+    RecordingActuator actuator;
+    const auto failed = execute(plan, actuator, in_parallel(4), {});
+    CHECK(::pthread_setattr_default_np(&before) == 0);
+    CHECK(actuator.calls() == std::vector<std::string>{"create container a", "start container a"});
+    REQUIRE(failed.size() == 1);
+    CHECK(failed[0].error.to_string().starts_with("wait for 'a': pthread_create(3): "));
+    CHECK(failed[0].error.help().find("ulimit -u") != std::string::npos);
 }

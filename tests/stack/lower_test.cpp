@@ -207,9 +207,8 @@ TEST_CASE("mounts stand in their order and are idmapped with an id range") {
                            "/html", "/data", "/cache"});
     const std::string anonymous = sha256_hex("shop-web-2\n/cache");
     CHECK(mounts[7] == Json{{"destination", "/etc/hosts"},
-                            {"type", "bind"},
-                            {"source", "/run/d/c/hosts"},
-                            {"options", {"bind", "rprivate"}}});
+                            {"type", runtime::kCopyMount},
+                            {"source", "/run/d/c/hosts"}});
     CHECK(mounts[10] == Json{{"destination", "/html"},
                              {"type", "bind"},
                              {"source", "/srv/html"},

@@ -86,6 +86,7 @@ ContainerRecord full_record() {
     record.devices = {{"/dev/kvm", "/dev/kvm", "rw"}};
     record.cgroup_parent = "/batch";
     record.sharing = {"host", "shareable", "host", "host"};
+    record.shm_size_bytes = 1 << 20;
     record.tty = true;
     record.stdin_open = true;
     record.health_check = runtime::HealthCheck{.test = {"CMD", "true"}, .args = {"true"}};

@@ -3,6 +3,7 @@
 #include "tests/support/sandbox.h"
 #include "tests/support/text.h"
 
+#include <csignal>
 #include <doctest/doctest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 using namespace davit;
 using davit::testing::Command;
 using davit::testing::contains;
+using davit::testing::eventually;
 using davit::testing::Outcome;
 using davit::testing::Sandbox;
 
@@ -106,4 +108,25 @@ TEST_CASE("exec and logs find a container by its name, also outside of a project
     CHECK(contains(box.davit({"exec", "-T", "dt-lane", "true"}).err, "'dt-lone'"));
     box.davit_ok({"rm", "-fs", "dt-lone"});
     box.davit_ok({"-p", "davit", "down"});
+}
+
+TEST_CASE("who waits for another command is told which and can give up") {
+    const Sandbox box("dt-waits");
+    box.load_busybox();
+    box.compose(
+        "services:\n  a: {image: local/busybox:1, command: sleep 1000, stop_signal: SIGKILL}\n");
+    box.davit_ok({"up", "-d"});
+    const std::string lock = box.data_root() + "/projects/dt-waits/lock";
+    davit::testing::Background holder(
+        {{"sh", "-c", "exec 9< \"$0\"; flock 9; exec sleep 1000", lock}}, "/dev/null");
+    REQUIRE(eventually([&] {
+        return davit::testing::run({{"flock", "-n", lock, "true"}}).status != 0;
+    }));
+    const std::string out = box.folder() + "/waiting";
+    davit::testing::Background waiting(box.davit_command({"stop"}), out);
+    CHECK(eventually(
+        [&] { return contains(*read_file(out), "Waiting for another command to be done"); }));
+    REQUIRE(::kill(waiting.pid(), SIGINT) == 0);
+    CHECK(waiting.wait() == 130);
+    CHECK(box.inspect("dt-waits-a-1", "{{.State.Status}}") == "running");
 }

@@ -11,7 +11,7 @@ using davit::testing::Sandbox;
 
 namespace {
 
-std::string sh(const std::string& script) { return run({.argv = {"sh", "-c", script}}).out; }
+std::string shell_out(const std::string& script) { return run({.argv = {"sh", "-c", script}}).out; }
 
 bool has(const std::string& text, const std::string& part) {
     return text.find(part) != std::string::npos;
@@ -95,7 +95,7 @@ volumes:
     box.davit_ok({"exec", "a", "touch", "/data/file"});
     const std::string file = box.folder() + "/all.tar";
     box.davit_ok({"export", "-o", file, "a"});
-    const std::string list = sh("tar --numeric-owner -tvf '" + file + "'");
+    const std::string list = shell_out("tar --numeric-owner -tvf '" + file + "'");
     CHECK(has(list, "7/8"));
     CHECK(has(list, " made\n"));
     CHECK(has(list, "twin link to made"));
@@ -107,14 +107,14 @@ volumes:
     CHECK_FALSE(has(list, "etc/group\n"));
     CHECK_FALSE(has(list, "proc/1"));
     // Everything else belongs to the image's own users, not to the host's ids of the container.
-    CHECK(sh("tar --numeric-owner -tvf '" + file + "' | awk '{print $2}' | sort -u") ==
+    CHECK(shell_out("tar --numeric-owner -tvf '" + file + "' | awk '{print $2}' | sort -u") ==
           "0/0\n7/8\n");
     // It makes an image again; and where nobody can write, no half of it is left.
     CHECK(box.davit_ok({"import", file, "local/again:1"}).starts_with("sha256:"));
     CHECK(box.davit({"export", "-o", box.folder() + "/no/such/folder.tar", "a"}).status == 1);
     // A device is written to, not replaced.
     box.davit_ok({"export", "-o", "/dev/null", "a"});
-    CHECK(sh("stat -c %F /dev/null") == "character special file\n");
+    CHECK(shell_out("stat -c %F /dev/null") == "character special file\n");
 }
 
 TEST_CASE("prune takes what nothing uses, and leaves the rest") {

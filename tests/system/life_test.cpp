@@ -4,6 +4,7 @@
 #include "tests/support/sandbox.h"
 #include "tests/support/text.h"
 
+#include <chrono>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -143,6 +144,7 @@ TEST_CASE("kill sends the signal and wait gives the exit status") {
     const Outcome bad = box.davit({"kill", "-s", "NOSUCH", "db"});
     CHECK(bad.status == 1);
     CHECK(contains(bad.err, "'NOSUCH' is not a signal"));
+    CHECK(contains(box.davit({"kill", "-s", "SIGRTMIN+3", "web"}).err, "dt-signals-web-1  Killed"));
     REQUIRE(eventually([&] {
         return exists(fmt::format("/proc/{}/fd/3", waiting.pid()));  // it waits
     }));
@@ -173,6 +175,12 @@ TEST_CASE("rm removes what rests and asks first") {
     CHECK_FALSE(contains(box.davit_ok({"ps", "-a"}), "dt-rm-web-1"));
     CHECK(
         contains(box.davit_ok({"volume", "ls", "-q", "--filter", "dangling=true"}), "dt-rm_data"));
+    // One that is named is killed, as `docker rm -f` does it: its ten seconds don't matter.
+    box.davit_ok(
+        {"run", "-d", "--name", "dt-rm-deaf", "web", "sh", "-c", "trap '' TERM; sleep 1000"});
+    const auto begun = std::chrono::steady_clock::now();
+    box.davit_ok({"rm", "-f", "dt-rm-deaf"});
+    CHECK(std::chrono::steady_clock::now() - begun < std::chrono::seconds(8));
     box.davit_ok({"rm", "-fsv"});
     CHECK(box.davit_ok({"ps", "-aq"}).empty());
 }
@@ -245,6 +253,9 @@ TEST_CASE("volume makes lists inspects removes and prunes") {
           box.data_root() + "/volumes/dt-own/_data\n");
     box.davit_ok({"up", "-d"});
     CHECK(contains(box.davit_ok({"volumes", "-q"}), "dt-volumes_data\n"));
+    CHECK(box.davit_ok({"volume", "ls", "-q", "--filter",
+                        "label=com.docker.compose.project=dt-volumes", "--filter",
+                        "label=com.docker.compose.volume=data"}) == "dt-volumes_data\n");
     CHECK(contains(box.davit_ok({"volume", "ls"}), "local"));
     const Outcome busy = box.davit({"volume", "rm", "dt-volumes_data"});
     CHECK(busy.status == 1);

@@ -141,7 +141,7 @@ TEST_CASE("two services share processes, IPC and memory") {
         "services:\n" +
         service("main",
                 "    command: sh -c 'echo shared > /dev/shm/note; sleep 1000'\n"
-                "    ipc: shareable\n") +
+                "    ipc: shareable\n    shm_size: 1m\n") +
         service("side", std::string(kSleep) + "    ipc: service:main\n    pid: service:main\n"));
     const std::string before = box.world();
     box.davit_ok({"up", "-d"});
@@ -154,6 +154,15 @@ TEST_CASE("two services share processes, IPC and memory") {
     CHECK(namespace_of(main, "net") != namespace_of(side, "net"));
     CHECK(eventually([&] {
         return box.davit({"exec", "-T", "side", "cat", "/dev/shm/note"}).out == "shared\n";
+    }));
+    // It has a size, and a run begins with none of what the last one had.
+    CHECK(box.davit({"exec", "-T", "side", "sh", "-c", "head -c 2000000 /dev/zero > /dev/shm/much"})
+              .status != 0);
+    box.davit_ok({"exec", "-T", "side", "sh", "-c", "rm -f /dev/shm/much"});
+    box.davit_ok({"exec", "-T", "main", "touch", "/dev/shm/old"});
+    box.davit_ok({"restart", "-t", "0"});
+    CHECK(eventually([&] {
+        return box.davit({"exec", "-T", "side", "ls", "/dev/shm"}).out == "note\n";
     }));
     const std::string processes = box.davit_ok({"exec", "-T", "side", "ps"});
     const std::size_t first = processes.find("sleep 1000");

@@ -1,6 +1,6 @@
 # build: --build-arg X=argument
 FROM local/busybox:1
-ENV X=environment
 ARG X
+ENV X=$X.environment
 RUN echo "$X" > /x
 LABEL x=$X
