@@ -82,9 +82,10 @@ Result<UniqueFd> new_detached(const std::string& type,
 
 Result<MountWorkshop> MountWorkshop::open() {
     UniqueFd home = TRY(sys::open("/proc/self/ns/mnt", O_RDONLY));
+    UniqueFd folder = TRY(sys::open(".", O_PATH | O_DIRECTORY));
     const UniqueFd bench = TRY(new_detached("tmpfs", {}, 0));
     if (::unshare(CLONE_NEWNS) == -1) return sys::failed("unshare(2)");
-    MountWorkshop workshop(std::move(home));
+    MountWorkshop workshop(std::move(home), std::move(folder));
     TRY(sys::mount({.target = "/", .flags = MS_REC | MS_PRIVATE}));
     // Laid over "/", as the child does with its root: no folder of the host is needed.
     if (::move_mount(bench.get(), "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) == -1)
@@ -94,7 +95,7 @@ Result<MountWorkshop> MountWorkshop::open() {
 }
 
 MountWorkshop::~MountWorkshop() {
-    if (home_) DAVIT_ASSERT(::setns(home_.get(), CLONE_NEWNS) == 0 && ::chdir("/") == 0);
+    if (home_) DAVIT_ASSERT(::setns(home_.get(), CLONE_NEWNS) == 0 && ::fchdir(folder_.get()) == 0);
 }
 
 Result<void> MountWorkshop::attach(const UniqueFd& mount, const std::string& name) const {

@@ -58,9 +58,11 @@ public:
     Result<void> attach(const UniqueFd& mount, const std::string& name) const;
 
 private:
-    explicit MountWorkshop(UniqueFd home) : home_(std::move(home)) {}
+    MountWorkshop(UniqueFd home, UniqueFd folder)
+        : home_(std::move(home)), folder_(std::move(folder)) {}
 
-    UniqueFd home_;  ///< Closed after a move.
+    UniqueFd home_;    ///< Closed after a move.
+    UniqueFd folder_;  ///< Where the caller stood.
 };
 
 /// The id on the host of an id of the container.

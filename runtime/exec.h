@@ -23,7 +23,7 @@ struct ExecOptions {
     bool leave = false;          ///< Return when it runs; it becomes a child of who adopts ours.
     unsigned preserved = 0;      ///< How many descriptors from 3 on it inherits.
     std::string part = {};       ///< A part of the container's cgroup for it; empty: none.
-    bool may_reexecute = false;  ///< This process is davit-runtime: see own_program.h.
+    bool may_reexecute = false;  ///< This process is davit-runtime, and has begun nothing yet.
 };
 
 /// Runs the program with the caller's standard streams, passes signals on to it, and returns its

@@ -3,6 +3,7 @@
 #include "runtime/exec.h"
 #include "runtime/oci_commands.h"
 #include "runtime/oci_store.h"
+#include "runtime/own_program.h"
 
 #include <fmt/format.h>
 #include <limits>
@@ -80,8 +81,9 @@ Result<int> oci_exec(const OciGlobals& globals, const OciWords& words) {
     if (status != OciStatus::Running && status != OciStatus::Created)
         return Error(ErrorKind::Busy,
                      fmt::format("container '{}' is {}", container.id(), to_string(status)));
+    // Before anything is begun that can't be begun twice: a console's socket takes one connection.
+    if (const Spec spec = TRY(container.spec()); !spec.namespaces.user) TRY(execute_read_only());
     ExecOptions options;
-    options.may_reexecute = true;
     options.bundle = container.folder();
     options.pid = container.pid();
     options.process_object = TRY(process_of(container, arguments));

@@ -73,7 +73,7 @@ TEST_CASE("who doesn't read what a run says holds up no down") {
     const auto begun = std::chrono::steady_clock::now();
     const Outcome outcome = shell(
         box,
-        "mkfifo out; exec 3<> out; davit run --name dt-pager-x -T a yes > out 3<&- &\n"
+        "mkfifo out; exec 3<> out; (exec 3<&-; davit run --name dt-pager-x -T a yes > out) &\n"
         "while ! davit logs --tail 1 dt-pager-x 2> /dev/null | grep -q y; do sleep 0.1; done\n"
         "davit down && echo down; exec 3<&-; wait");
     CAPTURE(outcome.err);
