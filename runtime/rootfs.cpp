@@ -73,7 +73,11 @@ Result<PreparedRoot> prepare_root(const Spec& spec, const UniqueFd& user_namespa
         TRY_DOING(failpoint::reach("root.mount"), "mount '{}'", mount.destination);
         TRY_DOING(prepare_mount(mount, place, prepared.mounts), "mount '{}'", mount.destination);
     }
-    prepared.copies_data = {{"mode", "755"}, {"size", "1m"}, {"nr_inodes", "256"}};
+    // Room for what a program adds, whatever there is already: hosts files that block
+    // advertisements are megabytes.
+    std::size_t bytes = 1U << 20U;
+    for (const PreparedMount& mount : prepared.mounts) bytes += 2 * mount.text.size();
+    prepared.copies_data = {{"mode", "755"}, {"size", std::to_string(bytes)}, {"nr_inodes", "256"}};
     if (!spec.mount_label.empty()) prepared.copies_data.emplace_back("context", spec.mount_label);
     // Somebody else's folder is not ours to put nodes into.
     prepared.own_dev = std::none_of(spec.mounts.begin(), spec.mounts.end(), [](const auto& mount) {

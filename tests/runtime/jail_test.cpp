@@ -288,3 +288,17 @@ TEST_CASE("sysctls of the container's own namespaces are set [root]") {
     box.run_to_end();
     CHECK(box.output() == "0\n123\n");
 }
+
+TEST_CASE("a copied file is the container's own and has room for what it begins with [root]") {
+    NEED_ROOT_AND_BUSYBOX();
+    GuardedContainer box(
+        sh("stat -c %s /etc/hosts; echo more >> /etc/hosts && tail -c 5 /etc/hosts"));
+    const std::string source = box.path("hosts");
+    REQUIRE(write_in_place(source, std::string(3'000'000, 'x'), 0644).ok());
+    box.config["mounts"].push_back(
+        {{"destination", "/etc/hosts"}, {"type", runtime::kCopyMount}, {"source", source}});
+    box.run();
+    CHECK(box.await_end().exit_code == 0);
+    CHECK(box.output() == "3000000\nmore\n");
+    CHECK(read_file(source)->size() == 3'000'000);
+}
